@@ -1,0 +1,72 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Every C symbol that the bindings call: crates/nrf-keys/src/raw.rs says the same in Rust.
+ *
+ * The first two groups are functions of the nRF Connect SDK by their own names. src/nrf_keys.c
+ * includes the SDK's headers together with this one, so the compiler refuses any that has changed.
+ * The third group is src/nrf_keys.c itself: functions of the SDK that are inline, take an enum or
+ * are there in some configurations only, behind fixed-width integers.
+ *
+ * Functions that return int32_t give 0 or the driver's negative error code.
+ */
+
+#ifndef NRF_KEYS_H_
+#define NRF_KEYS_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* hw_unique_key.h */
+int hw_unique_key_write_random(void);
+
+/* identity_key.h */
+bool identity_key_is_written(void);
+int identity_key_read(uint8_t key[32]);
+void identity_key_free(uint8_t key[32]);
+int identity_key_write_key(uint8_t key[32]);
+
+/* Lifecycle states of nrf_keys_lifecycle_read() */
+#define NRF_KEYS_LIFECYCLE_ASSEMBLY       1
+#define NRF_KEYS_LIFECYCLE_PROVISIONING   2
+#define NRF_KEYS_LIFECYCLE_SECURED        3
+#define NRF_KEYS_LIFECYCLE_DECOMMISSIONED 4
+
+/* Reads the PSA lifecycle state: read_life_cycle_state() of bl_storage.h. */
+int32_t nrf_keys_lifecycle_read(uint32_t *state);
+
+/* Writes the PSA lifecycle state PROVISIONING: update_life_cycle_state() of bl_storage.h. */
+int32_t nrf_keys_lifecycle_enter_provisioning(void);
+
+/* Reads the implementation ID from OTP: read_implementation_id_from_otp() of bl_storage.h. */
+int32_t nrf_keys_implementation_id_read(uint8_t id[32]);
+
+/* Writes the implementation ID to OTP, eight words. */
+int32_t nrf_keys_implementation_id_write(const uint8_t id[32]);
+
+/* Hardware unique keys of nrf_keys_huk_slots() and nrf_keys_huk_derive() */
+#define NRF_KEYS_HUK_MKEK 0
+#define NRF_KEYS_HUK_MEXT 1
+
+/*
+ * Counts the KMU slots that the HUK takes, those of them in which any word is written, and those
+ * whose permissions are set and whose value the CPU cannot read. Call it with interrupts locked:
+ * it selects slots, and the selection is one register for the whole part.
+ */
+int32_t nrf_keys_huk_slots(uint32_t huk, uint32_t *total, uint32_t *written, uint32_t *locked);
+
+/* Derives 16 bytes from the HUK under a label that nothing else uses. */
+int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16]);
+
+/* identity_key_write_random(), or -ENOTSUP without CONFIG_IDENTITY_KEY_RANDOM. */
+int32_t nrf_keys_identity_key_write_random(void);
+
+/* identity_key_write_dummy(), or -ENOTSUP without CONFIG_IDENTITY_KEY_DUMMY. */
+int32_t nrf_keys_identity_key_write_dummy(void);
+
+/* Fills a buffer from Zephyr's cryptographically secure random generator. */
+int32_t nrf_keys_random(uint8_t *buffer, uint32_t size);
+
+#endif /* NRF_KEYS_H_ */

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The nRF Connect SDK's key drivers as a [`Device`].
+//!
+//! All `unsafe` that the firmware needs for its drivers is in this crate. The C side is declared in
+//! `include/nrf_keys.h`: under Zephyr on a Nordic part it is the SDK's `hw_unique_key`,
+//! `identity_key` and `bl_storage`, elsewhere the stand-in drivers of the crate `silicon`.
+#![no_std]
+
+mod raw;
+
+use core::ffi::c_int;
+use core::marker::PhantomData;
+
+use provisioning::{
+    Device, DriverError, Huk, HukSlots, IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId,
+    Lifecycle,
+};
+
+/// The key drivers of the part that the program runs on.
+pub struct Drivers {
+    // Not Send: the modelled part on a desk belongs to one thread.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Drivers {
+    /// Takes hold of the drivers.
+    ///
+    /// # Safety
+    /// The drivers are not reentrant: while this value lives, nothing else may call them, neither
+    /// another `Drivers` nor C code, in another thread or in an interrupt.
+    #[must_use]
+    pub unsafe fn new() -> Self {
+        Self { _not_send: PhantomData }
+    }
+}
+
+/// 0 is success for every driver; all else is its error code.
+fn check(code: i32) -> Result<(), DriverError> {
+    if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) }
+}
+
+// The drivers return `int`, the glue `int32_t`; both parts and every desk have 32-bit `int`.
+const _: () = assert!(size_of::<c_int>() == size_of::<i32>());
+
+fn huk_number(huk: Huk) -> u32 {
+    match huk {
+        Huk::Mkek => raw::NRF_KEYS_HUK_MKEK,
+        Huk::Mext => raw::NRF_KEYS_HUK_MEXT,
+    }
+}
+
+impl Device for Drivers {
+    fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
+        let mut state = 0;
+        // SAFETY: `state` is valid for the write of one u32 during the call.
+        check(unsafe { raw::nrf_keys_lifecycle_read(&raw mut state) })?;
+        match state {
+            raw::NRF_KEYS_LIFECYCLE_ASSEMBLY => Ok(Lifecycle::Assembly),
+            raw::NRF_KEYS_LIFECYCLE_PROVISIONING => Ok(Lifecycle::Provisioning),
+            raw::NRF_KEYS_LIFECYCLE_SECURED => Ok(Lifecycle::Secured),
+            raw::NRF_KEYS_LIFECYCLE_DECOMMISSIONED => Ok(Lifecycle::Decommissioned),
+            // A state that no header has: what the driver said is all that there is to report.
+            unknown => Err(DriverError::from_raw(unknown.cast_signed())),
+        }
+    }
+
+    fn enter_provisioning(&mut self) -> Result<(), DriverError> {
+        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
+        check(unsafe { raw::nrf_keys_lifecycle_enter_provisioning() })
+    }
+
+    fn implementation_id(&mut self) -> Result<[u8; IMPLEMENTATION_ID_SIZE], DriverError> {
+        let mut id = [0; IMPLEMENTATION_ID_SIZE];
+        // SAFETY: `id` is valid for the write of the 32 bytes that the header names.
+        check(unsafe { raw::nrf_keys_implementation_id_read(id.as_mut_ptr()) })?;
+        Ok(id)
+    }
+
+    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError> {
+        // SAFETY: the ID is valid for the read of the 32 bytes that the header names.
+        check(unsafe { raw::nrf_keys_implementation_id_write(id.as_bytes().as_ptr()) })
+    }
+
+    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError> {
+        let mut slots = HukSlots { total: 0, written: 0, locked: 0 };
+        // An interrupt that used the KMU would move the selection away from the slot under inspection.
+        critical_section::with(|_| {
+            // SAFETY: each pointer is valid for the write of one u32, and they do not overlap.
+            check(unsafe {
+                raw::nrf_keys_huk_slots(
+                    huk_number(huk),
+                    &raw mut slots.total,
+                    &raw mut slots.written,
+                    &raw mut slots.locked,
+                )
+            })
+        })?;
+        Ok(slots)
+    }
+
+    fn write_random_huks(&mut self) -> Result<(), DriverError> {
+        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
+        check(unsafe { raw::hw_unique_key_write_random() })
+    }
+
+    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
+        // SAFETY: `derived` is valid for the write of the 16 bytes that the header names.
+        check(unsafe { raw::nrf_keys_huk_derive(huk_number(huk), derived.as_mut_ptr()) })
+    }
+
+    fn identity_key_is_written(&mut self) -> bool {
+        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
+        unsafe { raw::identity_key_is_written() }
+    }
+
+    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        // SAFETY: the key is 32 bytes, valid for reads and writes (the C type is not const).
+        check(unsafe { raw::identity_key_write_key(key.expose_mut().as_mut_ptr()) })
+    }
+
+    fn write_random_identity_key(&mut self) -> Result<(), DriverError> {
+        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
+        check(unsafe { raw::nrf_keys_identity_key_write_random() })
+    }
+
+    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError> {
+        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
+        check(unsafe { raw::nrf_keys_identity_key_write_dummy() })
+    }
+
+    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        // SAFETY: the key is valid for the write of the 32 bytes that the header names.
+        check(unsafe { raw::identity_key_read(key.expose_mut().as_mut_ptr()) })
+    }
+
+    fn free_identity_key(&mut self, key: &mut IdentityKey) {
+        // SAFETY: the key is valid for the write of the 32 bytes that the header names.
+        unsafe { raw::identity_key_free(key.expose_mut().as_mut_ptr()) }
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
+        // A call of this project asks for 32 bytes; a slice over 4 GiB cannot be had on these parts.
+        let size = u32::try_from(bytes.len()).map_err(|_| DriverError::from_raw(i32::MIN))?;
+        // SAFETY: `bytes` is valid for the write of `size` bytes.
+        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), size) })
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `include/nrf_keys.h` in Rust. The header says what each function does, and
+//! `tests/header.rs` checks that both declare the same.
+
+use core::ffi::c_int;
+
+pub(crate) const NRF_KEYS_LIFECYCLE_ASSEMBLY: u32 = 1;
+pub(crate) const NRF_KEYS_LIFECYCLE_PROVISIONING: u32 = 2;
+pub(crate) const NRF_KEYS_LIFECYCLE_SECURED: u32 = 3;
+pub(crate) const NRF_KEYS_LIFECYCLE_DECOMMISSIONED: u32 = 4;
+
+pub(crate) const NRF_KEYS_HUK_MKEK: u32 = 0;
+pub(crate) const NRF_KEYS_HUK_MEXT: u32 = 1;
+
+unsafe extern "C" {
+    pub(crate) fn hw_unique_key_write_random() -> c_int;
+
+    pub(crate) fn identity_key_is_written() -> bool;
+    pub(crate) fn identity_key_read(key: *mut u8) -> c_int;
+    pub(crate) fn identity_key_free(key: *mut u8);
+    pub(crate) fn identity_key_write_key(key: *mut u8) -> c_int;
+
+    pub(crate) fn nrf_keys_lifecycle_read(state: *mut u32) -> i32;
+    pub(crate) fn nrf_keys_lifecycle_enter_provisioning() -> i32;
+    pub(crate) fn nrf_keys_implementation_id_read(id: *mut u8) -> i32;
+    pub(crate) fn nrf_keys_implementation_id_write(id: *const u8) -> i32;
+    pub(crate) fn nrf_keys_huk_slots(
+        huk: u32,
+        total: *mut u32,
+        written: *mut u32,
+        locked: *mut u32,
+    ) -> i32;
+    pub(crate) fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32;
+    pub(crate) fn nrf_keys_identity_key_write_random() -> i32;
+    pub(crate) fn nrf_keys_identity_key_write_dummy() -> i32;
+    pub(crate) fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What the procedure needs from a part.
+
+use core::fmt;
+
+use crate::{IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId};
+
+/// A part that can be provisioned, as its drivers show it.
+///
+/// Each method is one driver call. None of them retries, and none writes what is written already.
+pub trait Device {
+    /// Reads the lifecycle state from OTP.
+    ///
+    /// # Errors
+    /// The driver's error, also where OTP holds no state that a part can be in.
+    fn lifecycle(&mut self) -> Result<Lifecycle, DriverError>;
+
+    /// Writes the lifecycle state PROVISIONING to OTP.
+    ///
+    /// # Errors
+    /// The driver's error, also where the part is not in ASSEMBLY.
+    fn enter_provisioning(&mut self) -> Result<(), DriverError>;
+
+    /// Reads the implementation ID from OTP; an erased part gives `0xFF` bytes.
+    ///
+    /// # Errors
+    /// The driver's error.
+    fn implementation_id(&mut self) -> Result<[u8; IMPLEMENTATION_ID_SIZE], DriverError>;
+
+    /// Writes the implementation ID to OTP.
+    ///
+    /// # Errors
+    /// The driver's error.
+    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError>;
+
+    /// Looks at each KMU slot that holds a part of `huk`.
+    ///
+    /// # Errors
+    /// The driver's error.
+    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError>;
+
+    /// Generates every HUK in the driver and writes it.
+    ///
+    /// # Errors
+    /// The driver's error. Some slots may be written by then.
+    fn write_random_huks(&mut self) -> Result<(), DriverError>;
+
+    /// Derives 16 bytes from `huk` under a label that nothing else uses, to show that CryptoCell can
+    /// use the key. The caller clears them.
+    ///
+    /// # Errors
+    /// The driver's error.
+    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError>;
+
+    /// Whether an identity key is stored.
+    fn identity_key_is_written(&mut self) -> bool;
+
+    /// Encrypts `key` under the MKEK and writes it. The driver wants a key in RAM, not in flash.
+    ///
+    /// # Errors
+    /// The driver's error. Some slots may be written by then.
+    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError>;
+
+    /// Generates an identity key in the driver and writes it.
+    ///
+    /// # Errors
+    /// The driver's error. Some slots may be written by then.
+    fn write_random_identity_key(&mut self) -> Result<(), DriverError>;
+
+    /// Writes the SDK's test-only identity key, which everybody knows.
+    ///
+    /// # Errors
+    /// The driver's error. Some slots may be written by then.
+    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError>;
+
+    /// Reads and decrypts the identity key into `key`.
+    ///
+    /// # Errors
+    /// The driver's error; what `key` holds then is not a key.
+    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError>;
+
+    /// Hands `key` back to the driver, which clears it.
+    fn free_identity_key(&mut self, key: &mut IdentityKey);
+
+    /// Fills `bytes` from the cryptographically secure random generator.
+    ///
+    /// # Errors
+    /// The driver's error; what `bytes` holds then is not random.
+    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError>;
+}
+
+/// A state of the PSA security lifecycle (Arm DEN 0079, Platform Security Model 1.1, section 3.1), as
+/// `bl_storage.h` keeps it in OTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// Device assembly and test: OTP is erased.
+    Assembly,
+    /// PRoT provisioning.
+    Provisioning,
+    /// Secured: TF-M has taken over.
+    Secured,
+    /// Decommissioned.
+    Decommissioned,
+}
+
+impl Lifecycle {
+    /// The name in the console messages, which is the SDK's.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Assembly => "ASSEMBLY",
+            Self::Provisioning => "PROVISIONING",
+            Self::Secured => "SECURED",
+            Self::Decommissioned => "DECOMMISSIONED",
+        }
+    }
+}
+
+impl fmt::Display for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A hardware unique key in the KMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Huk {
+    /// Master Key Encryption Key.
+    Mkek,
+    /// Master key for Encrypting EXTernal storage.
+    Mext,
+}
+
+impl Huk {
+    /// Every HUK, in the order in which the driver writes them.
+    pub const ALL: [Self; 2] = [Self::Mkek, Self::Mext];
+
+    /// The name in the console messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mkek => "MKEK",
+            Self::Mext => "MEXT",
+        }
+    }
+}
+
+impl fmt::Display for Huk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many of the KMU slots of one HUK are in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HukSlots {
+    /// Slots that the HUK takes: 1 on CryptoCell 310, 2 on CryptoCell 312.
+    pub total: u32,
+    /// Slots in which any word is written.
+    pub written: u32,
+    /// Slots whose permissions are set and whose value the CPU cannot read.
+    pub locked: u32,
+}
+
+impl HukSlots {
+    /// No word of the HUK is written.
+    #[must_use]
+    pub const fn are_blank(self) -> bool {
+        self.written == 0
+    }
+
+    /// Every slot is written.
+    #[must_use]
+    pub const fn are_written(self) -> bool {
+        self.total > 0 && self.written == self.total
+    }
+
+    /// No slot gives its value to the CPU.
+    #[must_use]
+    pub const fn are_locked(self) -> bool {
+        self.locked == self.total
+    }
+}
+
+/// An error of a C driver: the code as it came, and what it means where that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriverError {
+    raw: i32,
+}
+
+/// What a [`DriverError`] means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DriverErrorKind {
+    /// OTP holds no lifecycle state.
+    LifecycleUnreadable,
+    /// The lifecycle cannot go to that state.
+    LifecycleTransition,
+    /// A key that the driver needs is not there.
+    KeyMissing,
+    /// Writing to the KMU failed.
+    WriteFailed,
+    /// Reading from the KMU failed.
+    ReadFailed,
+    /// Random numbers or a key could not be generated.
+    GenerationFailed,
+    /// Key derivation failed.
+    DerivationFailed,
+    /// The image was built without this driver.
+    NotSupported,
+    /// A code that no header documents.
+    Unknown,
+}
+
+impl DriverError {
+    /// Keeps the driver's code as it is.
+    #[must_use]
+    pub const fn from_raw(raw: i32) -> Self {
+        Self { raw }
+    }
+
+    /// The driver's code.
+    #[must_use]
+    pub const fn raw(self) -> i32 {
+        self.raw
+    }
+
+    /// What the code means, by the headers of nRF Connect SDK v2.7.0: `bl_storage.h`, `hw_unique_key.h`
+    /// and `identity_key.h`, whose ranges do not overlap. `src/nrf_keys.c` of the application checks each of them.
+    #[must_use]
+    pub const fn kind(self) -> DriverErrorKind {
+        match self.raw {
+            -114 => DriverErrorKind::LifecycleUnreadable,
+            -115 => DriverErrorKind::LifecycleTransition,
+            -0x16501 | -0x15501 | -0x15502 => DriverErrorKind::KeyMissing,
+            -0x16502 | -0x15504 => DriverErrorKind::WriteFailed,
+            -0x15503 => DriverErrorKind::ReadFailed,
+            -0x16503 | -0x15505 => DriverErrorKind::GenerationFailed,
+            -0x16504 => DriverErrorKind::DerivationFailed,
+            -134 => DriverErrorKind::NotSupported, // -ENOTSUP of Zephyr's C libraries
+            _ => DriverErrorKind::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for DriverError {
+    /// The code as the headers write it: errno values in decimal, key driver codes in hexadecimal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.raw < 0 { "-" } else { "" };
+        let size = self.raw.unsigned_abs();
+        if size < 0x1000 { write!(f, "{sign}{size}") } else { write!(f, "{sign}{size:#x}") }
+    }
+}

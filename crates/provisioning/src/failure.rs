@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Why a part was not provisioned, in the words of the operator who holds it.
+
+use core::fmt;
+
+use crate::{DriverError, Huk, Lifecycle};
+
+/// A provisioning run that did not reach its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub cause: Cause,
+    /// Whether the run had begun to write.
+    pub written: Written,
+}
+
+/// What a failed run has done to the part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing: the part is as it was.
+    Nothing,
+    /// Something: only an erase makes the part usable.
+    Something,
+}
+
+/// What went wrong. Each cause has a number of its own, see [`Cause::code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The lifecycle state cannot be read.
+    LifecycleUnreadable(DriverError),
+    /// The part is in another state than ASSEMBLY.
+    NotInAssembly(Lifecycle),
+    /// The lifecycle state PROVISIONING was not written.
+    LifecycleNotWritten(DriverError),
+    /// The lifecycle state reads back as another one than PROVISIONING.
+    LifecycleMismatch(Lifecycle),
+    /// The implementation ID cannot be read.
+    ImplementationIdUnreadable(DriverError),
+    /// OTP holds an implementation ID already, and not this image's.
+    ImplementationIdTaken,
+    /// The implementation ID was not written.
+    ImplementationIdNotWritten(DriverError),
+    /// The implementation ID reads back differently.
+    ImplementationIdMismatch,
+    /// The slots of a HUK cannot be inspected.
+    HukUnreadable(Huk, DriverError),
+    /// A HUK is written already.
+    HukTaken(Huk),
+    /// The random HUKs were not written.
+    HukNotWritten(DriverError),
+    /// A slot of a HUK is blank after the write.
+    HukIncomplete(Huk),
+    /// The CPU can read a slot of a HUK.
+    HukExposed(Huk),
+    /// CryptoCell cannot use a HUK.
+    HukUnusable(Huk, DriverError),
+    /// Both HUKs derive the same key, so they are not random.
+    HuksEqual,
+    /// An identity key is stored already.
+    IdentityKeyTaken,
+    /// The random generator failed.
+    NoRandom(DriverError),
+    /// The random generator gave no valid private key in any try.
+    NoPrivateKey,
+    /// The identity key was not written.
+    IdentityKeyNotWritten(DriverError),
+    /// No identity key is stored after the write.
+    IdentityKeyMissing,
+    /// The identity key cannot be read back.
+    IdentityKeyUnreadable(DriverError),
+    /// What was read back is no secp256r1 private key.
+    IdentityKeyInvalid,
+    /// What was read back is another key than the one written.
+    IdentityKeyMismatch,
+    /// A signature by the identity key does not verify.
+    SelfTestFailed,
+    /// The image itself is at fault: its configuration cannot be used.
+    BadConfiguration,
+}
+
+impl Cause {
+    /// The number of the cause: unique, never 0, and never given to another cause.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::LifecycleUnreadable(_) => 1,
+            Self::NotInAssembly(_) => 2,
+            Self::LifecycleNotWritten(_) => 3,
+            Self::LifecycleMismatch(_) => 4,
+            Self::ImplementationIdUnreadable(_) => 5,
+            Self::ImplementationIdTaken => 6,
+            Self::ImplementationIdNotWritten(_) => 7,
+            Self::ImplementationIdMismatch => 8,
+            Self::HukUnreadable(..) => 9,
+            Self::HukTaken(_) => 10,
+            Self::HukNotWritten(_) => 11,
+            Self::HukIncomplete(_) => 12,
+            Self::HukExposed(_) => 13,
+            Self::HukUnusable(..) => 14,
+            Self::HuksEqual => 15,
+            Self::IdentityKeyTaken => 16,
+            Self::NoRandom(_) => 17,
+            Self::NoPrivateKey => 18,
+            Self::IdentityKeyNotWritten(_) => 19,
+            Self::IdentityKeyMissing => 20,
+            Self::IdentityKeyUnreadable(_) => 21,
+            Self::IdentityKeyInvalid => 22,
+            Self::IdentityKeyMismatch => 23,
+            Self::SelfTestFailed => 24,
+            Self::BadConfiguration => 25,
+        }
+    }
+
+    /// The driver's error behind the cause, where there is one.
+    #[must_use]
+    pub const fn driver_error(self) -> Option<DriverError> {
+        match self {
+            Self::LifecycleUnreadable(error)
+            | Self::LifecycleNotWritten(error)
+            | Self::ImplementationIdUnreadable(error)
+            | Self::ImplementationIdNotWritten(error)
+            | Self::HukUnreadable(_, error)
+            | Self::HukNotWritten(error)
+            | Self::HukUnusable(_, error)
+            | Self::NoRandom(error)
+            | Self::IdentityKeyNotWritten(error)
+            | Self::IdentityKeyUnreadable(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LifecycleUnreadable(_) => f.write_str("cannot read the PSA lifecycle state"),
+            Self::NotInAssembly(state) => {
+                write!(f, "the PSA lifecycle state is {state}, not ASSEMBLY")
+            }
+            Self::LifecycleNotWritten(_) => {
+                f.write_str("cannot set the PSA lifecycle state PROVISIONING")
+            }
+            Self::LifecycleMismatch(state) => {
+                write!(f, "the PSA lifecycle state reads back as {state}, not PROVISIONING")
+            }
+            Self::ImplementationIdUnreadable(_) => f.write_str("cannot read the implementation ID"),
+            Self::ImplementationIdTaken => {
+                f.write_str("the part has another implementation ID already")
+            }
+            Self::ImplementationIdNotWritten(_) => {
+                f.write_str("cannot write the implementation ID")
+            }
+            Self::ImplementationIdMismatch => {
+                f.write_str("the implementation ID reads back differently")
+            }
+            Self::HukUnreadable(huk, _) => write!(f, "cannot inspect the KMU slots of the {huk}"),
+            Self::HukTaken(huk) => write!(f, "the part has a {huk} already"),
+            Self::HukNotWritten(_) => f.write_str("cannot write the random HUKs"),
+            Self::HukIncomplete(huk) => write!(f, "a KMU slot of the {huk} is still blank"),
+            Self::HukExposed(huk) => write!(f, "the CPU can read a KMU slot of the {huk}"),
+            Self::HukUnusable(huk, _) => write!(f, "CryptoCell cannot use the {huk}"),
+            Self::HuksEqual => f.write_str("MKEK and MEXT are the same key"),
+            Self::IdentityKeyTaken => f.write_str("the part has an identity key already"),
+            Self::NoRandom(_) => f.write_str("the random generator does not work"),
+            Self::NoPrivateKey => f.write_str("the random generator gives no valid private key"),
+            Self::IdentityKeyNotWritten(_) => f.write_str("cannot write the identity key"),
+            Self::IdentityKeyMissing => f.write_str("no identity key is stored after the write"),
+            Self::IdentityKeyUnreadable(_) => f.write_str("cannot read the identity key back"),
+            Self::IdentityKeyInvalid => f.write_str("the identity key reads back as no valid key"),
+            Self::IdentityKeyMismatch => f.write_str("the identity key reads back differently"),
+            Self::SelfTestFailed => f.write_str("a signature by the identity key does not verify"),
+            Self::BadConfiguration => f.write_str("this image was built with a bad configuration"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// One line: what failed, the driver's code, what it did to the part, what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failure: {}", self.cause)?;
+        if let Some(error) = self.cause.driver_error() {
+            write!(f, " (driver error {error})")?;
+        }
+        let advice = match (self.written, self.cause) {
+            (Written::Something, _) => {
+                "The part is half provisioned: do not ship it, erase it with ERASEALL and start again."
+            }
+            (Written::Nothing, Cause::NotInAssembly(Lifecycle::Provisioning)) => {
+                "It was provisioned before, or a run was cut off. Nothing was written to it."
+            }
+            (Written::Nothing, Cause::BadConfiguration) => {
+                "Nothing was written to the part. Use another image."
+            }
+            (Written::Nothing, Cause::NoRandom(_) | Cause::NoPrivateKey) => {
+                "Nothing was written to the part. Try once more, then set the part aside."
+            }
+            (Written::Nothing, _) => {
+                "Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again."
+            }
+        };
+        write!(f, ". {advice} [{}]", self.cause.code())
+    }
+}
+
+impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::collections::BTreeSet;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn every_cause() -> Vec<Cause> {
+        let error = DriverError::from_raw(-0x16502);
+        let causes = Vec::from([
+            Cause::LifecycleUnreadable(error),
+            Cause::NotInAssembly(Lifecycle::Secured),
+            Cause::LifecycleNotWritten(error),
+            Cause::LifecycleMismatch(Lifecycle::Assembly),
+            Cause::ImplementationIdUnreadable(error),
+            Cause::ImplementationIdTaken,
+            Cause::ImplementationIdNotWritten(error),
+            Cause::ImplementationIdMismatch,
+            Cause::HukUnreadable(Huk::Mkek, error),
+            Cause::HukTaken(Huk::Mext),
+            Cause::HukNotWritten(error),
+            Cause::HukIncomplete(Huk::Mkek),
+            Cause::HukExposed(Huk::Mext),
+            Cause::HukUnusable(Huk::Mext, error),
+            Cause::HuksEqual,
+            Cause::IdentityKeyTaken,
+            Cause::NoRandom(error),
+            Cause::NoPrivateKey,
+            Cause::IdentityKeyNotWritten(error),
+            Cause::IdentityKeyMissing,
+            Cause::IdentityKeyUnreadable(error),
+            Cause::IdentityKeyInvalid,
+            Cause::IdentityKeyMismatch,
+            Cause::SelfTestFailed,
+            Cause::BadConfiguration,
+        ]);
+        // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`.
+        assert_eq!(usize::from(causes.last().unwrap().code()), causes.len());
+        causes
+    }
+
+    #[test]
+    fn codes_are_unique_and_not_zero() {
+        let codes: BTreeSet<u8> = every_cause().iter().map(|cause| cause.code()).collect();
+        assert_eq!(codes.len(), every_cause().len());
+        assert!(!codes.contains(&0));
+    }
+
+    #[test]
+    fn every_line_is_one_line_that_says_what_failed_and_what_to_do() {
+        let mut lines = BTreeSet::new();
+        for cause in every_cause() {
+            for written in [Written::Nothing, Written::Something] {
+                let line = Failure { cause, written }.to_string();
+                assert!(line.starts_with("Failure: "), "{line}");
+                assert!(!line.contains('\n'), "{line}");
+                assert!(line.contains(&cause.to_string()), "{line}");
+                let about_part =
+                    if written == Written::Nothing { "Nothing was written" } else { "ERASEALL" };
+                assert!(line.contains(about_part), "{line}");
+                if cause.driver_error().is_some() {
+                    assert!(line.contains("(driver error -0x16502)"), "{line}");
+                }
+                assert!(lines.insert(line));
+            }
+        }
+    }
+
+    #[test]
+    fn driver_codes_print_as_the_headers_write_them() {
+        for (raw, text) in [
+            (-114, "-114"),
+            (-0x16502, "-0x16502"),
+            (-0x7028, "-0x7028"),
+            (7, "7"),
+            (i32::MIN, "-0x80000000"),
+            (i32::MAX, "0x7fffffff"),
+        ] {
+            assert_eq!(DriverError::from_raw(raw).to_string(), text);
+        }
+    }
+}

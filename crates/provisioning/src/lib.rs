@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Provisions a Nordic part for Trusted Firmware-M.
+//!
+//! [`provision`] takes a part from the PSA lifecycle state *Device assembly and test* to *PRoT
+//! Provisioning* and gives it its keys. It sees the part through the [`Device`] trait, which on
+//! silicon is `nrf_keys::Drivers`. Nothing here knows whether the part is real.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod device;
+mod failure;
+mod identity;
+mod implementation_id;
+mod procedure;
+
+pub use device::{Device, DriverError, DriverErrorKind, Huk, HukSlots, Lifecycle};
+pub use failure::{Cause, Failure, Written};
+pub use identity::{
+    DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey,
+};
+pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
+pub use procedure::{Config, Event, Level, provision};

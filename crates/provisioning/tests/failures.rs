@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
+
+use provisioning::{
+    Cause, Config, Device, DriverError, Event, Failure, Huk, HukSlots, IdentityKey,
+    IdentityKeySource, ImplementationId, Lifecycle, PublicKey, Written, provision,
+};
+
+const ID: [u8; 32] = [0xC7; 32];
+const CODE: DriverError = DriverError::from_raw(-0x1234);
+
+/// What is wrong with a [`Part`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// That call returns an error.
+    Error(Call),
+    /// That call claims success and does nothing.
+    Ignored(Call),
+    /// The n-th read of the lifecycle fails.
+    LifecycleRead(u32),
+    /// The n-th read of the implementation ID fails.
+    IdRead(u32),
+    /// The n-th inspection of a HUK fails.
+    HukInspection(u32),
+    /// The n-th request for random bytes fails.
+    Random(u32),
+    /// The random generator gives zeros.
+    RandomZeros,
+    /// The lifecycle at the start.
+    Lifecycle(Lifecycle),
+    /// OTP has this implementation ID at the start.
+    Id(u8),
+    /// That HUK is there at the start.
+    Huk(Huk),
+    /// An identity key is there at the start.
+    IdentityKey,
+    /// After the write the lifecycle reads back as this.
+    LifecycleReadsAs(Lifecycle),
+    /// The implementation ID reads back with a flipped bit.
+    IdFlips,
+    /// One slot of that HUK stays blank.
+    HukSlotBlank(Huk),
+    /// One slot of that HUK can be read.
+    HukReadable(Huk),
+    /// Both HUKs are the same.
+    HuksEqual,
+    /// The identity key reads back as zeros, as one bit off.
+    KeyReadsZero,
+    KeyFlips,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    EnterProvisioning,
+    WriteId,
+    WriteHuks,
+    Derive(Huk),
+    WriteKey,
+    ReadKey,
+}
+
+/// A part in plain memory, honest but for its fault.
+struct Part {
+    fault: Fault,
+    lifecycle: Lifecycle,
+    id: [u8; 32],
+    huks: [bool; 2],
+    key: Option<[u8; 32]>,
+    /// Calls that change the part, in order.
+    writes: Vec<Call>,
+    lifecycle_reads: u32,
+    id_reads: u32,
+    inspections: u32,
+    random_requests: u32,
+    freed: bool,
+}
+
+impl Part {
+    fn new(fault: Fault) -> Self {
+        let mut part = Self {
+            fault,
+            lifecycle: Lifecycle::Assembly,
+            id: [0xFF; 32],
+            huks: [false; 2],
+            key: None,
+            writes: Vec::new(),
+            lifecycle_reads: 0,
+            id_reads: 0,
+            inspections: 0,
+            random_requests: 0,
+            freed: false,
+        };
+        match fault {
+            Fault::Lifecycle(state) => part.lifecycle = state,
+            Fault::Id(byte) => part.id = [byte; 32],
+            Fault::Huk(huk) => part.huks[huk as usize] = true,
+            Fault::IdentityKey => part.key = Some([1; 32]),
+            _ => {}
+        }
+        part
+    }
+
+    /// Counts a call that writes; `Ok(true)` if it is to do its work.
+    fn write(&mut self, call: Call) -> Result<bool, DriverError> {
+        self.writes.push(call);
+        self.call(call)
+    }
+
+    fn call(&self, call: Call) -> Result<bool, DriverError> {
+        match self.fault {
+            Fault::Error(faulty) if faulty == call => Err(CODE),
+            Fault::Ignored(faulty) if faulty == call => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
+    fn store_key(&mut self, key: [u8; 32]) -> Result<(), DriverError> {
+        if self.write(Call::WriteKey)? {
+            self.key = Some(key);
+        }
+        Ok(())
+    }
+}
+
+impl Device for Part {
+    fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
+        self.lifecycle_reads += 1;
+        match self.fault {
+            Fault::LifecycleRead(n) if n == self.lifecycle_reads => Err(CODE),
+            Fault::LifecycleReadsAs(state) if self.lifecycle_reads == 2 => Ok(state),
+            _ => Ok(self.lifecycle),
+        }
+    }
+
+    fn enter_provisioning(&mut self) -> Result<(), DriverError> {
+        if self.write(Call::EnterProvisioning)? {
+            self.lifecycle = Lifecycle::Provisioning;
+        }
+        Ok(())
+    }
+
+    fn implementation_id(&mut self) -> Result<[u8; 32], DriverError> {
+        self.id_reads += 1;
+        let mut id = self.id;
+        match self.fault {
+            Fault::IdRead(n) if n == self.id_reads => return Err(CODE),
+            Fault::IdFlips if self.id_reads == 3 => id[31] ^= 1,
+            _ => {}
+        }
+        Ok(id)
+    }
+
+    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError> {
+        if self.write(Call::WriteId)? {
+            self.id = *id.as_bytes();
+        }
+        Ok(())
+    }
+
+    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError> {
+        self.inspections += 1;
+        if self.fault == Fault::HukInspection(self.inspections) {
+            return Err(CODE);
+        }
+        let written = if self.huks[huk as usize] { 2 } else { 0 };
+        let mut slots = HukSlots { total: 2, written, locked: written };
+        if written > 0 {
+            slots.written -= u32::from(self.fault == Fault::HukSlotBlank(huk));
+            slots.locked -= u32::from(self.fault == Fault::HukReadable(huk));
+        }
+        Ok(slots)
+    }
+
+    fn write_random_huks(&mut self) -> Result<(), DriverError> {
+        if self.write(Call::WriteHuks)? {
+            self.huks = [true; 2];
+        }
+        Ok(())
+    }
+
+    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
+        if self.call(Call::Derive(huk))? && self.fault != Fault::HuksEqual {
+            derived.fill(1 + huk as u8);
+        }
+        Ok(())
+    }
+
+    fn identity_key_is_written(&mut self) -> bool {
+        self.key.is_some()
+    }
+
+    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        self.store_key(*key.expose())
+    }
+
+    fn write_random_identity_key(&mut self) -> Result<(), DriverError> {
+        self.store_key([3; 32])
+    }
+
+    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError> {
+        self.store_key([
+            0xA9, 0xB4, 0x54, 0xB2, 0x6D, 0x6F, 0x90, 0xA4, 0xEA, 0x31, 0x19, 0x35, 0x64, 0xCB,
+            0xA9, 0x1F, 0xEC, 0x6F, 0x9A, 0x00, 0x2A, 0x7D, 0xC0, 0x50, 0x4B, 0x92, 0xA1, 0x93,
+            0x71, 0x34, 0x58, 0x5F,
+        ])
+    }
+
+    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        assert_eq!(key.expose(), &[0; 32], "a copy of the key was left behind");
+        if self.call(Call::ReadKey)? {
+            *key.expose_mut() = self.key.ok_or(CODE)?;
+        }
+        match self.fault {
+            Fault::KeyReadsZero => key.expose_mut().fill(0),
+            Fault::KeyFlips => key.expose_mut()[31] ^= 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn free_identity_key(&mut self, key: &mut IdentityKey) {
+        self.freed = true;
+        key.clear();
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
+        self.random_requests += 1;
+        if self.fault == Fault::Random(self.random_requests) {
+            return Err(CODE);
+        }
+        bytes.fill(if self.fault == Fault::RandomZeros { 0 } else { 0x42 });
+        Ok(())
+    }
+}
+
+fn run(
+    part: &mut Part,
+    identity_key: IdentityKeySource,
+) -> (Vec<Event>, Result<PublicKey, Failure>) {
+    let id = ID.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let config = Config { implementation_id: id.parse().unwrap(), identity_key };
+    let mut events = Vec::new();
+    let result = provision(part, &config, |event| events.push(event));
+    (events, result)
+}
+
+const ALL_WRITES: [Call; 4] =
+    [Call::EnterProvisioning, Call::WriteId, Call::WriteHuks, Call::WriteKey];
+
+#[test]
+fn a_good_part_gets_everything_in_order() {
+    for source in IdentityKeySource::ALL {
+        let mut part = Part::new(Fault::None);
+        let (events, result) = run(&mut part, source);
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(part.writes, ALL_WRITES);
+        assert_eq!(part.id, ID);
+        assert!(part.freed);
+        let mut expected = vec![
+            Event::LifecycleVerified,
+            Event::LifecycleSwitched,
+            Event::GeneratingHuks,
+            Event::WritingIdentityKey,
+            Event::Success,
+        ];
+        if source == IdentityKeySource::Dummy {
+            expected.insert(3, Event::DummyKey);
+        }
+        assert_eq!(events, expected);
+    }
+}
+
+#[test]
+fn an_id_that_is_there_already_is_kept() {
+    let mut part = Part::new(Fault::Id(ID[0]));
+    let (_, result) = run(&mut part, IdentityKeySource::Generated);
+    assert!(result.is_ok(), "{result:?}");
+    assert!(!part.writes.contains(&Call::WriteId));
+}
+
+#[test]
+fn each_fault_ends_the_run_with_its_own_cause() {
+    use Written::{Nothing, Something};
+    // The fault, the cause, whether the line says that something was written, and the writes.
+    let cases = [
+        (Fault::LifecycleRead(1), Cause::LifecycleUnreadable(CODE), Nothing, 0),
+        (
+            Fault::Lifecycle(Lifecycle::Provisioning),
+            Cause::NotInAssembly(Lifecycle::Provisioning),
+            Nothing,
+            0,
+        ),
+        (
+            Fault::Lifecycle(Lifecycle::Secured),
+            Cause::NotInAssembly(Lifecycle::Secured),
+            Nothing,
+            0,
+        ),
+        (
+            Fault::Lifecycle(Lifecycle::Decommissioned),
+            Cause::NotInAssembly(Lifecycle::Decommissioned),
+            Nothing,
+            0,
+        ),
+        (Fault::IdRead(1), Cause::ImplementationIdUnreadable(CODE), Nothing, 0),
+        (Fault::Id(0), Cause::ImplementationIdTaken, Nothing, 0),
+        (Fault::HukInspection(1), Cause::HukUnreadable(Huk::Mkek, CODE), Nothing, 0),
+        (Fault::HukInspection(2), Cause::HukUnreadable(Huk::Mext, CODE), Nothing, 0),
+        (Fault::Huk(Huk::Mkek), Cause::HukTaken(Huk::Mkek), Nothing, 0),
+        (Fault::Huk(Huk::Mext), Cause::HukTaken(Huk::Mext), Nothing, 0),
+        (Fault::IdentityKey, Cause::IdentityKeyTaken, Nothing, 0),
+        (Fault::Random(1), Cause::NoRandom(CODE), Nothing, 0),
+        (Fault::RandomZeros, Cause::NoPrivateKey, Nothing, 0),
+        (Fault::Error(Call::EnterProvisioning), Cause::LifecycleNotWritten(CODE), Something, 1),
+        (Fault::LifecycleRead(2), Cause::LifecycleUnreadable(CODE), Something, 1),
+        (
+            Fault::Ignored(Call::EnterProvisioning),
+            Cause::LifecycleMismatch(Lifecycle::Assembly),
+            Something,
+            1,
+        ),
+        (
+            Fault::LifecycleReadsAs(Lifecycle::Secured),
+            Cause::LifecycleMismatch(Lifecycle::Secured),
+            Something,
+            1,
+        ),
+        (Fault::IdRead(2), Cause::ImplementationIdUnreadable(CODE), Something, 1),
+        (Fault::Error(Call::WriteId), Cause::ImplementationIdNotWritten(CODE), Something, 2),
+        (Fault::Ignored(Call::WriteId), Cause::ImplementationIdMismatch, Something, 2),
+        (Fault::IdRead(3), Cause::ImplementationIdUnreadable(CODE), Something, 2),
+        (Fault::IdFlips, Cause::ImplementationIdMismatch, Something, 2),
+        (Fault::Error(Call::WriteHuks), Cause::HukNotWritten(CODE), Something, 3),
+        (Fault::Ignored(Call::WriteHuks), Cause::HukIncomplete(Huk::Mkek), Something, 3),
+        (Fault::HukInspection(3), Cause::HukUnreadable(Huk::Mkek, CODE), Something, 3),
+        (Fault::HukSlotBlank(Huk::Mkek), Cause::HukIncomplete(Huk::Mkek), Something, 3),
+        (Fault::HukSlotBlank(Huk::Mext), Cause::HukIncomplete(Huk::Mext), Something, 3),
+        (Fault::HukReadable(Huk::Mkek), Cause::HukExposed(Huk::Mkek), Something, 3),
+        (Fault::HukReadable(Huk::Mext), Cause::HukExposed(Huk::Mext), Something, 3),
+        (Fault::Error(Call::Derive(Huk::Mkek)), Cause::HukUnusable(Huk::Mkek, CODE), Something, 3),
+        (Fault::Error(Call::Derive(Huk::Mext)), Cause::HukUnusable(Huk::Mext, CODE), Something, 3),
+        (Fault::HuksEqual, Cause::HuksEqual, Something, 3),
+        (Fault::Error(Call::WriteKey), Cause::IdentityKeyNotWritten(CODE), Something, 4),
+        (Fault::Ignored(Call::WriteKey), Cause::IdentityKeyMissing, Something, 4),
+        (Fault::Random(2), Cause::NoRandom(CODE), Something, 4),
+        (Fault::Error(Call::ReadKey), Cause::IdentityKeyUnreadable(CODE), Something, 4),
+        (Fault::Ignored(Call::ReadKey), Cause::IdentityKeyInvalid, Something, 4),
+        (Fault::KeyReadsZero, Cause::IdentityKeyInvalid, Something, 4),
+        (Fault::KeyFlips, Cause::IdentityKeyMismatch, Something, 4),
+    ];
+    for (fault, cause, written, writes) in cases {
+        let mut part = Part::new(fault);
+        let (events, result) = run(&mut part, IdentityKeySource::Generated);
+        assert_eq!(result, Err(Failure { cause, written }), "{fault:?}");
+        assert_eq!(part.writes, ALL_WRITES[..writes], "{fault:?}");
+        assert!(!events.contains(&Event::Success), "{fault:?}");
+        let read = matches!(
+            fault,
+            Fault::Error(Call::ReadKey)
+                | Fault::Ignored(Call::ReadKey)
+                | Fault::KeyReadsZero
+                | Fault::KeyFlips
+        );
+        assert_eq!(part.freed, read, "{fault:?}: a key that was read is freed");
+    }
+}
+
+#[test]
+fn a_driver_that_writes_another_dummy_key_is_found_out() {
+    let mut part = Part::new(Fault::KeyFlips);
+    let (_, result) = run(&mut part, IdentityKeySource::Dummy);
+    assert_eq!(result.unwrap_err().cause, Cause::IdentityKeyMismatch);
+}

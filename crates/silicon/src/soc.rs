@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What differs between the parts.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// A part that can be modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Soc {
+    /// Application core of an nRF5340: CryptoCell 312, HUKs of 256 bits in two key slots each.
+    Nrf5340,
+    /// nRF9160, as nRF9161 and nRF9151: CryptoCell 310, HUKs of 128 bits in one key slot each.
+    Nrf9160,
+}
+
+impl Soc {
+    /// Every part.
+    pub const ALL: [Self; 2] = [Self::Nrf5340, Self::Nrf9160];
+
+    /// The name on the command line and in Kconfig.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nrf5340 => "nrf5340",
+            Self::Nrf9160 => "nrf9160",
+        }
+    }
+
+    /// The address of the first OTP word: MDK, `NRF_UICR_Type::OTP` at 0x100 in
+    /// `nrf5340_application.h` and at 0x108 in `nrf9160.h`.
+    #[must_use]
+    pub const fn otp_base(self) -> u32 {
+        match self {
+            Self::Nrf5340 => 0x00FF_8100,
+            Self::Nrf9160 => 0x00FF_8108,
+        }
+    }
+
+    /// The address of the bootloader storage, `PM_PROVISION_ADDRESS`: the SDK's
+    /// `cmake/partition_manager.cmake` lays it at the start of OTP.
+    #[must_use]
+    pub const fn bl_storage(self) -> u32 {
+        self.otp_base()
+    }
+
+    /// The size of a HUK in bytes: `HUK_SIZE_BYTES` of `hw_unique_key.h`.
+    #[must_use]
+    pub const fn huk_size(self) -> usize {
+        16 * self.slots_per_huk() as usize
+    }
+
+    /// How many key slots of 128 bits a HUK takes.
+    #[must_use]
+    pub const fn slots_per_huk(self) -> u32 {
+        match self {
+            Self::Nrf5340 => 2,
+            Self::Nrf9160 => 1,
+        }
+    }
+
+    /// CryptoCell's AES key registers, to which the KMU pushes the slots of a key:
+    /// `NRF_CC3XX_PLATFORM_KMU_AES_ADDR` and `_2` of `nrf_cc3xx_platform_kmu.h`.
+    #[must_use]
+    pub const fn aes_key_register(self, part: u32) -> u32 {
+        let base = match self {
+            Self::Nrf5340 => 0x5084_5400,
+            Self::Nrf9160 => 0x5084_1400,
+        };
+        base + 16 * part
+    }
+}
+
+/// A name that is no [`Soc`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownSoc;
+
+impl FromStr for Soc {
+    type Err = UnknownSoc;
+
+    fn from_str(name: &str) -> Result<Self, UnknownSoc> {
+        Self::ALL.into_iter().find(|soc| soc.name() == name).ok_or(UnknownSoc)
+    }
+}
+
+impl fmt::Display for UnknownSoc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the parts are nrf5340 and nrf9160")
+    }
+}
+
+impl core::error::Error for UnknownSoc {}
+
+impl fmt::Display for Soc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Parts to begin a test with.
+
+use core::str::FromStr;
+
+use crate::drivers::{self, LCS_DECOMMISSIONED, LCS_PROVISIONING, LCS_SECURED};
+use crate::{IllegalAccess, Silicon};
+
+/// What a modelled part has gone through before the image starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// ERASEALL.
+    Erased,
+    /// A whole provisioning run.
+    Provisioned,
+    /// Provisioned, and taken over by TF-M.
+    Secured,
+    /// Secured, and taken out of use.
+    Decommissioned,
+    /// A lifecycle that no part can have: bits of one halfword are cleared, others not.
+    CorruptOtp,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Erased, Self::Provisioned, Self::Secured, Self::Decommissioned, Self::CorruptOtp];
+
+    /// The name in Kconfig.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Erased => "erased",
+            Self::Provisioned => "provisioned",
+            Self::Secured => "secured",
+            Self::Decommissioned => "decommissioned",
+            Self::CorruptOtp => "corrupt-otp",
+        }
+    }
+
+    /// Takes an erased part to this state.
+    ///
+    /// # Errors
+    /// The part was not erased.
+    pub fn apply(self, part: &mut Silicon) -> Result<(), IllegalAccess> {
+        let halfwords: &[(u32, u16)] = match self {
+            Self::Erased => &[],
+            Self::Provisioned => &[(LCS_PROVISIONING, 0)],
+            Self::Secured => &[(LCS_PROVISIONING, 0), (LCS_SECURED, 0)],
+            Self::Decommissioned => {
+                &[(LCS_PROVISIONING, 0), (LCS_SECURED, 0), (LCS_DECOMMISSIONED, 0)]
+            }
+            Self::CorruptOtp => &[(LCS_PROVISIONING, 0x00FF)],
+        };
+        for (offset, value) in halfwords {
+            drivers::write_otp_halfword(part, *offset, *value)?;
+        }
+        if matches!(self, Self::Provisioned | Self::Secured | Self::Decommissioned) {
+            drivers::write_implementation_id(part, &[0xA5; 32]);
+            drivers::write_random_huks(part);
+            drivers::write_random_identity_key(part);
+        }
+        part.fault().map_or(Ok(()), Err)
+    }
+}
+
+/// A name that is no [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownState;
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownState> {
+        Self::ALL.into_iter().find(|state| state.name() == name).ok_or(UnknownState)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Soc;
+
+    #[test]
+    fn every_state_can_be_had_from_an_erased_part() {
+        let expected = [Ok(1), Ok(2), Ok(3), Ok(4), Err(drivers::LIFECYCLE_UNREADABLE)];
+        for soc in Soc::ALL {
+            for (state, lifecycle) in State::ALL.into_iter().zip(expected) {
+                let mut part = Silicon::erased(soc, [0; 32]);
+                assert_eq!(state.apply(&mut part), Ok(()));
+                assert_eq!(drivers::lifecycle(&mut part), lifecycle);
+                let keyed = matches!(lifecycle, Ok(2..=4));
+                assert_eq!(drivers::identity_key_is_written(&mut part), keyed);
+                assert_eq!(state.name().parse(), Ok(state));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! A modelled part in a file: its UICR page as a raw image of 4 KiB, words little-endian, the byte at
+//! offset 0 being the one at address 0x00FF8000.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use silicon::{Backing, ERASED, UICR_SIZE, UICR_WORDS};
+
+/// A device file that this process has to itself while it is open.
+#[derive(Debug)]
+pub struct DeviceFile {
+    path: PathBuf,
+    file: File,
+}
+
+/// Why a device file cannot be used. The file is left as it is.
+#[derive(Debug)]
+pub enum DeviceFileError {
+    /// The operating system says no.
+    Io(PathBuf, io::Error),
+    /// Another run has it.
+    InUse(PathBuf),
+    /// Not the size of a UICR page.
+    Size(PathBuf, u64),
+}
+
+impl DeviceFile {
+    /// Opens the file, and creates it erased where it is missing.
+    ///
+    /// # Errors
+    /// The file cannot be opened, another run has it, or it is no UICR page.
+    pub fn open_or_create(path: &Path) -> Result<Self, DeviceFileError> {
+        let io = |error| DeviceFileError::Io(path.to_owned(), error);
+        if !path.try_exists().map_err(io)? {
+            // Filled before it gets its name, so that a killed run leaves a whole file or none.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let mut new =
+                tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(io)?;
+            new.write_all(&[0xFF; UICR_SIZE]).map_err(io)?;
+            match new.persist_noclobber(path) {
+                Ok(_) => {}
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io(error.error)),
+            }
+        }
+        Self::open(path)
+    }
+
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// The file cannot be opened, another run has it, or it is no UICR page.
+    pub fn open(path: &Path) -> Result<Self, DeviceFileError> {
+        let io = |error| DeviceFileError::Io(path.to_owned(), error);
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DeviceFileError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
+        let size = file.metadata().map_err(io)?.len();
+        if size != UICR_SIZE as u64 {
+            return Err(DeviceFileError::Size(path.to_owned(), size));
+        }
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// The UICR page in the file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(&mut self) -> Result<[u32; UICR_WORDS], DeviceFileError> {
+        let mut bytes = [0; UICR_SIZE];
+        self.at(0)
+            .and_then(|file| file.read_exact(&mut bytes))
+            .map_err(|error| DeviceFileError::Io(self.path.clone(), error))?;
+        let mut page = [ERASED; UICR_WORDS];
+        for (word, bytes) in page.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Ok(page)
+    }
+
+    /// ERASEALL, as far as it reaches UICR.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn erase(&mut self) -> Result<(), DeviceFileError> {
+        self.at(0)
+            .and_then(|file| file.write_all(&[0xFF; UICR_SIZE]))
+            .map_err(|error| DeviceFileError::Io(self.path.clone(), error))
+    }
+
+    fn at(&mut self, offset: usize) -> io::Result<&mut File> {
+        self.file.seek(SeekFrom::Start(offset as u64))?;
+        Ok(&mut self.file)
+    }
+}
+
+impl Backing for DeviceFile {
+    /// One write per word, straight to the operating system: what a killed run has written stays.
+    fn store(&mut self, offset: usize, word: u32) -> io::Result<()> {
+        self.at(offset)?.write_all(&word.to_le_bytes())
+    }
+}
+
+impl fmt::Display for DeviceFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::InUse(path) => write!(f, "{}: another run is using it", path.display()),
+            Self::Size(path, size) => write!(
+                f,
+                "{}: {size} bytes is not a UICR image, which has {UICR_SIZE}; the file was left alone",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DeviceFileError {}

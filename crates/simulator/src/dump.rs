@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! A part's UICR as a table.
+
+use std::fmt::{self, Write as _};
+
+use provisioning::Lifecycle;
+use silicon::{ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, UICR_SIZE, drivers};
+
+/// What each named word of UICR is: MDK, `NRF_UICR_Type`.
+fn registers(soc: Soc) -> &'static [(u32, &'static str)] {
+    match soc {
+        Soc::Nrf5340 => &[
+            (0x000, "APPROTECT"),
+            (0x010, "VREGHVOUT"),
+            (0x014, "HFXOCNT"),
+            (0x01C, "SECUREAPPROTECT"),
+            (0x020, "ERASEPROTECT"),
+            (0x024, "TINSTANCE"),
+            (0x028, "NFCPINS"),
+        ],
+        Soc::Nrf9160 => &[
+            (0x000, "APPROTECT"),
+            (0x014, "XOSC32M"),
+            (0x01C, "HFXOSRC"),
+            (0x020, "HFXOCNT"),
+            (0x024, "APPNVMCPOFGUARD"),
+            (0x02C, "SECUREAPPROTECT"),
+            (0x030, "ERASEPROTECT"),
+        ],
+    }
+}
+
+/// What the platform library keeps in a key slot: `nrf_cc3xx_platform_defines.h`.
+fn slot_name(slot: u32, soc: Soc) -> &'static str {
+    match (slot, soc.slots_per_huk()) {
+        (2, 1) => "MKEK",
+        (2, _) => "MKEK, low half",
+        (3, 2) => "MKEK, high half",
+        (4, 1) => "MEXT",
+        (4, _) => "MEXT, low half",
+        (5, 2) => "MEXT, high half",
+        (6, _) => "identity key, first half, encrypted",
+        (7, _) => "identity key, second half, encrypted",
+        _ => "",
+    }
+}
+
+/// Writes what a program on the part could read: registers, OTP and key slots. What is erased is
+/// left out, and a protected value stands as the hardware shows it.
+///
+/// # Errors
+/// The part refuses to be read, which a part that was just powered on does not.
+///
+/// # Panics
+/// Never: a `String` takes what is written to it.
+pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
+    let mut out = String::new();
+    let soc = part.soc();
+    let storage = soc.bl_storage();
+    let mut line = |text: fmt::Arguments<'_>| writeln!(out, "{text}").expect("a String takes it");
+
+    let lifecycle = match drivers::lifecycle(part) {
+        Ok(1) => Lifecycle::Assembly.name(),
+        Ok(2) => Lifecycle::Provisioning.name(),
+        Ok(3) => Lifecycle::Secured.name(),
+        Ok(4) => Lifecycle::Decommissioned.name(),
+        Ok(_) | Err(_) => "none that a part can have",
+    };
+    line(format_args!("Part: {soc}"));
+    line(format_args!("PSA lifecycle state: {lifecycle}"));
+
+    line(format_args!("\nUICR registers"));
+    for address in (UICR_BASE..soc.otp_base()).step_by(4) {
+        let name = registers(soc).iter().find(|(offset, _)| UICR_BASE + offset == address);
+        let word = part.read(address)?;
+        match name {
+            Some((_, name)) => line(format_args!("  {address:08X}  {word:08X}  {name}")),
+            None if word != ERASED => line(format_args!("  {address:08X}  {word:08X}")),
+            None => {}
+        }
+    }
+
+    line(format_args!("\nOTP, words that are not erased"));
+    for address in (soc.otp_base()..Silicon::dest_address(0)).step_by(4) {
+        let word = part.read(address)?;
+        if word != ERASED {
+            let name = match address - storage {
+                0 => "lifecycle: SECURED, PROVISIONING",
+                4 => "lifecycle: DECOMMISSIONED, padding",
+                8..40 => "implementation ID",
+                _ => "",
+            };
+            line(format_args!("  {address:08X}  {word:08X}  {name}"));
+        }
+    }
+
+    line(format_args!("\nKMU key slots that are not erased"));
+    line(format_args!("  slot  DEST      PERM      VALUE"));
+    for slot in 0..128 {
+        part.select(slot + 1)?;
+        let dest = part.read(Silicon::dest_address(slot))?;
+        let perm = part.read(Silicon::perm_address(slot))?;
+        let mut value = [0; 4];
+        for (address, word) in (Silicon::value_address(slot)..).step_by(4).zip(&mut value) {
+            *word = part.read(address)?;
+        }
+        if dest == ERASED && perm == ERASED && value == [ERASED; 4] {
+            continue;
+        }
+        let [a, b, c, d] = value;
+        let protected = if value == [READ_DENIED; 4] { " (not readable)" } else { "" };
+        line(format_args!(
+            "  {slot:4}  {dest:08X}  {perm:08X}  {a:08X} {b:08X} {c:08X} {d:08X}{protected}  {}",
+            slot_name(slot, soc)
+        ));
+    }
+    part.select(0)?;
+    line(format_args!("\nUICR spans {UICR_BASE:08X} to {:08X}.", UICR_BASE + UICR_SIZE as u32 - 1));
+    Ok(out)
+}

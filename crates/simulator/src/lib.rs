@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Provisions modelled parts on a desk.
+//!
+//! What runs is the firmware's: the procedure, the bindings and the C symbols that they call. Only
+//! what answers these symbols is modelled, by the crate `silicon`.
+
+pub mod device_file;
+pub mod dump;
+
+use nrf_keys::Drivers;
+use provisioning::{Config, Event, Failure, PublicKey, provision};
+use silicon::Silicon;
+
+/// Provisions `part` as the firmware does, and gives back what became of it.
+///
+/// The part belongs to the calling thread meanwhile; other threads can run their own.
+///
+/// # Errors
+/// The procedure's [`Failure`].
+///
+/// # Panics
+/// If `report` provisions a part itself.
+pub fn run(
+    part: Silicon,
+    config: &Config,
+    report: impl FnMut(Event),
+) -> (Silicon, Result<PublicKey, Failure>) {
+    assert!(silicon::install(part).is_none(), "this thread provisions a part already");
+    // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
+    // is removed.
+    let mut drivers = unsafe { Drivers::new() };
+    let result = provision(&mut drivers, config, report);
+    let part = silicon::remove().expect("the part was installed above");
+    (part, result)
+}

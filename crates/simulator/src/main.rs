@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The command `cargo sim`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use log::{LevelFilter, Log, Metadata, Record};
+use provisioning::{Config, IdentityKeySource, ImplementationId};
+use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
+use simulator::device_file::DeviceFile;
+use simulator::{dump, run};
+
+/// Provisions a modelled part as the firmware does.
+///
+/// Console lines of the part go to standard output, all else to standard error. The exit code is 0 on
+/// success, 1 on a `Failure:` of the part, 2 where the command cannot be carried out.
+#[derive(Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    provision: Provision,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a part's UICR, OTP and KMU as a table, protected values as the hardware shows them
+    Dump {
+        /// The part's UICR image
+        #[arg(long, value_name = "FILE")]
+        device: PathBuf,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// ERASEALL: make a part blank again, keys and OTP included
+    Erase {
+        /// The part's UICR image
+        #[arg(long, value_name = "FILE")]
+        device: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Provision {
+    /// Keep the part's UICR in FILE, a raw 4 KiB image; created erased where it is missing
+    #[arg(long, value_name = "FILE")]
+    device: Option<PathBuf>,
+    /// Make everything random in the part depend on N alone; else it is seeded by the operating system
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where the identity key comes from: generated, driver or dummy
+    #[arg(long, value_name = "SOURCE", default_value = "generated", value_parser = identity_key_source)]
+    identity_key: IdentityKeySource,
+    /// The implementation ID, 64 hexadecimal digits
+    #[arg(
+        long,
+        value_name = "HEX",
+        default_value = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD"
+    )]
+    implementation_id: ImplementationId,
+    #[command(flatten)]
+    part: Part,
+}
+
+#[derive(Args)]
+struct Part {
+    /// The modelled part: nrf5340 (8-word HUKs) or nrf9160 (4-word HUKs)
+    #[arg(long, value_name = "SOC", default_value = "nrf5340")]
+    soc: Soc,
+}
+
+fn identity_key_source(name: &str) -> Result<IdentityKeySource, String> {
+    IdentityKeySource::from_name(name)
+        .ok_or_else(|| String::from("the sources are generated, driver and dummy"))
+}
+
+type Error = Box<dyn std::error::Error>;
+
+/// Log lines of the modelled drivers, which on a part would be console lines of other modules.
+struct StderrLog;
+
+impl Log for StderrLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        eprintln!("{}: {}", record.level().as_str().to_lowercase(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::set_max_level(LevelFilter::Info);
+    if log::set_logger(&StderrLog).is_err() {
+        eprintln!("warning: log lines of the drivers are lost");
+    }
+    let result = match cli.command {
+        None => provision(&cli.provision),
+        Some(Command::Dump { device, part }) => show(&device, part.soc),
+        Some(Command::Erase { device }) => erase(&device),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(2)
+    })
+}
+
+fn provision(options: &Provision) -> Result<ExitCode, Error> {
+    let seed = seed(options.seed)?;
+    let soc = options.part.soc;
+    let part = match &options.device {
+        Some(path) => {
+            let mut file = DeviceFile::open_or_create(path)?;
+            let page = file.read()?;
+            Silicon::with_page(soc, seed, page).with_backing(Box::new(file))
+        }
+        None => Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]),
+    };
+    let config =
+        Config { implementation_id: options.implementation_id, identity_key: options.identity_key };
+
+    // A console that is gone does not stop a part either; the first error is told at the end.
+    let mut console = Ok(());
+    let mut print = |line: &dyn std::fmt::Display| {
+        if console.is_ok() {
+            let mut stdout = io::stdout().lock();
+            console = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+        }
+    };
+    let (_, result) = run(part, &config, |event| print(&event));
+    let code = match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print(&failure);
+            eprintln!("kernel panic: the part halts");
+            ExitCode::from(1)
+        }
+    };
+    console?;
+    Ok(code)
+}
+
+/// 32 bytes that decide everything random in the part.
+fn seed(number: Option<u64>) -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    match number {
+        Some(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
+        None => getrandom::fill(&mut seed)?,
+    }
+    Ok(seed)
+}
+
+fn show(path: &Path, soc: Soc) -> Result<ExitCode, Error> {
+    let page = DeviceFile::open(path)?.read()?;
+    // Nothing random happens in a part that is only read.
+    let mut part = Silicon::with_page(soc, [0; 32], page);
+    io::stdout().write_all(dump::dump(&mut part)?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn erase(path: &Path) -> Result<ExitCode, Error> {
+    DeviceFile::open(path)?.erase()?;
+    eprintln!("{}: erased", path.display());
+    Ok(ExitCode::SUCCESS)
+}

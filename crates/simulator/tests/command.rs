@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `cargo sim` as a person uses it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const LINES: [&str; 5] = [
+    "Successfully verified PSA lifecycle state ASSEMBLY!",
+    "Successfully switched to PSA lifecycle state PROVISIONING!",
+    "Generating random HUK keys (including MKEK)",
+    "Writing the identity key to KMU",
+    "Success!",
+];
+
+fn sim(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulator")).args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn assert_output(output: &Output, code: i32, stdout: &[&str], stderr: &str) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    assert_eq!(out.lines().collect::<Vec<_>>(), stdout);
+    assert!(err.contains(stderr), "{err}");
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().unwrap()
+}
+
+#[test]
+fn prints_the_five_lines_and_nothing_else() {
+    for soc in ["nrf5340", "nrf9160"] {
+        for source in ["generated", "driver"] {
+            let output = sim(&["--soc", soc, "--identity-key", source]);
+            assert_output(&output, 0, &LINES, "");
+            assert!(output.stderr.is_empty());
+        }
+    }
+}
+
+#[test]
+fn warns_of_the_dummy_key() {
+    let output = sim(&["--identity-key", "dummy"]);
+    let mut lines = LINES.to_vec();
+    lines.insert(3, "WARNING: the identity key is the test-only dummy key, do not ship this part");
+    assert_output(&output, 0, &lines, "not for production");
+}
+
+#[test]
+fn a_device_file_keeps_the_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    assert_output(&sim(&["--device", path(&file), "--seed", "1"]), 0, &LINES, "");
+    let image = fs::read(&file).unwrap();
+    assert_eq!(image.len(), 4096);
+
+    let failure = "Failure: the PSA lifecycle state is PROVISIONING, not ASSEMBLY. It was \
+                   provisioned before, or a run was cut off. Nothing was written to it. [2]";
+    assert_output(&sim(&["--device", path(&file)]), 1, &[failure], "kernel panic");
+    assert_eq!(fs::read(&file).unwrap(), image, "the part was written to");
+
+    assert_output(&sim(&["erase", "--device", path(&file)]), 0, &[], "erased");
+    assert_eq!(fs::read(&file).unwrap(), [0xFF; 4096]);
+    assert_output(&sim(&["--device", path(&file), "--seed", "1"]), 0, &LINES, "");
+    assert_eq!(fs::read(&file).unwrap(), image, "the same seed gives the same part");
+}
+
+#[test]
+fn seeds_decide_the_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = |name: &str, seed: &[&str]| {
+        let file = folder.path().join(name);
+        assert_output(&sim(&[&["--device", path(&file)], seed].concat()), 0, &LINES, "");
+        fs::read(&file).unwrap()
+    };
+    assert_eq!(image("a", &["--seed", "7"]), image("b", &["--seed", "7"]));
+    assert_ne!(image("c", &["--seed", "8"]), image("d", &["--seed", "7"]));
+    assert_ne!(image("e", &[]), image("f", &[]));
+}
+
+#[test]
+fn the_implementation_id_reaches_otp() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    let id: String = (0..32).map(|byte| format!("{byte:02X}")).collect();
+    let output = sim(&["--device", path(&file), "--soc", "nrf9160", "--implementation-id", &id]);
+    assert_output(&output, 0, &LINES, "");
+    let image = fs::read(&file).unwrap();
+    assert_eq!(image[0x110..0x130], (0..32).collect::<Vec<u8>>());
+
+    for (bad, complaint) in [
+        (&id[1..], "64 hexadecimal digits"),
+        (&id.replace('0', "x")[..], "hexadecimal digits only"),
+    ] {
+        let other = folder.path().join("other.bin");
+        let output = sim(&["--device", path(&other), "--implementation-id", bad]);
+        assert_output(&output, 2, &[], complaint);
+        assert!(!other.exists(), "a wrong command leaves nothing behind");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_part_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letter.txt");
+    for content in [&b"Dear all"[..], &[0; 4095], &[0xFF; 4097], b""] {
+        fs::write(&file, content).unwrap();
+        for arguments in [
+            &["--device", path(&file)][..],
+            &["dump", "--device", path(&file)],
+            &["erase", "--device", path(&file)],
+        ] {
+            assert_output(&sim(arguments), 2, &[], "letter.txt");
+            assert_eq!(fs::read(&file).unwrap(), content);
+        }
+    }
+    let missing = folder.path().join("missing.bin");
+    for command in ["dump", "erase"] {
+        assert_output(&sim(&[command, "--device", path(&missing)]), 2, &[], "missing.bin");
+        assert!(!missing.exists());
+    }
+}
+
+#[test]
+fn one_run_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    fs::write(&file, [0xFF; 4096]).unwrap();
+    let mut held = simulator::device_file::DeviceFile::open(&file).unwrap();
+    assert_output(&sim(&["--device", path(&file)]), 2, &[], "another run is using it");
+    assert!(held.read().unwrap().iter().all(|word| *word == 0xFFFF_FFFF));
+    drop(held);
+    assert_output(&sim(&["--device", path(&file)]), 0, &LINES, "");
+}
+
+#[test]
+fn corrupt_otp_is_told_with_the_drivers_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    let mut image = [0xFF; 4096];
+    image[0x100] = 0x7F; // one bit of the halfword "provisioning"
+    fs::write(&file, image).unwrap();
+    let failure = "Failure: cannot read the PSA lifecycle state (driver error -114). Nothing was \
+                   written to the part. Set it aside, or erase it with ERASEALL and start again. [1]";
+    assert_output(&sim(&["--device", path(&file)]), 1, &[failure], "kernel panic");
+    assert_eq!(fs::read(&file).unwrap(), image);
+}
+
+#[test]
+fn dump_shows_what_the_hardware_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    sim(&["--device", path(&file), "--seed", "1"]);
+    let output = sim(&["dump", "--device", path(&file)]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("PSA lifecycle state: PROVISIONING"), "{text}");
+    assert_eq!(text.matches("AAAAAAAA  implementation ID").count(), 2, "{text}");
+    assert_eq!(text.matches("(not readable)").count(), 4, "{text}");
+    assert_eq!(text.matches("identity key").count(), 2, "{text}");
+    // No word of a HUK, which the file has in the clear, may be shown.
+    let image = fs::read(&file).unwrap();
+    for bytes in image[0x800 + 2 * 16..0x800 + 6 * 16].as_chunks().0 {
+        let word = format!("{:08X}", u32::from_le_bytes(*bytes));
+        assert!(!text.contains(&word), "{word} in {text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_explained() {
+    for (arguments, complaint) in [
+        (&["--soc", "nrf52840"][..], "the parts are nrf5340 and nrf9160"),
+        (&["--identity-key", "mine"], "the sources are generated, driver and dummy"),
+        (&["--seed", "many"], "--seed"),
+        (&["--sed", "1"], "--sed"),
+        (&["dump"], "--device"),
+    ] {
+        assert_output(&sim(arguments), 2, &[], complaint);
+    }
+    let help = sim(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).unwrap();
+    for option in
+        ["--soc", "--device", "--seed", "--identity-key", "--implementation-id", "dump", "erase"]
+    {
+        assert!(text.contains(option), "{option} is not in {text}");
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What every seed must give, whatever it is.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread;
+
+use proptest::prelude::*;
+use provisioning::{Cause, Config, Event, IdentityKeySource, Written};
+use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
+use simulator::run;
+
+const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
+
+fn config(identity_key: IdentityKeySource) -> Config {
+    Config { implementation_id: ID.parse().unwrap(), identity_key }
+}
+
+fn seed(number: u64) -> [u8; 32] {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    seed
+}
+
+/// The words of a HUK, straight from the page.
+fn huk(page: &[u32; UICR_WORDS], soc: Soc, slot: usize) -> Vec<u32> {
+    let words = soc.huk_size() / 4;
+    page[0x200 + 4 * slot..][..words].to_vec()
+}
+
+/// 10,000 seeds over both parts and both random sources: the identity key is valid (it has a public
+/// key, which the procedure got from the key read back), and no two keys of any kind are the same.
+#[test]
+fn ten_thousand_seeds_give_valid_and_different_keys() {
+    const SEEDS: u64 = 10_000;
+    let seen = Mutex::new((HashSet::new(), HashSet::new()));
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    thread::scope(|scope| {
+        for first in 0..threads {
+            let seen = &seen;
+            scope.spawn(move || {
+                for number in (first..SEEDS).step_by(usize::try_from(threads).unwrap()) {
+                    let soc = Soc::ALL[number as usize % 2];
+                    let source = [IdentityKeySource::Generated, IdentityKeySource::Driver]
+                        [number as usize / 2 % 2];
+                    let part = Silicon::erased(soc, seed(number));
+                    let (part, result) = run(part, &config(source), |_| ());
+                    let public_key = result.unwrap();
+                    assert_eq!(part.fault(), None);
+                    let mut seen = seen.lock().unwrap();
+                    for slot in [2, 4] {
+                        assert!(seen.0.insert(huk(part.page(), soc, slot)), "seed {number}");
+                    }
+                    assert!(seen.1.insert(*public_key.as_bytes()), "seed {number}");
+                }
+            });
+        }
+    });
+    let (huks, public_keys) = seen.into_inner().unwrap();
+    assert_eq!(huks.len(), 20_000);
+    assert_eq!(public_keys.len(), 10_000);
+}
+
+#[test]
+fn all_modelled_states_but_erased_end_in_a_failure_without_a_write() {
+    use silicon::states::State;
+    for soc in Soc::ALL {
+        for state in State::ALL {
+            let mut part = Silicon::erased(soc, seed(1));
+            state.apply(&mut part).unwrap();
+            let before = *part.page();
+            let (part, result) = run(part, &config(IdentityKeySource::Generated), |_| ());
+            assert_eq!(part.fault(), None);
+            if state == State::Erased {
+                assert!(result.is_ok());
+            } else {
+                assert_eq!(result.unwrap_err().written, Written::Nothing);
+                assert_eq!(*part.page(), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_written_key_slot_stops_the_run_before_the_first_write() {
+    for soc in Soc::ALL {
+        let slots = 2..8;
+        for slot in slots {
+            for index in [0x100 + 2 * slot, 0x101 + 2 * slot, 0x200 + 4 * slot, 0x203 + 4 * slot] {
+                let mut page = [ERASED; UICR_WORDS];
+                page[index] = 0xFFFF_FFFB; // nothing is locked by it
+                let part = Silicon::with_page(soc, seed(1), page);
+                let (part, result) = run(part, &config(IdentityKeySource::Generated), |_| ());
+                // CryptoCell 310 leaves the second slot of each HUK alone, and so do we.
+                if soc == Soc::Nrf9160 && matches!(slot, 3 | 5) {
+                    assert!(result.is_ok());
+                    continue;
+                }
+                let failure = result.unwrap_err();
+                assert_eq!(failure.written, Written::Nothing, "word {index:#x}: {failure}");
+                let taken = match slot {
+                    6.. => failure.cause == Cause::IdentityKeyTaken,
+                    _ => matches!(failure.cause, Cause::HukTaken(_)),
+                };
+                assert!(taken, "word {index:#x}: {failure}");
+                assert_eq!(*part.page(), page);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// A few words of an erased part are anything: no crash, no illegal access, and nothing is
+    /// written unless the lifecycle is ASSEMBLY.
+    #[test]
+    fn any_start_is_survived(
+        words in prop::collection::vec((0..0x220_usize, prop_oneof![Just(0), Just(0xFFFF_0000), any::<u32>()]), 0..6),
+        soc in prop::sample::select(Soc::ALL.to_vec()),
+        number: u64,
+    ) {
+        let mut page = [ERASED; UICR_WORDS];
+        for (index, word) in words {
+            page[index] = word;
+        }
+        let mut events = Vec::new();
+        let part = Silicon::with_page(soc, seed(number), page);
+        let (part, result) = run(part, &config(IdentityKeySource::Generated), |event| events.push(event));
+        prop_assert_eq!(part.fault(), None);
+        prop_assert_eq!(result.is_ok(), events.contains(&Event::Success));
+        if let Err(failure) = result
+            && failure.written == Written::Nothing
+        {
+            prop_assert_eq!(*part.page(), page);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+use log::{error, info, warn};
+use nrf_keys::Drivers;
+use provisioning::{
+    Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Written, provision,
+};
+use silicon::boot;
+use zephyr::kconfig;
+
+/// The module name in the log lines.
+const NAME: &str = "provisioning_image";
+
+/// What CMakeLists.txt has refused already; this is what holds where a build goes around it.
+const IMPLEMENTATION_ID: ImplementationId =
+    match ImplementationId::from_hex(kconfig::CONFIG_PROVISIONING_IMPLEMENTATION_ID) {
+        Ok(id) => id,
+        Err(_) => {
+            panic!("CONFIG_PROVISIONING_IMPLEMENTATION_ID must be 64 hexadecimal digits, not all F")
+        }
+    };
+
+unsafe extern "C" {
+    /// `k_panic()` of Zephyr, a macro (`src/kernel_panic.c`).
+    fn provisioning_kernel_panic() -> !;
+}
+
+/// Called once by zephyr-lang-rust, from Zephyr's main thread.
+// SAFETY: no other symbol of the image has this name.
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet. A
+    // logger that is set already is no reason not to provision.
+    let _ = unsafe { zephyr::set_logger() };
+
+    if let Err(failure) = run() {
+        error!(target: NAME, "{failure}");
+        // SAFETY: k_panic() may be called from any thread; it does not return.
+        unsafe { provisioning_kernel_panic() }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let bad_configuration = Failure { cause: Cause::BadConfiguration, written: Written::Nothing };
+    let identity_key = IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY)
+        .ok_or(bad_configuration)?;
+    let seed = u32::try_from(kconfig::CONFIG_SILICON_MODEL_SEED).map_err(|_| bad_configuration)?;
+    let model = boot::power_on(
+        kconfig::CONFIG_SILICON_MODEL_SOC,
+        kconfig::CONFIG_SILICON_MODEL_STATE,
+        seed,
+    )
+    .map_err(|_| bad_configuration)?;
+    if let Some(soc) = model {
+        warn!(target: NAME, "modelled {soc}, seed {seed}: nothing that is written here is secret");
+    }
+
+    // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
+    // calls the key drivers.
+    let mut drivers = unsafe { Drivers::new() };
+    let config = Config { implementation_id: IMPLEMENTATION_ID, identity_key };
+    provision(&mut drivers, &config, |event| match event.level() {
+        Level::Info => info!(target: NAME, "{event}"),
+        Level::Warning => warn!(target: NAME, "{event}"),
+    })
+    .map(|_| ())
+}

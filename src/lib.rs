@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The Zephyr application: joins the drivers to the procedure, and nothing more.
+#![no_std]
+
+#[cfg(not(target_os = "none"))]
+compile_error!(
+    "this package is firmware and is built by `west build -b BOARD`; on a desk, run `cargo sim`"
+);
+
+#[cfg(target_os = "none")]
+mod firmware;

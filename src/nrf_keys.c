@@ -1,0 +1,193 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/*
+ * Glue between the bindings (crates/nrf-keys) and the nRF Connect SDK's drivers. It decides
+ * nothing; it turns enums, inline functions and registers into functions with fixed-width integers.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <zephyr/kernel.h>
+#include <zephyr/random/random.h>
+#include <zephyr/sys/util.h>
+
+#include <nrf.h>
+#include <nrfx_nvmc.h>
+
+#include <bl_storage.h>
+#include <hw_unique_key.h>
+#include <identity_key.h>
+#include <nrf_cc3xx_platform_defines.h>
+
+/* After the SDK's headers: a function that both declare must be the same. */
+#include "nrf_keys.h"
+
+/* provisioning::DriverError::kind() knows these codes. */
+BUILD_ASSERT(EREADLCS == 114);
+BUILD_ASSERT(EINVALIDLCS == 115);
+BUILD_ASSERT(ENOTSUP == 134);
+BUILD_ASSERT(HW_UNIQUE_KEY_SUCCESS == 0 && IDENTITY_KEY_SUCCESS == 0);
+BUILD_ASSERT(HW_UNIQUE_KEY_ERR_MISSING == 0x16501);
+BUILD_ASSERT(HW_UNIQUE_KEY_ERR_WRITE_FAILED == 0x16502);
+BUILD_ASSERT(HW_UNIQUE_KEY_ERR_GENERATION_FAILED == 0x16503);
+BUILD_ASSERT(HW_UNIQUE_KEY_ERR_DERIVE_FAILED == 0x16504);
+BUILD_ASSERT(IDENTITY_KEY_ERR_MKEK_MISSING == 0x15501);
+BUILD_ASSERT(IDENTITY_KEY_ERR_MISSING == 0x15502);
+BUILD_ASSERT(IDENTITY_KEY_ERR_READ_FAILED == 0x15503);
+BUILD_ASSERT(IDENTITY_KEY_ERR_WRITE_FAILED == 0x15504);
+BUILD_ASSERT(IDENTITY_KEY_ERR_GENERATION_FAILED == 0x15505);
+
+/* Sizes that the bindings fix. */
+BUILD_ASSERT(IDENTITY_KEY_SIZE_BYTES == 32);
+BUILD_ASSERT(BL_STORAGE_IMPLEMENTATION_ID_SIZE == 32);
+BUILD_ASSERT(sizeof(BL_STORAGE->implementation_id) == 32);
+
+/* OTP is written in words: the ID must fill whole ones. */
+BUILD_ASSERT(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t) == 0);
+
+#if !defined(HUK_HAS_KMU) || (!defined(HUK_HAS_CC310) && !defined(HUK_HAS_CC312))
+#error "This image needs a part with a KMU and a CryptoCell: nRF5340 or nRF91 Series"
+#endif
+
+#define KMU_SLOT_WORDS 4
+#define HUK_SLOTS      (HUK_SIZE_WORDS / KMU_SLOT_WORDS)
+BUILD_ASSERT(HUK_SIZE_WORDS % KMU_SLOT_WORDS == 0);
+
+/* What the CPU reads from a key slot that it may not read: nRF9161 PS, KMU, "Access control". */
+#define KMU_READ_DENIED 0xDEADDEAD
+#define UICR_ERASED     0xFFFFFFFF
+
+int32_t nrf_keys_lifecycle_read(uint32_t *state)
+{
+	enum lcs lcs = BL_STORAGE_LCS_UNKNOWN;
+	int err = read_life_cycle_state(&lcs);
+
+	if (err != 0) {
+		return err;
+	}
+
+	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_ASSEMBLY == BL_STORAGE_LCS_ASSEMBLY);
+	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_PROVISIONING == BL_STORAGE_LCS_PROVISIONING);
+	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_SECURED == BL_STORAGE_LCS_SECURED);
+	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_DECOMMISSIONED == BL_STORAGE_LCS_DECOMMISSIONED);
+	*state = lcs;
+	return 0;
+}
+
+int32_t nrf_keys_lifecycle_enter_provisioning(void)
+{
+	return update_life_cycle_state(BL_STORAGE_LCS_PROVISIONING);
+}
+
+int32_t nrf_keys_implementation_id_read(uint8_t id[32])
+{
+	read_implementation_id_from_otp(id);
+	return 0;
+}
+
+int32_t nrf_keys_implementation_id_write(const uint8_t id[32])
+{
+	uint32_t words[BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(uint32_t)];
+
+	/* nrfx reads words, and the caller's bytes need not be aligned. */
+	memcpy(words, id, sizeof(words));
+	nrfx_nvmc_words_write((uint32_t)&BL_STORAGE->implementation_id, words, ARRAY_SIZE(words));
+	while (!nrfx_nvmc_write_done_check()) {
+	}
+	return 0;
+}
+
+static int32_t huk_slot(uint32_t huk, enum hw_unique_key_slot *slot)
+{
+	switch (huk) {
+	case NRF_KEYS_HUK_MKEK:
+		*slot = HUK_KEYSLOT_MKEK;
+		return 0;
+	case NRF_KEYS_HUK_MEXT:
+		*slot = HUK_KEYSLOT_MEXT;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int32_t nrf_keys_huk_slots(uint32_t huk, uint32_t *total, uint32_t *written, uint32_t *locked)
+{
+	enum hw_unique_key_slot first;
+	int32_t err = huk_slot(huk, &first);
+
+	if (err != 0) {
+		return err;
+	}
+
+	*total = HUK_SLOTS;
+	*written = 0;
+	*locked = 0;
+
+	for (uint32_t slot = first; slot < first + HUK_SLOTS; slot++) {
+		uint32_t perm, dest;
+		uint32_t erased = 0;
+		uint32_t denied = 0;
+
+		/* The SDK's hw_unique_key_is_written() looks at the same words, in both slots at once. */
+		NRF_KMU->SELECTKEYSLOT = KMU_SELECT_SLOT(slot);
+		perm = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].PERM);
+		dest = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].DEST);
+		for (size_t i = 0; i < KMU_SLOT_WORDS; i++) {
+			uint32_t value =
+				nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.KEY[slot].VALUE[i]);
+
+			erased += value == UICR_ERASED;
+			denied += value == KMU_READ_DENIED;
+		}
+		NRF_KMU->SELECTKEYSLOT = 0;
+
+		if (perm != UICR_ERASED || dest != UICR_ERASED || erased != KMU_SLOT_WORDS) {
+			(*written)++;
+		}
+		if (perm != UICR_ERASED && denied == KMU_SLOT_WORDS) {
+			(*locked)++;
+		}
+	}
+
+	return 0;
+}
+
+int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16])
+{
+	/* In RAM: CryptoCell cannot read flash. */
+	uint8_t label[] = {'p', 'r', 'o', 'v', 'i', 's', 'i', 'o', 'n', '-', 'c', 'h', 'e', 'c', 'k'};
+	enum hw_unique_key_slot slot;
+	int32_t err = huk_slot(huk, &slot);
+
+	if (err != 0) {
+		return err;
+	}
+	return hw_unique_key_derive_key(slot, NULL, 0, label, sizeof(label), derived, 16);
+}
+
+int32_t nrf_keys_identity_key_write_random(void)
+{
+#if defined(CONFIG_IDENTITY_KEY_RANDOM)
+	return identity_key_write_random();
+#else
+	return -ENOTSUP;
+#endif
+}
+
+int32_t nrf_keys_identity_key_write_dummy(void)
+{
+#if defined(CONFIG_IDENTITY_KEY_DUMMY)
+	return identity_key_write_dummy();
+#else
+	return -ENOTSUP;
+#endif
+}
+
+int32_t nrf_keys_random(uint8_t *buffer, uint32_t size)
+{
+	return sys_csrand_get(buffer, size);
+}
