@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! The Zephyr application: joins the drivers to the procedure, and nothing more.
-#![no_std]
+#![cfg_attr(target_os = "none", no_std)]
 
 #[cfg(not(target_os = "none"))]
 compile_error!(

@@ -239,7 +239,7 @@ fn run(
     part: &mut Part,
     identity_key: IdentityKeySource,
 ) -> (Vec<Event>, Result<PublicKey, Failure>) {
-    let id = ID.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let id = "C7".repeat(ID.len());
     let config = Config { implementation_id: id.parse().unwrap(), identity_key };
     let mut events = Vec::new();
     let result = provision(part, &config, |event| events.push(event));

@@ -55,7 +55,7 @@ impl CtrDrbg {
         drbg
     }
 
-    /// CTR_DRBG_Generate without additional input (section 10.2.1.5.1).
+    /// `CTR_DRBG_Generate` without additional input (section 10.2.1.5.1).
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         let cipher = Aes128::new(&self.key.into());
         for chunk in bytes.chunks_mut(BLOCK) {
@@ -65,7 +65,7 @@ impl CtrDrbg {
         self.update(&[0; 2 * BLOCK]);
     }
 
-    /// CTR_DRBG_Update (section 10.2.1.2).
+    /// `CTR_DRBG_Update` (section 10.2.1.2).
     fn update(&mut self, provided: &[u8; 2 * BLOCK]) {
         let cipher = Aes128::new(&self.key.into());
         self.key = self.next_block(&cipher);
@@ -116,7 +116,9 @@ impl PushedKey {
     fn cmac(&self, message: &[&[u8]]) -> [u8; BLOCK] {
         fn tag<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> [u8; BLOCK] {
             let mut mac = <M as KeyInit>::new_from_slice(key).expect("the size of an AES key");
-            message.iter().for_each(|part| mac.update(part));
+            for part in message {
+                mac.update(part);
+            }
             let mut tag = [0; BLOCK];
             tag.copy_from_slice(&mac.finalize().into_bytes());
             tag
@@ -168,7 +170,7 @@ pub(crate) fn wrap(
     mkek: KeySlot,
     key: &mut [u8; 32],
 ) -> Result<(), IllegalAccess> {
-    crypt(part, mkek, key, |cipher, block| cipher.encrypt_block(block))
+    crypt(part, mkek, key, Aes256::encrypt_block)
 }
 
 /// Undoes [`wrap`].
@@ -180,7 +182,7 @@ pub(crate) fn unwrap(
     mkek: KeySlot,
     key: &mut [u8; 32],
 ) -> Result<(), IllegalAccess> {
-    crypt(part, mkek, key, |cipher, block| cipher.decrypt_block(block))
+    crypt(part, mkek, key, Aes256::decrypt_block)
 }
 
 fn crypt(
@@ -265,23 +267,30 @@ mod tests {
     /// The vectors with which the SDK tests real parts: `tests/lib/hw_unique_key/src/main.c`.
     #[test]
     fn derives_what_the_sdk_expects_of_silicon() {
-        let cases: [(Soc, &[u8], &[u8], &[u8], &[u8]); 2] = [
-            (
-                Soc::Nrf5340,
-                &hex!("c5a808ebe31ea5b4e9441a764558d88b402633a8cd2d51678def00243052d73d"),
-                &hex!("e275ab25003b15e1a198785b4e57439a"),
-                &hex!("69a799d53229b7c71bf133562d311cf3"),
-                &hex!("c9d2b7d58141adcbd64baca0d1db5e3608605533186e323b73a877e3a43e838d"),
-            ),
-            (
-                Soc::Nrf9160,
-                &hex!("199ae3c79dd0168c3eeea846ea4edc6e"),
-                &hex!("29d6a68d3ffb391f036dd53be354e4029a695a"),
-                &hex!("58fdf5a08f8efc421055aee5f46d257440d485"),
-                &hex!("65295e2ecb6e6c403a3876c99ff7fc71"),
-            ),
+        struct Case {
+            soc: Soc,
+            key: &'static [u8],
+            label: &'static [u8],
+            context: &'static [u8],
+            expected: &'static [u8],
+        }
+        let cases = [
+            Case {
+                soc: Soc::Nrf5340,
+                key: &hex!("c5a808ebe31ea5b4e9441a764558d88b402633a8cd2d51678def00243052d73d"),
+                label: &hex!("e275ab25003b15e1a198785b4e57439a"),
+                context: &hex!("69a799d53229b7c71bf133562d311cf3"),
+                expected: &hex!("c9d2b7d58141adcbd64baca0d1db5e3608605533186e323b73a877e3a43e838d"),
+            },
+            Case {
+                soc: Soc::Nrf9160,
+                key: &hex!("199ae3c79dd0168c3eeea846ea4edc6e"),
+                label: &hex!("29d6a68d3ffb391f036dd53be354e4029a695a"),
+                context: &hex!("58fdf5a08f8efc421055aee5f46d257440d485"),
+                expected: &hex!("65295e2ecb6e6c403a3876c99ff7fc71"),
+            },
         ];
-        for (soc, key, label, context, expected) in cases {
+        for Case { soc, key, label, context, expected } in cases {
             for slot in [slot::MKEK, slot::MEXT] {
                 let mut output = [0; 32];
                 let output = &mut output[..expected.len()];

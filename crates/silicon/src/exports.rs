@@ -36,13 +36,14 @@ fn with_slot<T>(access: impl FnOnce(&mut Option<Silicon>) -> T) -> T {
     critical_section::with(|cs| access(&mut PART.borrow_ref_mut(cs)))
 }
 
-/// Puts `part` under the drivers, in the place of the one that was there.
+/// Puts `part` under the drivers of this thread, and gives back the one that was there.
 #[cfg(feature = "std")]
+#[must_use]
 pub fn install(part: Silicon) -> Option<Silicon> {
     with_slot(|slot| slot.replace(part))
 }
 
-/// Takes the part away from the drivers.
+/// Takes this thread's part away from the drivers.
 #[cfg(feature = "std")]
 pub fn remove() -> Option<Silicon> {
     with_slot(Option::take)

@@ -8,7 +8,7 @@
 //!
 //! Modelled:
 //! - UICR as flash: bits only clear; OTP takes each halfword once; words only, aligned ([`Silicon`]).
-//! - KMU: slot selection, permissions, write-once slots, `0xDEADDEAD`, push ([`Silicon::push`]).
+//! - KMU: slot selection, permissions, write-once slots, `0xDEADDEAD`, push.
 //! - CryptoCell: CTR_DRBG, SP 800-108 derivation from key slots, a key wrapped under the MKEK.
 //! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]).
 //!

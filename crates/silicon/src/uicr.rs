@@ -432,7 +432,7 @@ mod tests {
         let mut other = part();
         other.select(4).unwrap();
         refused(other, VALUE, 0, IllegalAccess::SlotNotSelected(VALUE));
-        let open = 0xFFFF_FFFF & !PERM_READ; // locked for reading, not for writing
+        let open = !PERM_READ; // locked for reading, not for writing
         refused(keyed(open), VALUE, 0, IllegalAccess::SlotWrittenTwice(VALUE));
         refused(keyed(open), DEST, 0, IllegalAccess::SlotWrittenTwice(DEST));
         refused(keyed(open), PERM, 0, IllegalAccess::SlotWrittenTwice(PERM));

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 
 use provisioning::Lifecycle;
-use silicon::{ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, UICR_SIZE, drivers};
+use silicon::{ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, drivers};
 
 /// What each named word of UICR is: MDK, `NRF_UICR_Type`.
 fn registers(soc: Soc) -> &'static [(u32, &'static str)] {
@@ -116,6 +116,5 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
         ));
     }
     part.select(0)?;
-    line(format_args!("\nUICR spans {UICR_BASE:08X} to {:08X}.", UICR_BASE + UICR_SIZE as u32 - 1));
     Ok(out)
 }

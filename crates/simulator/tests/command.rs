@@ -86,8 +86,8 @@ fn seeds_decide_the_keys() {
 fn the_implementation_id_reaches_otp() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("part.bin");
-    let id: String = (0..32).map(|byte| format!("{byte:02X}")).collect();
-    let output = sim(&["--device", path(&file), "--soc", "nrf9160", "--implementation-id", &id]);
+    let id = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
+    let output = sim(&["--device", path(&file), "--soc", "nrf9160", "--implementation-id", id]);
     assert_output(&output, 0, &LINES, "");
     let image = fs::read(&file).unwrap();
     assert_eq!(image[0x110..0x130], (0..32).collect::<Vec<u8>>());

@@ -41,9 +41,9 @@ fn ten_thousand_seeds_give_valid_and_different_keys() {
             let seen = &seen;
             scope.spawn(move || {
                 for number in (first..SEEDS).step_by(usize::try_from(threads).unwrap()) {
-                    let soc = Soc::ALL[number as usize % 2];
-                    let source = [IdentityKeySource::Generated, IdentityKeySource::Driver]
-                        [number as usize / 2 % 2];
+                    let soc = Soc::ALL[usize::from(number % 2 == 0)];
+                    let random = [IdentityKeySource::Generated, IdentityKeySource::Driver];
+                    let source = random[usize::from(number % 4 < 2)];
                     let part = Silicon::erased(soc, seed(number));
                     let (part, result) = run(part, &config(source), |_| ());
                     let public_key = result.unwrap();
