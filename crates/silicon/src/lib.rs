@@ -13,9 +13,9 @@
 //! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]).
 //!
 //! Not modelled: time, the flash and RAM of the application, debug and erase protection, the network
-//! core, key revocation, the NVMC's non-secure mode, CryptoCell's registers and its self-tests. The cipher with which
-//! Nordic's library wraps the identity key is not public; the model wraps it with AES in a way of its
-//! own, so slots 6 and 7 hold other bytes than silicon would.
+//! core, how a key slot is revoked, the NVMC's non-secure mode, CryptoCell's registers and self-tests.
+//! The cipher with which Nordic's library wraps the identity key is not public; the model wraps it
+//! with AES in a way of its own, so slots 6 and 7 hold other bytes than silicon would.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod boot;
