@@ -20,33 +20,52 @@
 #include <bl_storage.h>
 #include <hw_unique_key.h>
 #include <identity_key.h>
-#include <nrf_cc3xx_platform_defines.h>
 
 /* After the SDK's headers: a function that both declare must be the same. */
 #include "nrf_keys.h"
 
+/* The SDK has changed: find out what it means for the bindings before you change a line here. */
+#define SAME_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
+#define SAME_TYPE(name, ...)                                                                       \
+	BUILD_ASSERT(__builtin_types_compatible_p(__typeof__(name), __VA_ARGS__), #name " has changed")
+
 /* provisioning::DriverError::kind() knows these codes. */
-BUILD_ASSERT(EREADLCS == 114);
-BUILD_ASSERT(EINVALIDLCS == 115);
-BUILD_ASSERT(ENOTSUP == 134);
-BUILD_ASSERT(HW_UNIQUE_KEY_SUCCESS == 0 && IDENTITY_KEY_SUCCESS == 0);
-BUILD_ASSERT(HW_UNIQUE_KEY_ERR_MISSING == 0x16501);
-BUILD_ASSERT(HW_UNIQUE_KEY_ERR_WRITE_FAILED == 0x16502);
-BUILD_ASSERT(HW_UNIQUE_KEY_ERR_GENERATION_FAILED == 0x16503);
-BUILD_ASSERT(HW_UNIQUE_KEY_ERR_DERIVE_FAILED == 0x16504);
-BUILD_ASSERT(IDENTITY_KEY_ERR_MKEK_MISSING == 0x15501);
-BUILD_ASSERT(IDENTITY_KEY_ERR_MISSING == 0x15502);
-BUILD_ASSERT(IDENTITY_KEY_ERR_READ_FAILED == 0x15503);
-BUILD_ASSERT(IDENTITY_KEY_ERR_WRITE_FAILED == 0x15504);
-BUILD_ASSERT(IDENTITY_KEY_ERR_GENERATION_FAILED == 0x15505);
+SAME_VALUE(EREADLCS, 114);
+SAME_VALUE(EINVALIDLCS, 115);
+SAME_VALUE(ENOTSUP, 134);
+SAME_VALUE(HW_UNIQUE_KEY_SUCCESS, 0);
+SAME_VALUE(HW_UNIQUE_KEY_ERR_MISSING, 0x16501);
+SAME_VALUE(HW_UNIQUE_KEY_ERR_WRITE_FAILED, 0x16502);
+SAME_VALUE(HW_UNIQUE_KEY_ERR_GENERATION_FAILED, 0x16503);
+SAME_VALUE(HW_UNIQUE_KEY_ERR_DERIVE_FAILED, 0x16504);
+SAME_VALUE(IDENTITY_KEY_SUCCESS, 0);
+SAME_VALUE(IDENTITY_KEY_ERR_MKEK_MISSING, 0x15501);
+SAME_VALUE(IDENTITY_KEY_ERR_MISSING, 0x15502);
+SAME_VALUE(IDENTITY_KEY_ERR_READ_FAILED, 0x15503);
+SAME_VALUE(IDENTITY_KEY_ERR_WRITE_FAILED, 0x15504);
+SAME_VALUE(IDENTITY_KEY_ERR_GENERATION_FAILED, 0x15505);
 
-/* Sizes that the bindings fix. */
-BUILD_ASSERT(IDENTITY_KEY_SIZE_BYTES == 32);
-BUILD_ASSERT(BL_STORAGE_IMPLEMENTATION_ID_SIZE == 32);
-BUILD_ASSERT(sizeof(BL_STORAGE->implementation_id) == 32);
+/* The numbers of nrf_keys.h are the SDK's. */
+SAME_VALUE(BL_STORAGE_LCS_ASSEMBLY, NRF_KEYS_LIFECYCLE_ASSEMBLY);
+SAME_VALUE(BL_STORAGE_LCS_PROVISIONING, NRF_KEYS_LIFECYCLE_PROVISIONING);
+SAME_VALUE(BL_STORAGE_LCS_SECURED, NRF_KEYS_LIFECYCLE_SECURED);
+SAME_VALUE(BL_STORAGE_LCS_DECOMMISSIONED, NRF_KEYS_LIFECYCLE_DECOMMISSIONED);
 
-/* OTP is written in words: the ID must fill whole ones. */
-BUILD_ASSERT(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t) == 0);
+/* Sizes that the bindings fix, and where the implementation ID stands: OTP is written in words. */
+SAME_VALUE(IDENTITY_KEY_SIZE_BYTES, 32);
+SAME_VALUE(BL_STORAGE_IMPLEMENTATION_ID_SIZE, 32);
+SAME_VALUE(sizeof(((struct bl_storage_data *)0)->implementation_id), 32);
+SAME_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t), 0);
+
+/* Functions that only this file calls. */
+SAME_TYPE(read_life_cycle_state, int(enum lcs *));
+SAME_TYPE(update_life_cycle_state, int(enum lcs));
+SAME_TYPE(read_implementation_id_from_otp, void(uint8_t *));
+SAME_TYPE(hw_unique_key_derive_key,
+	  int(enum hw_unique_key_slot, const uint8_t *context, size_t context_size,
+	      const uint8_t *label, size_t label_size, uint8_t *output, uint32_t output_size));
+SAME_TYPE(identity_key_write_random, int(void));
+SAME_TYPE(identity_key_write_dummy, int(void));
 
 #if !defined(HUK_HAS_KMU) || (!defined(HUK_HAS_CC310) && !defined(HUK_HAS_CC312))
 #error "This image needs a part with a KMU and a CryptoCell: nRF5340 or nRF91 Series"
@@ -69,10 +88,6 @@ int32_t nrf_keys_lifecycle_read(uint32_t *state)
 		return err;
 	}
 
-	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_ASSEMBLY == BL_STORAGE_LCS_ASSEMBLY);
-	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_PROVISIONING == BL_STORAGE_LCS_PROVISIONING);
-	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_SECURED == BL_STORAGE_LCS_SECURED);
-	BUILD_ASSERT(NRF_KEYS_LIFECYCLE_DECOMMISSIONED == BL_STORAGE_LCS_DECOMMISSIONED);
 	*state = lcs;
 	return 0;
 }
