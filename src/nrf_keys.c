@@ -25,47 +25,47 @@
 #include "nrf_keys.h"
 
 /* The SDK has changed: find out what it means for the bindings before you change a line here. */
-#define SAME_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
-#define SAME_TYPE(name, ...)                                                                       \
+#define UNCHANGED_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
+#define UNCHANGED_TYPE(name, ...)                                                                  \
 	BUILD_ASSERT(__builtin_types_compatible_p(__typeof__(name), __VA_ARGS__), #name " has changed")
 
 /* provisioning::DriverError::kind() knows these codes. */
-SAME_VALUE(EREADLCS, 114);
-SAME_VALUE(EINVALIDLCS, 115);
-SAME_VALUE(ENOTSUP, 134);
-SAME_VALUE(HW_UNIQUE_KEY_SUCCESS, 0);
-SAME_VALUE(HW_UNIQUE_KEY_ERR_MISSING, 0x16501);
-SAME_VALUE(HW_UNIQUE_KEY_ERR_WRITE_FAILED, 0x16502);
-SAME_VALUE(HW_UNIQUE_KEY_ERR_GENERATION_FAILED, 0x16503);
-SAME_VALUE(HW_UNIQUE_KEY_ERR_DERIVE_FAILED, 0x16504);
-SAME_VALUE(IDENTITY_KEY_SUCCESS, 0);
-SAME_VALUE(IDENTITY_KEY_ERR_MKEK_MISSING, 0x15501);
-SAME_VALUE(IDENTITY_KEY_ERR_MISSING, 0x15502);
-SAME_VALUE(IDENTITY_KEY_ERR_READ_FAILED, 0x15503);
-SAME_VALUE(IDENTITY_KEY_ERR_WRITE_FAILED, 0x15504);
-SAME_VALUE(IDENTITY_KEY_ERR_GENERATION_FAILED, 0x15505);
+UNCHANGED_VALUE(EREADLCS, 114);
+UNCHANGED_VALUE(EINVALIDLCS, 115);
+UNCHANGED_VALUE(ENOTSUP, 134);
+UNCHANGED_VALUE(HW_UNIQUE_KEY_SUCCESS, 0);
+UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_MISSING, 0x16501);
+UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_WRITE_FAILED, 0x16502);
+UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_GENERATION_FAILED, 0x16503);
+UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_DERIVE_FAILED, 0x16504);
+UNCHANGED_VALUE(IDENTITY_KEY_SUCCESS, 0);
+UNCHANGED_VALUE(IDENTITY_KEY_ERR_MKEK_MISSING, 0x15501);
+UNCHANGED_VALUE(IDENTITY_KEY_ERR_MISSING, 0x15502);
+UNCHANGED_VALUE(IDENTITY_KEY_ERR_READ_FAILED, 0x15503);
+UNCHANGED_VALUE(IDENTITY_KEY_ERR_WRITE_FAILED, 0x15504);
+UNCHANGED_VALUE(IDENTITY_KEY_ERR_GENERATION_FAILED, 0x15505);
 
 /* The numbers of nrf_keys.h are the SDK's. */
-SAME_VALUE(BL_STORAGE_LCS_ASSEMBLY, NRF_KEYS_LIFECYCLE_ASSEMBLY);
-SAME_VALUE(BL_STORAGE_LCS_PROVISIONING, NRF_KEYS_LIFECYCLE_PROVISIONING);
-SAME_VALUE(BL_STORAGE_LCS_SECURED, NRF_KEYS_LIFECYCLE_SECURED);
-SAME_VALUE(BL_STORAGE_LCS_DECOMMISSIONED, NRF_KEYS_LIFECYCLE_DECOMMISSIONED);
+UNCHANGED_VALUE(BL_STORAGE_LCS_ASSEMBLY, NRF_KEYS_LIFECYCLE_ASSEMBLY);
+UNCHANGED_VALUE(BL_STORAGE_LCS_PROVISIONING, NRF_KEYS_LIFECYCLE_PROVISIONING);
+UNCHANGED_VALUE(BL_STORAGE_LCS_SECURED, NRF_KEYS_LIFECYCLE_SECURED);
+UNCHANGED_VALUE(BL_STORAGE_LCS_DECOMMISSIONED, NRF_KEYS_LIFECYCLE_DECOMMISSIONED);
 
 /* Sizes that the bindings fix, and where the implementation ID stands: OTP is written in words. */
-SAME_VALUE(IDENTITY_KEY_SIZE_BYTES, 32);
-SAME_VALUE(BL_STORAGE_IMPLEMENTATION_ID_SIZE, 32);
-SAME_VALUE(sizeof(((struct bl_storage_data *)0)->implementation_id), 32);
-SAME_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t), 0);
+UNCHANGED_VALUE(IDENTITY_KEY_SIZE_BYTES, 32);
+UNCHANGED_VALUE(BL_STORAGE_IMPLEMENTATION_ID_SIZE, 32);
+UNCHANGED_VALUE(sizeof(((struct bl_storage_data *)0)->implementation_id), 32);
+UNCHANGED_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t), 0);
 
 /* Functions that only this file calls. */
-SAME_TYPE(read_life_cycle_state, int(enum lcs *));
-SAME_TYPE(update_life_cycle_state, int(enum lcs));
-SAME_TYPE(read_implementation_id_from_otp, void(uint8_t *));
-SAME_TYPE(hw_unique_key_derive_key,
-	  int(enum hw_unique_key_slot, const uint8_t *context, size_t context_size,
-	      const uint8_t *label, size_t label_size, uint8_t *output, uint32_t output_size));
-SAME_TYPE(identity_key_write_random, int(void));
-SAME_TYPE(identity_key_write_dummy, int(void));
+UNCHANGED_TYPE(read_life_cycle_state, int(enum lcs *));
+UNCHANGED_TYPE(update_life_cycle_state, int(enum lcs));
+UNCHANGED_TYPE(read_implementation_id_from_otp, void(uint8_t *));
+UNCHANGED_TYPE(hw_unique_key_derive_key,
+	       int(enum hw_unique_key_slot, const uint8_t *context, size_t context_size,
+		   const uint8_t *label, size_t label_size, uint8_t *output, uint32_t output_size));
+UNCHANGED_TYPE(identity_key_write_random, int(void));
+UNCHANGED_TYPE(identity_key_write_dummy, int(void));
 
 #if !defined(HUK_HAS_KMU) || (!defined(HUK_HAS_CC310) && !defined(HUK_HAS_CC312))
 #error "This image needs a part with a KMU and a CryptoCell: nRF5340 or nRF91 Series"
