@@ -20,6 +20,7 @@
 #include <bl_storage.h>
 #include <hw_unique_key.h>
 #include <identity_key.h>
+#include <nrf_cc3xx_platform_defines.h>
 
 /* After the SDK's headers: a function that both declare must be the same. */
 #include "nrf_keys.h"
@@ -74,6 +75,9 @@ UNCHANGED_TYPE(identity_key_write_dummy, int(void));
 #define KMU_SLOT_WORDS 4
 #define HUK_SLOTS      (HUK_SIZE_WORDS / KMU_SLOT_WORDS)
 BUILD_ASSERT(HUK_SIZE_WORDS % KMU_SLOT_WORDS == 0);
+/* nrf_cc3xx_platform_identity_key.h: "uses 2". */
+#define IDENTITY_KEY_SLOTS (IDENTITY_KEY_SIZE_BYTES / (KMU_SLOT_WORDS * sizeof(uint32_t)))
+UNCHANGED_VALUE(NRF_KMU_SLOT_KIDENT_RESERVED, NRF_KMU_SLOT_KIDENT + IDENTITY_KEY_SLOTS - 1);
 
 /* What the CPU reads from a key slot that it may not read: nRF9161 PS, KMU, "Access control". */
 #define KMU_READ_DENIED 0xDEADDEAD
@@ -109,40 +113,47 @@ int32_t nrf_keys_implementation_id_write(const uint8_t id[32])
 
 	/* nrfx reads words, and the caller's bytes need not be aligned. */
 	memcpy(words, id, sizeof(words));
-	nrfx_nvmc_words_write((uint32_t)&BL_STORAGE->implementation_id, words, ARRAY_SIZE(words));
+	nrfx_nvmc_words_write((uint32_t)(uintptr_t)&BL_STORAGE->implementation_id, words,
+			      ARRAY_SIZE(words));
 	while (!nrfx_nvmc_write_done_check()) {
 	}
 	return 0;
 }
 
-static int32_t huk_slot(uint32_t huk, enum hw_unique_key_slot *slot)
+/* The first slot of a key, and how many it takes. */
+static int32_t key_slots(uint32_t key, uint32_t *first, uint32_t *total)
 {
-	switch (huk) {
-	case NRF_KEYS_HUK_MKEK:
-		*slot = HUK_KEYSLOT_MKEK;
+	switch (key) {
+	case NRF_KEYS_MKEK:
+		*first = HUK_KEYSLOT_MKEK;
+		*total = HUK_SLOTS;
 		return 0;
-	case NRF_KEYS_HUK_MEXT:
-		*slot = HUK_KEYSLOT_MEXT;
+	case NRF_KEYS_MEXT:
+		*first = HUK_KEYSLOT_MEXT;
+		*total = HUK_SLOTS;
+		return 0;
+	case NRF_KEYS_IDENTITY:
+		*first = NRF_KMU_SLOT_KIDENT;
+		*total = IDENTITY_KEY_SLOTS;
 		return 0;
 	default:
 		return -EINVAL;
 	}
 }
 
-int32_t nrf_keys_huk_slots(uint32_t huk, uint32_t *total, uint32_t *written, uint32_t *locked)
+int32_t nrf_keys_slots(uint32_t key, uint32_t *total, uint32_t *written, uint32_t *locked)
 {
-	enum hw_unique_key_slot first;
-	int32_t err = huk_slot(huk, &first);
+	uint32_t first;
+	int32_t err = key_slots(key, &first, total);
 
 	if (err != 0) {
 		return err;
 	}
 
-	*total = HUK_SLOTS;
 	*written = 0;
 	*locked = 0;
 
-	for (uint32_t slot = first; slot < first + HUK_SLOTS; slot++) {
+	for (uint32_t slot = first; slot < first + *total; slot++) {
 		uint32_t perm, dest;
 		uint32_t erased = 0;
 		uint32_t denied = 0;
@@ -175,11 +186,10 @@ int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16])
 {
 	/* In RAM: CryptoCell cannot read flash. */
 	uint8_t label[] = {'p', 'r', 'o', 'v', 'i', 's', 'i', 'o', 'n', '-', 'c', 'h', 'e', 'c', 'k'};
-	enum hw_unique_key_slot slot;
-	int32_t err = huk_slot(huk, &slot);
+	uint32_t slot, total;
 
-	if (err != 0) {
-		return err;
+	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0) {
+		return -EINVAL;
 	}
 	return hw_unique_key_derive_key(slot, NULL, 0, label, sizeof(label), derived, 16);
 }

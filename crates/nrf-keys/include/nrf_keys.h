@@ -46,16 +46,17 @@ int32_t nrf_keys_implementation_id_read(uint8_t id[32]);
 /* Writes the implementation ID to OTP, eight words. */
 int32_t nrf_keys_implementation_id_write(const uint8_t id[32]);
 
-/* Hardware unique keys of nrf_keys_huk_slots() and nrf_keys_huk_derive() */
-#define NRF_KEYS_HUK_MKEK 0
-#define NRF_KEYS_HUK_MEXT 1
+/* Keys of nrf_keys_slots(); nrf_keys_huk_derive() takes the first two, the hardware unique keys */
+#define NRF_KEYS_MKEK     0
+#define NRF_KEYS_MEXT     1
+#define NRF_KEYS_IDENTITY 2
 
 /*
- * Counts the KMU slots that the HUK takes, those of them in which any word is written, and those
+ * Counts the KMU slots that the key takes, those of them in which any word is written, and those
  * whose permissions are set and whose value the CPU cannot read. Call it with interrupts locked:
  * it selects slots, and the selection is one register for the whole part.
  */
-int32_t nrf_keys_huk_slots(uint32_t huk, uint32_t *total, uint32_t *written, uint32_t *locked);
+int32_t nrf_keys_slots(uint32_t key, uint32_t *total, uint32_t *written, uint32_t *locked);
 
 /* Derives 16 bytes from the HUK under a label that nothing else uses. */
 int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16]);

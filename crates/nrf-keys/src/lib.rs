@@ -4,7 +4,7 @@
 //!
 //! All `unsafe` that the firmware needs for its drivers is in this crate. The C side is declared in
 //! `include/nrf_keys.h`: under Zephyr on a Nordic part it is the SDK's `hw_unique_key`,
-//! `identity_key` and `bl_storage`, elsewhere the stand-in drivers of the crate `silicon`.
+//! `identity_key` and `bl_storage`, elsewhere the stand-in drivers of the crate `silicon`, or the SDK's again, on modelled silicon.
 #![no_std]
 
 mod raw;
@@ -13,7 +13,7 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DriverError, Huk, HukSlots, IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId,
+    Device, DriverError, Huk, IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId, KeySlots,
     Lifecycle,
 };
 
@@ -45,9 +45,26 @@ const _: () = assert!(size_of::<c_int>() == size_of::<i32>());
 
 fn huk_number(huk: Huk) -> u32 {
     match huk {
-        Huk::Mkek => raw::NRF_KEYS_HUK_MKEK,
-        Huk::Mext => raw::NRF_KEYS_HUK_MEXT,
+        Huk::Mkek => raw::NRF_KEYS_MKEK,
+        Huk::Mext => raw::NRF_KEYS_MEXT,
     }
+}
+
+fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
+    let mut slots = KeySlots { total: 0, written: 0, locked: 0 };
+    // An interrupt that used the KMU would move the selection away from the slot under inspection.
+    critical_section::with(|_| {
+        // SAFETY: each pointer is valid for the write of one u32, and they do not overlap.
+        check(unsafe {
+            raw::nrf_keys_slots(
+                key,
+                &raw mut slots.total,
+                &raw mut slots.written,
+                &raw mut slots.locked,
+            )
+        })
+    })?;
+    Ok(slots)
 }
 
 impl Device for Drivers {
@@ -82,21 +99,12 @@ impl Device for Drivers {
         check(unsafe { raw::nrf_keys_implementation_id_write(id.as_bytes().as_ptr()) })
     }
 
-    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError> {
-        let mut slots = HukSlots { total: 0, written: 0, locked: 0 };
-        // An interrupt that used the KMU would move the selection away from the slot under inspection.
-        critical_section::with(|_| {
-            // SAFETY: each pointer is valid for the write of one u32, and they do not overlap.
-            check(unsafe {
-                raw::nrf_keys_huk_slots(
-                    huk_number(huk),
-                    &raw mut slots.total,
-                    &raw mut slots.written,
-                    &raw mut slots.locked,
-                )
-            })
-        })?;
-        Ok(slots)
+    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
+        key_slots(huk_number(huk))
+    }
+
+    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
+        key_slots(raw::NRF_KEYS_IDENTITY)
     }
 
     fn write_random_huks(&mut self) -> Result<(), DriverError> {

@@ -10,8 +10,9 @@ pub(crate) const NRF_KEYS_LIFECYCLE_PROVISIONING: u32 = 2;
 pub(crate) const NRF_KEYS_LIFECYCLE_SECURED: u32 = 3;
 pub(crate) const NRF_KEYS_LIFECYCLE_DECOMMISSIONED: u32 = 4;
 
-pub(crate) const NRF_KEYS_HUK_MKEK: u32 = 0;
-pub(crate) const NRF_KEYS_HUK_MEXT: u32 = 1;
+pub(crate) const NRF_KEYS_MKEK: u32 = 0;
+pub(crate) const NRF_KEYS_MEXT: u32 = 1;
+pub(crate) const NRF_KEYS_IDENTITY: u32 = 2;
 
 unsafe extern "C" {
     pub(crate) fn hw_unique_key_write_random() -> c_int;
@@ -25,8 +26,8 @@ unsafe extern "C" {
     pub(crate) fn nrf_keys_lifecycle_enter_provisioning() -> i32;
     pub(crate) fn nrf_keys_implementation_id_read(id: *mut u8) -> i32;
     pub(crate) fn nrf_keys_implementation_id_write(id: *const u8) -> i32;
-    pub(crate) fn nrf_keys_huk_slots(
-        huk: u32,
+    pub(crate) fn nrf_keys_slots(
+        key: u32,
         total: *mut u32,
         written: *mut u32,
         locked: *mut u32,

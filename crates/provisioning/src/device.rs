@@ -38,7 +38,13 @@ pub trait Device {
     ///
     /// # Errors
     /// The driver's error.
-    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError>;
+    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError>;
+
+    /// Looks at each KMU slot that holds a part of the identity key.
+    ///
+    /// # Errors
+    /// The driver's error.
+    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError>;
 
     /// Generates every HUK in the driver and writes it.
     ///
@@ -53,7 +59,8 @@ pub trait Device {
     /// The driver's error.
     fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError>;
 
-    /// Whether an identity key is stored.
+    /// Whether an identity key is stored, as the driver sees it. What it looks at is not documented, so
+    /// this alone does not tell a whole key from a torn one: see [`Device::identity_key_slots`].
     fn identity_key_is_written(&mut self) -> bool;
 
     /// Encrypts `key` under the MKEK and writes it. The driver wants a key in RAM, not in flash.
@@ -152,10 +159,10 @@ impl fmt::Display for Huk {
     }
 }
 
-/// How many of the KMU slots of one HUK are in which state.
+/// How many of the KMU slots of one key are in which state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HukSlots {
-    /// Slots that the HUK takes: 1 on CryptoCell 310, 2 on CryptoCell 312.
+pub struct KeySlots {
+    /// Slots that the key takes: two, but a HUK on CryptoCell 310 takes one.
     pub total: u32,
     /// Slots in which any word is written.
     pub written: u32,
@@ -163,8 +170,8 @@ pub struct HukSlots {
     pub locked: u32,
 }
 
-impl HukSlots {
-    /// No word of the HUK is written.
+impl KeySlots {
+    /// No word of the key is written.
     #[must_use]
     pub const fn are_blank(self) -> bool {
         self.written == 0

@@ -78,6 +78,10 @@ pub enum Cause {
     SelfTestFailed,
     /// The image itself is at fault: its configuration cannot be used.
     BadConfiguration,
+    /// The slots of the identity key cannot be inspected.
+    IdentityKeySlotsUnreadable(DriverError),
+    /// A slot of the identity key is blank after the write.
+    IdentityKeyIncomplete,
 }
 
 impl Cause {
@@ -110,6 +114,8 @@ impl Cause {
             Self::IdentityKeyMismatch => 23,
             Self::SelfTestFailed => 24,
             Self::BadConfiguration => 25,
+            Self::IdentityKeySlotsUnreadable(_) => 26,
+            Self::IdentityKeyIncomplete => 27,
         }
     }
 
@@ -126,7 +132,8 @@ impl Cause {
             | Self::HukUnusable(_, error)
             | Self::NoRandom(error)
             | Self::IdentityKeyNotWritten(error)
-            | Self::IdentityKeyUnreadable(error) => Some(error),
+            | Self::IdentityKeyUnreadable(error)
+            | Self::IdentityKeySlotsUnreadable(error) => Some(error),
             _ => None,
         }
     }
@@ -172,6 +179,12 @@ impl fmt::Display for Cause {
             Self::IdentityKeyMismatch => f.write_str("the identity key reads back differently"),
             Self::SelfTestFailed => f.write_str("a signature by the identity key does not verify"),
             Self::BadConfiguration => f.write_str("this image was built with a bad configuration"),
+            Self::IdentityKeySlotsUnreadable(_) => {
+                f.write_str("cannot inspect the KMU slots of the identity key")
+            }
+            Self::IdentityKeyIncomplete => {
+                f.write_str("a KMU slot of the identity key is still blank")
+            }
         }
     }
 }
@@ -243,6 +256,8 @@ mod tests {
             Cause::IdentityKeyMismatch,
             Cause::SelfTestFailed,
             Cause::BadConfiguration,
+            Cause::IdentityKeySlotsUnreadable(error),
+            Cause::IdentityKeyIncomplete,
         ]);
         // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`.
         assert_eq!(usize::from(causes.last().unwrap().code()), causes.len());

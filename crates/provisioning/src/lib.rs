@@ -14,7 +14,7 @@ mod identity;
 mod implementation_id;
 mod procedure;
 
-pub use device::{Device, DriverError, DriverErrorKind, Huk, HukSlots, Lifecycle};
+pub use device::{Device, DriverError, DriverErrorKind, Huk, KeySlots, Lifecycle};
 pub use failure::{Cause, Failure, Written};
 pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey,

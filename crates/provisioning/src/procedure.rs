@@ -139,7 +139,9 @@ fn check_is_blank(
             return Err(Cause::HukTaken(huk));
         }
     }
-    if device.identity_key_is_written() {
+    // The driver's own word is no proof that each slot is free.
+    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
+    if !slots.are_blank() || device.identity_key_is_written() {
         return Err(Cause::IdentityKeyTaken);
     }
     Ok(())
@@ -212,7 +214,11 @@ fn write_identity_key(
     };
     key.clear();
     written.map_err(Cause::IdentityKeyNotWritten)?;
-    if device.identity_key_is_written() { Ok(()) } else { Err(Cause::IdentityKeyMissing) }
+    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
+    if slots.are_blank() || !device.identity_key_is_written() {
+        return Err(Cause::IdentityKeyMissing);
+    }
+    if slots.are_written() { Ok(()) } else { Err(Cause::IdentityKeyIncomplete) }
 }
 
 /// Step 6: the identity key, read back and made to sign.

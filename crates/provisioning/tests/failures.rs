@@ -3,8 +3,8 @@
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
 use provisioning::{
-    Cause, Config, Device, DriverError, Event, Failure, Huk, HukSlots, IdentityKey,
-    IdentityKeySource, ImplementationId, Lifecycle, PublicKey, Written, provision,
+    Cause, Config, Device, DriverError, Event, Failure, Huk, IdentityKey, IdentityKeySource,
+    ImplementationId, KeySlots, Lifecycle, PublicKey, Written, provision,
 };
 
 const ID: [u8; 32] = [0xC7; 32];
@@ -36,6 +36,14 @@ enum Fault {
     Huk(Huk),
     /// An identity key is there at the start.
     IdentityKey,
+    /// A slot of an identity key is there at the start, which the driver does not see.
+    IdentityKeySlot,
+    /// The n-th inspection of the identity key fails.
+    IdentityKeyInspection(u32),
+    /// One slot of the identity key stays blank.
+    IdentityKeySlotBlank,
+    /// The driver does not see the identity key that was written.
+    IdentityKeyUnseen,
     /// After the write the lifecycle reads back as this.
     LifecycleReadsAs(Lifecycle),
     /// The implementation ID reads back with a flipped bit.
@@ -73,6 +81,7 @@ struct Part {
     lifecycle_reads: u32,
     id_reads: u32,
     inspections: u32,
+    identity_key_inspections: u32,
     random_requests: u32,
     freed: bool,
 }
@@ -89,6 +98,7 @@ impl Part {
             lifecycle_reads: 0,
             id_reads: 0,
             inspections: 0,
+            identity_key_inspections: 0,
             random_requests: 0,
             freed: false,
         };
@@ -159,13 +169,13 @@ impl Device for Part {
         Ok(())
     }
 
-    fn huk_slots(&mut self, huk: Huk) -> Result<HukSlots, DriverError> {
+    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
         self.inspections += 1;
         if self.fault == Fault::HukInspection(self.inspections) {
             return Err(CODE);
         }
         let written = if self.huks[huk as usize] { 2 } else { 0 };
-        let mut slots = HukSlots { total: 2, written, locked: written };
+        let mut slots = KeySlots { total: 2, written, locked: written };
         if written > 0 {
             slots.written -= u32::from(self.fault == Fault::HukSlotBlank(huk));
             slots.locked -= u32::from(self.fault == Fault::HukReadable(huk));
@@ -187,8 +197,22 @@ impl Device for Part {
         Ok(())
     }
 
+    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
+        self.identity_key_inspections += 1;
+        let written = match self.fault {
+            Fault::IdentityKeyInspection(n) if n == self.identity_key_inspections => {
+                return Err(CODE);
+            }
+            Fault::IdentityKeySlot => 1,
+            Fault::IdentityKeySlotBlank if self.key.is_some() => 1,
+            _ if self.key.is_some() => 2,
+            _ => 0,
+        };
+        Ok(KeySlots { total: 2, written, locked: 0 })
+    }
+
     fn identity_key_is_written(&mut self) -> bool {
-        self.key.is_some()
+        self.key.is_some() && self.fault != Fault::IdentityKeyUnseen
     }
 
     fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
@@ -311,6 +335,11 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::Huk(Huk::Mkek), Cause::HukTaken(Huk::Mkek), Nothing, 0),
         (Fault::Huk(Huk::Mext), Cause::HukTaken(Huk::Mext), Nothing, 0),
         (Fault::IdentityKey, Cause::IdentityKeyTaken, Nothing, 0),
+        (Fault::IdentityKeySlot, Cause::IdentityKeyTaken, Nothing, 0),
+        (Fault::IdentityKeyInspection(1), Cause::IdentityKeySlotsUnreadable(CODE), Nothing, 0),
+        (Fault::IdentityKeyInspection(2), Cause::IdentityKeySlotsUnreadable(CODE), Something, 4),
+        (Fault::IdentityKeySlotBlank, Cause::IdentityKeyIncomplete, Something, 4),
+        (Fault::IdentityKeyUnseen, Cause::IdentityKeyMissing, Something, 4),
         (Fault::Random(1), Cause::NoRandom(CODE), Nothing, 0),
         (Fault::RandomZeros, Cause::NoPrivateKey, Nothing, 0),
         (Fault::Error(Call::EnterProvisioning), Cause::LifecycleNotWritten(CODE), Something, 1),

@@ -38,7 +38,7 @@ impl Entropy {
 /// `nrf_cc3xx_platform_ctr_drbg.h` promises CTR_DRBG with a 16-byte key. That the library derives
 /// its seed in another way cannot be seen from its output.
 #[derive(ZeroizeOnDrop)]
-pub(crate) struct CtrDrbg {
+pub struct CtrDrbg {
     key: [u8; BLOCK],
     counter: [u8; BLOCK],
 }
@@ -53,6 +53,27 @@ impl CtrDrbg {
         let mut drbg = Self { key: [0; BLOCK], counter: [0; BLOCK] };
         drbg.update(&seed);
         drbg
+    }
+
+    /// A generator in the state that [`CtrDrbg::to_words`] gave.
+    pub(crate) fn from_words(words: [u32; 8]) -> Self {
+        let mut drbg = Self { key: [0; BLOCK], counter: [0; BLOCK] };
+        let bytes = drbg.key.iter_mut().chain(&mut drbg.counter);
+        for (byte, given) in bytes.zip(words.iter().flat_map(|word| word.to_le_bytes())) {
+            *byte = given;
+        }
+        drbg
+    }
+
+    /// The state, for a caller that keeps it; it is as secret as what is drawn from it.
+    #[cfg(any(test, sdk_drivers))]
+    pub(crate) fn to_words(&self) -> [u32; 8] {
+        let mut words = [0; 8];
+        let bytes = self.key.as_chunks().0.iter().chain(self.counter.as_chunks().0);
+        for (word, bytes) in words.iter_mut().zip(bytes) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        words
     }
 
     /// `CTR_DRBG_Generate` without additional input (section 10.2.1.5.1).
@@ -203,32 +224,13 @@ fn crypt(
     Ok(())
 }
 
-/// The key slots that the platform library reserves: `nrf_cc3xx_platform_defines.h`.
-pub(crate) mod slot {
-    use crate::KeySlot;
-
-    /// `NRF_KMU_SLOT_MKEK`.
-    pub(crate) const MKEK: KeySlot = 2;
-    /// `NRF_KMU_SLOT_MEXT`.
-    pub(crate) const MEXT: KeySlot = 4;
-    /// `NRF_KMU_SLOT_KIDENT`, and the one behind it.
-    pub(crate) const KIDENT: KeySlot = 6;
-}
-
-/// The permissions that the platform library writes: `nrf_cc3xx_platform_kmu.h`.
-pub(crate) mod perm {
-    /// `NRF_CC3XX_PLATFORM_KMU_DEFAULT_PERMISSIONS`: pushed only.
-    pub(crate) const PUSH_ONLY: u32 = 0xFFFF_FFFC;
-    /// `NRF_CC3XX_PLATFORM_KMU_IDENTITY_KEY_PERMISSIONS`: read only.
-    pub(crate) const READ_ONLY: u32 = 0xFFFF_FFFA;
-}
-
 #[cfg(test)]
 mod tests {
     use hex_literal::hex;
 
     use super::*;
     use crate::Soc;
+    use crate::platform::{perm, slot, write_key_slot};
 
     /// NIST CAVP, `drbgvectors_pr_false/CTR_DRBG.rsp`, [AES-128 no df], COUNT = 0.
     #[test]
@@ -238,6 +240,7 @@ mod tests {
         drbg.update(&hex!("303fb519f0a4e17d6df0b6426aa0ecb2a36079bd48be47ad2a8dbfe48da3efad")); // reseed
         let mut bytes = [0; 64];
         drbg.fill(&mut bytes);
+        let mut drbg = CtrDrbg::from_words(drbg.to_words());
         drbg.fill(&mut bytes);
         assert_eq!(
             bytes,
@@ -252,7 +255,7 @@ mod tests {
     fn part_with(soc: Soc, slot: KeySlot, key: &[u8]) -> Silicon {
         let mut part = Silicon::erased(soc, [0; 32]);
         for (index, value) in (0..).zip(key.chunks_exact(16)) {
-            crate::drivers::write_key_slot(
+            write_key_slot(
                 &mut part,
                 slot + index,
                 soc.aes_key_register(index),
@@ -304,8 +307,7 @@ mod tests {
     #[test]
     fn derives_nothing_from_a_key_aimed_elsewhere() {
         let mut part = Silicon::erased(Soc::Nrf9160, [0; 32]);
-        crate::drivers::write_key_slot(&mut part, 2, 0x5084_1388, perm::PUSH_ONLY, &[7; 16])
-            .unwrap();
+        write_key_slot(&mut part, 2, 0x5084_1388, perm::PUSH_ONLY, &[7; 16]).unwrap();
         assert_eq!(
             derive(&mut part, 2, b"", b"", &mut [0; 16]),
             Err(IllegalAccess::PushRefused(2))

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The stand-in drivers under the C names that the bindings call: `nrf_keys.h`.
+//! The modelled part that answers C, and the C symbols that it answers: those of the drivers, or, where
+//! the SDK's own drivers are linked, those of the layer below them.
 //!
 //! The names have to be the SDK's, so nothing of this module may be linked into an image for a real
 //! part: it is compiled for the desk (`std`) and where Kconfig says `SILICON_MODEL` (`build.rs`).
 
-use core::cell::RefCell;
-use core::ffi::c_int;
+#[cfg(any(feature = "std", not(sdk_drivers)))]
+mod drivers;
+#[cfg(sdk_drivers)]
+mod sdk;
 
-use zeroize::Zeroize;
+use core::cell::RefCell;
 
 use crate::Silicon;
-use crate::drivers::{self, Code};
+use crate::platform::Code;
 
 /// `-ENODEV`: no part is installed.
 const NO_PART: Code = -19;
@@ -52,131 +55,4 @@ pub fn remove() -> Option<Silicon> {
 /// Lends the part to `access`, or gives `absent` where there is none.
 pub(crate) fn with_part<T>(absent: T, access: impl FnOnce(&mut Silicon) -> T) -> T {
     with_slot(|slot| slot.as_mut().map_or(absent, access))
-}
-
-/// Runs a driver that returns a code.
-fn call(driver: impl FnOnce(&mut Silicon) -> Code) -> c_int {
-    with_part(NO_PART, driver)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn hw_unique_key_write_random() -> c_int {
-    call(drivers::write_random_huks)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn identity_key_is_written() -> bool {
-    with_part(false, drivers::identity_key_is_written)
-}
-
-/// # Safety
-/// `key` must be valid for reads and writes of 32 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn identity_key_read(key: *mut [u8; 32]) -> c_int {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let key = unsafe { &mut *key };
-    call(|part| drivers::read_identity_key(part, key))
-}
-
-/// # Safety
-/// `key` must be valid for reads and writes of 32 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn identity_key_free(key: *mut [u8; 32]) {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    unsafe { &mut *key }.zeroize();
-}
-
-/// # Safety
-/// `key` must be valid for reads of 32 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn identity_key_write_key(key: *mut [u8; 32]) -> c_int {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let key = unsafe { &*key };
-    call(|part| drivers::write_identity_key(part, key))
-}
-
-/// # Safety
-/// `state` must be valid for the write of a u32.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_lifecycle_read(state: *mut u32) -> i32 {
-    match with_part(Err(NO_PART), drivers::lifecycle) {
-        Ok(found) => {
-            // SAFETY: the caller's promise.
-            unsafe { state.write(found) };
-            0
-        }
-        Err(code) => code,
-    }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn nrf_keys_lifecycle_enter_provisioning() -> i32 {
-    call(drivers::enter_provisioning)
-}
-
-/// # Safety
-/// `id` must be valid for reads and writes of 32 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_implementation_id_read(id: *mut [u8; 32]) -> i32 {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let id = unsafe { &mut *id };
-    call(|part| drivers::read_implementation_id(part, id))
-}
-
-/// # Safety
-/// `id` must be valid for reads of 32 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_implementation_id_write(id: *const [u8; 32]) -> i32 {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let id = unsafe { &*id };
-    call(|part| drivers::write_implementation_id(part, id))
-}
-
-/// # Safety
-/// Each pointer must be valid for the write of a u32.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_huk_slots(
-    huk: u32,
-    total: *mut u32,
-    written: *mut u32,
-    locked: *mut u32,
-) -> i32 {
-    match with_part(Err(NO_PART), |part| drivers::huk_slots(part, huk)) {
-        Ok(counts) => {
-            for (out, count) in [total, written, locked].into_iter().zip(counts) {
-                // SAFETY: the caller's promise.
-                unsafe { out.write(count) };
-            }
-            0
-        }
-        Err(code) => code,
-    }
-}
-
-/// # Safety
-/// `derived` must be valid for reads and writes of 16 bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_huk_derive(huk: u32, derived: *mut [u8; 16]) -> i32 {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let derived = unsafe { &mut *derived };
-    call(|part| drivers::derive_from_huk(part, huk, derived))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn nrf_keys_identity_key_write_random() -> i32 {
-    call(drivers::write_random_identity_key)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn nrf_keys_identity_key_write_dummy() -> i32 {
-    call(drivers::write_dummy_identity_key)
-}
-
-/// # Safety
-/// `buffer` must be valid for reads and writes of `size` bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(buffer, size as usize) };
-    call(|part| drivers::fill_random(part, bytes))
 }

@@ -10,7 +10,10 @@
 //! - UICR as flash: bits only clear; OTP takes each halfword once; words only, aligned ([`Silicon`]).
 //! - KMU: slot selection, permissions, write-once slots, `0xDEADDEAD`, push.
 //! - CryptoCell: CTR_DRBG, SP 800-108 derivation from key slots, a key wrapped under the MKEK.
-//! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]).
+//! - The calls that reach both: `nrfx_nvmc` ([`nvmc`]), and the CryptoCell platform library, PSA Crypto
+//!   and Zephyr's random generator ([`platform`]), any of which can be made to fail ([`faults`]).
+//! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]). In a Zephyr image the SDK's
+//!   own drivers can take their place; they then call the two modules above through C.
 //!
 //! Not modelled: time, the flash and RAM of the application, debug and erase protection, the network
 //! core, how a key slot is revoked, the NVMC's non-secure mode, CryptoCell's registers and self-tests.
@@ -23,6 +26,9 @@ mod cryptocell;
 pub mod drivers;
 #[cfg(any(feature = "std", silicon_model))]
 mod exports;
+pub mod faults;
+pub mod nvmc;
+pub mod platform;
 mod soc;
 mod uicr;
 

@@ -5,7 +5,7 @@
 use core::str::FromStr;
 
 use crate::drivers::{self, LCS_DECOMMISSIONED, LCS_PROVISIONING, LCS_SECURED};
-use crate::{IllegalAccess, Silicon};
+use crate::{IllegalAccess, Silicon, nvmc};
 
 /// What a modelled part has gone through before the image starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,9 @@ impl State {
             }
             Self::CorruptOtp => &[(LCS_PROVISIONING, 0x00FF)],
         };
+        let storage = part.soc().bl_storage();
         for (offset, value) in halfwords {
-            drivers::write_otp_halfword(part, *offset, *value)?;
+            nvmc::halfword_write(part, storage + offset, *value);
         }
         if matches!(self, Self::Provisioned | Self::Secured | Self::Decommissioned) {
             drivers::write_implementation_id(part, &[0xA5; 32]);

@@ -9,6 +9,7 @@ use core::fmt;
 
 use crate::Soc;
 use crate::cryptocell::Entropy;
+use crate::faults::{Call, Effect, Fault, Plan};
 
 /// The address of UICR: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
@@ -118,6 +119,7 @@ pub struct Silicon {
     selected: u32,
     write_enabled: bool,
     fault: Option<IllegalAccess>,
+    plan: Option<Plan>,
     pub(crate) entropy: Entropy,
     #[cfg(feature = "std")]
     backing: Option<Box<dyn Backing>>,
@@ -139,6 +141,7 @@ impl Silicon {
             selected: 0,
             write_enabled: false,
             fault: None,
+            plan: None,
             entropy: Entropy::new(seed),
             #[cfg(feature = "std")]
             backing: None,
@@ -146,13 +149,13 @@ impl Silicon {
     }
 
     /// Puts another part, erased, in the place of this one, without a second page in memory.
-    #[cfg(silicon_model)]
-    pub(crate) fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
+    pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
         self.soc = soc;
         self.page.fill(ERASED);
         self.selected = 0;
         self.write_enabled = false;
         self.fault = None;
+        self.plan = None;
         self.entropy = Entropy::new(seed);
     }
 
@@ -174,6 +177,27 @@ impl Silicon {
     #[must_use]
     pub const fn page(&self) -> &[u32; UICR_WORDS] {
         &self.page
+    }
+
+    /// The UICR page, past all protection: for whoever decides what a part holds at the start.
+    pub const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
+        &mut self.page
+    }
+
+    /// Makes a call go wrong that is still to come.
+    pub fn plan(&mut self, fault: Fault) {
+        self.plan = Some(Plan::new(fault));
+    }
+
+    /// Whether the planned fault has struck; without one there is nothing left to strike.
+    #[must_use]
+    pub fn plan_is_done(&self) -> bool {
+        self.plan.is_none_or(|plan| plan.has_struck())
+    }
+
+    /// What this call does instead of its work, if it is the one planned to go wrong.
+    pub(crate) fn strike(&mut self, call: Call) -> Option<Effect> {
+        self.plan.as_mut()?.strike(call)
     }
 
     /// The first illegal access, if there was one.
@@ -199,6 +223,12 @@ impl Silicon {
             part.selected = number;
             Ok(())
         })
+    }
+
+    /// What `SELECTKEYSLOT` holds.
+    #[cfg(sdk_drivers)]
+    pub(crate) const fn selected(&self) -> u32 {
+        self.selected
     }
 
     /// Reads a word of UICR as the CPU would.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Faults that a test plans for a part: one call of the layer below the drivers goes wrong.
+
+/// A call of the layer below the drivers. What only reads UICR has no error and is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `nrfx_nvmc_halfword_write`.
+    HalfwordWrite,
+    /// `nrfx_nvmc_words_write`.
+    WordsWrite,
+    /// `nrf_cc3xx_platform_ctr_drbg_init`.
+    DrbgInit,
+    /// `nrf_cc3xx_platform_ctr_drbg_get`.
+    DrbgGet,
+    /// `nrf_cc3xx_platform_ctr_drbg_free`.
+    DrbgFree,
+    /// `nrf_cc3xx_platform_kmu_write_key_slot`.
+    KmuWriteKeySlot,
+    /// `nrf_cc3xx_platform_kmu_shadow_key_derive`.
+    ShadowKeyDerive,
+    /// `nrf_cc3xx_platform_identity_key_store`.
+    IdentityKeyStore,
+    /// `nrf_cc3xx_platform_identity_key_retrieve`.
+    IdentityKeyRetrieve,
+    /// `psa_crypto_init`.
+    PsaCryptoInit,
+    /// `psa_generate_key`.
+    PsaGenerateKey,
+    /// `psa_export_key`.
+    PsaExportKey,
+    /// `psa_destroy_key`.
+    PsaDestroyKey,
+    /// `sys_csrand_get`.
+    CsrandGet,
+}
+
+/// What the call does instead of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It returns an error; a call that returns nothing does nothing.
+    Error,
+    /// It claims success and does nothing.
+    Nothing,
+}
+
+/// The `nth` such call, counted from 1, goes wrong, and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which call.
+    pub call: Call,
+    /// Which of them, from 1.
+    pub nth: u32,
+    /// How.
+    pub effect: Effect,
+}
+
+/// A fault, and how many calls have passed it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    fault: Fault,
+    calls: u32,
+}
+
+impl Plan {
+    pub(crate) const fn new(fault: Fault) -> Self {
+        Self { fault, calls: 0 }
+    }
+
+    pub(crate) const fn has_struck(&self) -> bool {
+        self.calls >= self.fault.nth
+    }
+
+    /// Counts a call; the effect, if it is the one.
+    pub(crate) fn strike(&mut self, call: Call) -> Option<Effect> {
+        if call != self.fault.call {
+            return None;
+        }
+        self.calls += 1;
+        (self.calls == self.fault.nth).then_some(self.fault.effect)
+    }
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The calls of Nordic's CryptoCell platform library, of PSA Crypto and of Zephyr's random generator
+//! that the key drivers make, with the codes that their headers document.
+//!
+//! What the headers leave open is modelled as the worst case for the caller; the fidelity page of
+//! the documentation lists each such choice.
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::cryptocell::{self, CtrDrbg};
+use crate::faults::{Call, Effect};
+use crate::{ERASED, IllegalAccess, KeySlot, Silicon, nvmc};
+
+/// 0, or a negative code of the called library.
+pub type Code = i32;
+
+/// `NRF_CC3XX_PLATFORM_ERROR_PARAM_NULL` of `nrf_cc3xx_platform_defines.h`, as those below.
+pub const PARAM_NULL: Code = -0x7001;
+/// `NRF_CC3XX_PLATFORM_ERROR_INTERNAL`.
+pub const INTERNAL: Code = -0x7002;
+/// `NRF_CC3XX_PLATFORM_ERROR_KMU_INVALID_SLOT`.
+pub const KMU_INVALID_SLOT: Code = -0x701A;
+/// `NRF_CC3XX_PLATFORM_ERROR_KMU_WRITE_KEY_FAILED`.
+pub const KMU_WRITE_KEY_FAILED: Code = -0x701D;
+/// `NRF_CC3XX_PLATFORM_ERROR_INVALID_PARAM`.
+pub const INVALID_PARAM: Code = -0x7022;
+/// `NRF_CC3XX_PLATFORM_ERROR_IDENTITY_KEY_INVALID_SLOT`.
+pub const IDENTITY_KEY_INVALID_SLOT: Code = -0x7024;
+/// `NRF_CC3XX_PLATFORM_ERROR_KIDENT_WRITE_KEY_FAILED`.
+pub const KIDENT_WRITE_KEY_FAILED: Code = -0x7026;
+/// `NRF_CC3XX_PLATFORM_ERROR_KIDENT_READ_KEY_FAILED`.
+pub const KIDENT_READ_KEY_FAILED: Code = -0x7027;
+
+/// `PSA_ERROR_BAD_STATE` of the PSA Certified Crypto API, as those below.
+pub const PSA_BAD_STATE: Code = -137;
+/// `PSA_ERROR_NOT_SUPPORTED`.
+pub const PSA_NOT_SUPPORTED: Code = -134;
+/// `PSA_ERROR_BUFFER_TOO_SMALL`.
+pub const PSA_BUFFER_TOO_SMALL: Code = -138;
+/// `PSA_ERROR_INVALID_HANDLE`.
+pub const PSA_INVALID_HANDLE: Code = -136;
+/// `PSA_ERROR_HARDWARE_FAILURE`.
+pub const PSA_HARDWARE_FAILURE: Code = -147;
+/// `PSA_ERROR_INSUFFICIENT_ENTROPY`.
+pub const PSA_INSUFFICIENT_ENTROPY: Code = -148;
+
+/// `-EIO`, for `sys_csrand_get`.
+pub const EIO: Code = -5;
+
+/// Returns early where a fault is planned for this call: with `error`, or with `nothing`.
+macro_rules! struck {
+    ($part:expr, $call:expr, $error:expr, $nothing:expr) => {
+        match $part.strike($call) {
+            Some(Effect::Error) => return $error,
+            Some(Effect::Nothing) => return $nothing,
+            None => {}
+        }
+    };
+}
+
+/// The key slots that the library reserves: `nrf_cc3xx_platform_defines.h`.
+pub mod slot {
+    use crate::KeySlot;
+
+    /// `NRF_KMU_SLOT_MKEK`.
+    pub const MKEK: KeySlot = 2;
+    /// `NRF_KMU_SLOT_MEXT`.
+    pub const MEXT: KeySlot = 4;
+    /// `NRF_KMU_SLOT_KIDENT`, and the one behind it.
+    pub const KIDENT: KeySlot = 6;
+    /// The first slot that `nrf_cc3xx_platform_kmu_write_key_slot` takes.
+    pub(super) const FIRST: KeySlot = 2;
+    /// `NRF_KMU_LAST_SLOT`.
+    pub(super) const LAST: KeySlot = 127;
+    /// `NRF_KMU_LAST_IDENTTY_KEY_SLOT`.
+    pub(super) const LAST_IDENTITY: KeySlot = 126;
+}
+
+/// The permissions that are written: `nrf_cc3xx_platform_kmu.h`.
+pub mod perm {
+    /// `NRF_CC3XX_PLATFORM_KMU_DEFAULT_PERMISSIONS`: pushed only.
+    pub const PUSH_ONLY: u32 = 0xFFFF_FFFC;
+    /// `NRF_CC3XX_PLATFORM_KMU_IDENTITY_KEY_PERMISSIONS`: read only.
+    pub const READ_ONLY: u32 = 0xFFFF_FFFA;
+}
+
+/// `nrf_cc3xx_platform_ctr_drbg_init`.
+///
+/// # Errors
+/// By a planned fault only.
+pub fn drbg_init(part: &mut Silicon, personalization: &[u8]) -> Result<CtrDrbg, Code> {
+    // The generator that "success and nothing" gives is not seeded.
+    struck!(part, Call::DrbgInit, Err(INTERNAL), Ok(CtrDrbg::from_words([0; 8])));
+    Ok(CtrDrbg::new(&mut part.entropy, personalization))
+}
+
+/// `nrf_cc3xx_platform_ctr_drbg_get`: how many bytes were filled.
+///
+/// # Errors
+/// By a planned fault only.
+pub fn drbg_get(part: &mut Silicon, drbg: &mut CtrDrbg, bytes: &mut [u8]) -> Result<usize, Code> {
+    struck!(part, Call::DrbgGet, Err(INTERNAL), Ok(0));
+    drbg.fill(bytes);
+    Ok(bytes.len())
+}
+
+/// `nrf_cc3xx_platform_ctr_drbg_free`; the caller drops or clears its state.
+pub fn drbg_free(part: &mut Silicon) -> Code {
+    struck!(part, Call::DrbgFree, INTERNAL, 0);
+    0
+}
+
+/// `nrf_cc3xx_platform_kmu_write_key_slot`.
+pub fn kmu_write_key_slot(
+    part: &mut Silicon,
+    slot: KeySlot,
+    dest: u32,
+    perm: u32,
+    key: &[u8; 16],
+) -> Code {
+    struck!(part, Call::KmuWriteKeySlot, KMU_WRITE_KEY_FAILED, 0);
+    if !(slot::FIRST..=slot::LAST).contains(&slot) {
+        return KMU_INVALID_SLOT;
+    }
+    write_key_slot(part, slot, dest, perm, key).map_or(KMU_WRITE_KEY_FAILED, |()| 0)
+}
+
+/// `nrf_cc3xx_platform_kmu_shadow_key_derive`.
+pub fn shadow_key_derive(
+    part: &mut Silicon,
+    slot: KeySlot,
+    key_bits: usize,
+    label: &[u8],
+    context: &[u8],
+    output: &mut [u8],
+) -> Code {
+    /// "up to 64 bytes long", both.
+    const LONGEST: usize = 64;
+
+    struck!(part, Call::ShadowKeyDerive, INTERNAL, 0);
+    let sizes = [label.len(), context.len()];
+    // The counter has one byte.
+    let output_fits = output.len() <= 255 * 16;
+    if key_bits != 8 * part.soc().huk_size()
+        || sizes.iter().any(|size| *size > LONGEST)
+        || !output_fits
+    {
+        return INVALID_PARAM;
+    }
+    cryptocell::derive(part, slot, label, context, output).map_or(INTERNAL, |()| 0)
+}
+
+/// `nrf_cc3xx_platform_identity_key_store`. Nothing is pushed, so DEST stays erased.
+///
+/// Worst case: it does not look whether the slots are free, and leaves it to the KMU to refuse.
+pub fn identity_key_store(part: &mut Silicon, slot: KeySlot, key: &[u8; 32]) -> Code {
+    struck!(part, Call::IdentityKeyStore, KIDENT_WRITE_KEY_FAILED, 0);
+    if slot > slot::LAST_IDENTITY {
+        return IDENTITY_KEY_INVALID_SLOT;
+    }
+    let mut wrapped = Zeroizing::new(*key);
+    if cryptocell::wrap(part, slot::MKEK, &mut wrapped).is_err() {
+        return KIDENT_WRITE_KEY_FAILED;
+    }
+    for (slot, value) in (slot..).zip(wrapped.as_chunks().0) {
+        if write_key_slot(part, slot, ERASED, perm::READ_ONLY, value).is_err() {
+            return KIDENT_WRITE_KEY_FAILED;
+        }
+    }
+    0
+}
+
+/// `nrf_cc3xx_platform_identity_key_is_stored`.
+///
+/// Worst case: it looks at the first slot alone, where a single written word is enough for it.
+pub fn identity_key_is_stored(part: &mut Silicon, slot: KeySlot) -> bool {
+    read_key_slot(part, slot) != Ok([ERASED; 6])
+}
+
+/// `nrf_cc3xx_platform_identity_key_retrieve`.
+///
+/// Worst case: a torn key is decrypted like a whole one, since nothing tells them apart.
+pub fn identity_key_retrieve(part: &mut Silicon, slot: KeySlot, key: &mut [u8; 32]) -> Code {
+    struck!(part, Call::IdentityKeyRetrieve, KIDENT_READ_KEY_FAILED, 0);
+    if slot > slot::LAST_IDENTITY {
+        return IDENTITY_KEY_INVALID_SLOT;
+    }
+    for (slot, bytes) in (slot..).zip(key.as_chunks_mut::<16>().0) {
+        let Ok(content) = read_key_slot(part, slot) else { return KIDENT_READ_KEY_FAILED };
+        for (bytes, word) in bytes.chunks_exact_mut(4).zip(&content[2..]) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+    cryptocell::unwrap(part, slot::MKEK, key).map_or(KIDENT_READ_KEY_FAILED, |()| 0)
+}
+
+/// `nrf_cc3xx_platform_identity_key_free`.
+pub fn identity_key_free(key: &mut [u8; 32]) {
+    key.zeroize();
+}
+
+/// `sys_csrand_get`.
+pub fn csrand_get(part: &mut Silicon, bytes: &mut [u8]) -> Code {
+    struck!(part, Call::CsrandGet, EIO, 0);
+    CtrDrbg::new(&mut part.entropy, b"sys_csrand_get").fill(bytes);
+    0
+}
+
+/// The one volatile key that the modelled PSA Crypto holds at a time.
+#[derive(ZeroizeOnDrop)]
+pub struct PsaKey {
+    bytes: [u8; 32],
+}
+
+/// `psa_crypto_init`.
+pub fn psa_crypto_init(part: &mut Silicon) -> Code {
+    struck!(part, Call::PsaCryptoInit, PSA_INSUFFICIENT_ENTROPY, 0);
+    0
+}
+
+/// `psa_generate_key` for a secp256r1 key pair: candidates that are no scalar are dropped.
+///
+/// # Errors
+/// By a planned fault, or where four candidates in a row are no scalar (one is in 2^32).
+pub fn psa_generate_key(part: &mut Silicon) -> Result<PsaKey, Code> {
+    let mut key = PsaKey { bytes: [0; 32] };
+    struck!(part, Call::PsaGenerateKey, Err(PSA_INSUFFICIENT_ENTROPY), Ok(key));
+    let mut drbg = CtrDrbg::new(&mut part.entropy, b"psa_generate_key");
+    for _ in 0..4 {
+        drbg.fill(&mut key.bytes);
+        if p256::SecretKey::from_slice(&key.bytes).is_ok() {
+            return Ok(key);
+        }
+    }
+    Err(PSA_INSUFFICIENT_ENTROPY)
+}
+
+/// `psa_export_key`: the private key, big-endian, and how many bytes that is.
+///
+/// # Errors
+/// By a planned fault, or where `bytes` is too small.
+pub fn psa_export_key(part: &mut Silicon, key: &PsaKey, bytes: &mut [u8]) -> Result<usize, Code> {
+    struck!(part, Call::PsaExportKey, Err(PSA_HARDWARE_FAILURE), Ok(0));
+    let bytes = bytes.get_mut(..key.bytes.len()).ok_or(PSA_BUFFER_TOO_SMALL)?;
+    bytes.copy_from_slice(&key.bytes);
+    Ok(bytes.len())
+}
+
+/// `psa_destroy_key`; the caller drops the key.
+pub fn psa_destroy_key(part: &mut Silicon) -> Code {
+    struck!(part, Call::PsaDestroyKey, PSA_HARDWARE_FAILURE, 0);
+    0
+}
+
+/// DEST, PERM and the four VALUE words of a slot, as the CPU sees them.
+pub(crate) fn read_key_slot(part: &mut Silicon, slot: KeySlot) -> Result<[u32; 6], IllegalAccess> {
+    part.select(slot + 1)?;
+    let mut words = [
+        part.read(Silicon::dest_address(slot))?,
+        part.read(Silicon::perm_address(slot))?,
+        0,
+        0,
+        0,
+        0,
+    ];
+    for (address, word) in (Silicon::value_address(slot)..).step_by(4).zip(&mut words[2..]) {
+        *word = part.read(address)?;
+    }
+    part.select(0)?;
+    Ok(words)
+}
+
+/// Writes a key slot: DEST, then VALUE, then PERM, which closes it (nRF5340 PS, KMU, "Writing to a key
+/// slot").
+pub(crate) fn write_key_slot(
+    part: &mut Silicon,
+    slot: KeySlot,
+    dest: u32,
+    perm: u32,
+    value: &[u8; 16],
+) -> Result<(), IllegalAccess> {
+    part.select(slot + 1)?;
+    nvmc::write(part, Silicon::dest_address(slot), [dest]);
+    let words = value.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+    nvmc::write(part, Silicon::value_address(slot), words);
+    nvmc::write(part, Silicon::perm_address(slot), [perm]);
+    // Refused where one of the writes was: the part is frozen.
+    part.select(0)
+}
