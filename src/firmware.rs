@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+use core::fmt;
+
 use log::{error, info, warn};
 use nrf_keys::Drivers;
 use provisioning::{
     Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Written, provision,
 };
-use silicon::boot;
+use silicon::boot::{self, BootError, Model};
 use zephyr::kconfig;
 
 /// The module name in the log lines.
@@ -33,25 +35,43 @@ extern "C" fn rust_main() {
     // logger that is set already is no reason not to provision.
     let _ = unsafe { zephyr::set_logger() };
 
-    if let Err(failure) = run() {
-        error!(target: NAME, "{failure}");
+    if let Err(stop) = run() {
+        error!(target: NAME, "{stop}");
         // SAFETY: k_panic() may be called from any thread; it does not return.
         unsafe { provisioning_kernel_panic() }
     }
 }
 
-fn run() -> Result<(), Failure> {
-    let bad_configuration = Failure { cause: Cause::BadConfiguration, written: Written::Nothing };
+/// Why the image panics.
+enum Stop {
+    Failure(Failure),
+    /// On modelled silicon only.
+    Boot(BootError),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failure(failure) => failure.fmt(f),
+            Self::Boot(error) => write!(f, "No part to provision: {error}"),
+        }
+    }
+}
+
+fn run() -> Result<(), Stop> {
+    let bad_configuration =
+        || Stop::Failure(Failure { cause: Cause::BadConfiguration, written: Written::Nothing });
     let identity_key = IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY)
-        .ok_or(bad_configuration)?;
-    let seed = u32::try_from(kconfig::CONFIG_SILICON_MODEL_SEED).map_err(|_| bad_configuration)?;
+        .ok_or_else(bad_configuration)?;
+    let seed =
+        u32::try_from(kconfig::CONFIG_SILICON_MODEL_SEED).map_err(|_| bad_configuration())?;
     let model = boot::power_on(
         kconfig::CONFIG_SILICON_MODEL_SOC,
         kconfig::CONFIG_SILICON_MODEL_STATE,
         seed,
     )
-    .map_err(|_| bad_configuration)?;
-    if let Some(soc) = model {
+    .map_err(Stop::Boot)?;
+    if let Some(Model { soc, seed }) = model {
         warn!(target: NAME, "modelled {soc}, seed {seed}: nothing that is written here is secret");
     }
 
@@ -64,4 +84,5 @@ fn run() -> Result<(), Failure> {
         Level::Warning => warn!(target: NAME, "{event}"),
     })
     .map(|_| ())
+    .map_err(Stop::Failure)
 }

@@ -8,16 +8,21 @@
 use std::{env, fs};
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(silicon_model, sdk_drivers)");
+    println!("cargo::rustc-check-cfg=cfg(silicon_model, sdk_drivers, device_file)");
     println!("cargo::rerun-if-env-changed=DOTCONFIG");
-    // Set by zephyr-lang-rust; a plain cargo build has the feature `std` instead.
+    // Set by zephyr-lang-rust; a program for the desk has the feature `std` instead.
     let Ok(dotconfig) = env::var("DOTCONFIG") else { return };
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        return;
+    }
     println!("cargo::rerun-if-changed={dotconfig}");
     let config = fs::read_to_string(&dotconfig)
         .unwrap_or_else(|error| panic!("cannot read the Kconfig output {dotconfig}: {error}"));
-    for (option, cfg) in
-        [("SILICON_MODEL", "silicon_model"), ("SILICON_MODEL_SDK_DRIVERS", "sdk_drivers")]
-    {
+    for (option, cfg) in [
+        ("SILICON_MODEL", "silicon_model"),
+        ("SILICON_MODEL_SDK_DRIVERS", "sdk_drivers"),
+        ("SILICON_MODEL_DEVICE_FILE", "device_file"),
+    ] {
         if config.lines().any(|line| line == format!("CONFIG_{option}=y")) {
             println!("cargo::rustc-cfg={cfg}");
         }

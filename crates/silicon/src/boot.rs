@@ -1,26 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Puts a modelled part under a Zephyr image, by the names in its Kconfig.
+//! Puts a modelled part under a Zephyr image, by its Kconfig and its command line.
+
+use core::fmt;
 
 use crate::Soc;
 
-/// Installs the part that Kconfig describes, and tells which one; on real silicon there is none.
+/// What was put under the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The part.
+    pub soc: Soc,
+    /// What decides everything random in it.
+    pub seed: u64,
+}
+
+/// Installs the part that Kconfig describes; on real silicon there is none.
+///
+/// Where the image has a command line, `--seed=N` goes before Kconfig's seed, and the part kept in the
+/// file of `--device=FILE` before Kconfig's state.
 ///
 /// # Errors
-/// No part or no state has that name.
-pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Soc>, UnknownName> {
+/// There is no such part, or the command line cannot be followed.
+pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Model>, BootError> {
     #[cfg(silicon_model)]
     {
-        let soc = soc.parse().map_err(|_| UnknownName)?;
-        let state: crate::states::State = state.parse().map_err(|_| UnknownName)?;
+        let soc = soc.parse().map_err(|_| BootError::UnknownName)?;
+        let state: crate::states::State = state.parse().map_err(|_| BootError::UnknownName)?;
+        let seed = seed_option()?.unwrap_or(seed.into());
         let mut bytes = [0; 32];
-        bytes[..4].copy_from_slice(&seed.to_le_bytes());
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
         // In place: the page of a part is half of the image's stack.
-        crate::exports::with_part(Err(UnknownName), |part| {
+        crate::exports::with_part(Err(BootError::UnknownName), |part| {
             part.replace(soc, bytes);
-            state.apply(part).map_err(|_| UnknownName)
+            #[cfg(device_file)]
+            if crate::device::load(part).map_err(|()| BootError::Device)? {
+                return Ok(());
+            }
+            state.apply(part).map_err(|_| BootError::UnknownName)
         })?;
-        Ok(Some(soc))
+        Ok(Some(Model { soc, seed }))
     }
     #[cfg(not(silicon_model))]
     {
@@ -29,6 +48,35 @@ pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Soc>, Unknow
     }
 }
 
-/// Kconfig names a part or a state that there is not.
+#[cfg(silicon_model)]
+fn seed_option() -> Result<Option<u64>, BootError> {
+    #[cfg(device_file)]
+    if let Some(text) = crate::device::seed_option() {
+        let seed = text.to_str().ok().and_then(|text| text.parse().ok());
+        return seed.map(Some).ok_or(BootError::Seed);
+    }
+    Ok(None)
+}
+
+/// Why there is no part to provision. Nothing was written anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownName;
+pub enum BootError {
+    /// Kconfig names a part or a state that there is not.
+    UnknownName,
+    /// What stands behind `--seed=` is no number that a seed can be.
+    Seed,
+    /// The file behind `--device=` cannot be used; the console says why.
+    Device,
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownName => "Kconfig names a modelled part that there is not",
+            Self::Seed => "--seed= must be followed by a decimal number below 2^64",
+            Self::Device => "the file of --device= cannot be used",
+        })
+    }
+}
+
+impl core::error::Error for BootError {}

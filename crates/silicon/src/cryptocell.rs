@@ -25,6 +25,11 @@ impl Entropy {
         Self { seed, draws: 0 }
     }
 
+    /// Makes the next draw the first again.
+    pub(crate) fn rewind(&mut self) {
+        self.draws = 0;
+    }
+
     /// 32 bytes that no other draw from this seed gives.
     fn draw(&mut self) -> Zeroizing<[u8; 32]> {
         self.draws += 1;
@@ -231,6 +236,7 @@ mod tests {
     use super::*;
     use crate::Soc;
     use crate::platform::{perm, slot, write_key_slot};
+    use crate::vectors::{VECTORS, Vector};
 
     /// NIST CAVP, `drbgvectors_pr_false/CTR_DRBG.rsp`, [AES-128 no df], COUNT = 0.
     #[test]
@@ -267,33 +273,9 @@ mod tests {
         part
     }
 
-    /// The vectors with which the SDK tests real parts: `tests/lib/hw_unique_key/src/main.c`.
     #[test]
     fn derives_what_the_sdk_expects_of_silicon() {
-        struct Case {
-            soc: Soc,
-            key: &'static [u8],
-            label: &'static [u8],
-            context: &'static [u8],
-            expected: &'static [u8],
-        }
-        let cases = [
-            Case {
-                soc: Soc::Nrf5340,
-                key: &hex!("c5a808ebe31ea5b4e9441a764558d88b402633a8cd2d51678def00243052d73d"),
-                label: &hex!("e275ab25003b15e1a198785b4e57439a"),
-                context: &hex!("69a799d53229b7c71bf133562d311cf3"),
-                expected: &hex!("c9d2b7d58141adcbd64baca0d1db5e3608605533186e323b73a877e3a43e838d"),
-            },
-            Case {
-                soc: Soc::Nrf9160,
-                key: &hex!("199ae3c79dd0168c3eeea846ea4edc6e"),
-                label: &hex!("29d6a68d3ffb391f036dd53be354e4029a695a"),
-                context: &hex!("58fdf5a08f8efc421055aee5f46d257440d485"),
-                expected: &hex!("65295e2ecb6e6c403a3876c99ff7fc71"),
-            },
-        ];
-        for Case { soc, key, label, context, expected } in cases {
+        for Vector { soc, key, label, context, expected } in VECTORS {
             for slot in [slot::MKEK, slot::MEXT] {
                 let mut output = [0; 32];
                 let output = &mut output[..expected.len()];

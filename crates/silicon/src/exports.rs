@@ -52,6 +52,11 @@ pub fn remove() -> Option<Silicon> {
     with_slot(Option::take)
 }
 
+/// Lends the part under the drivers to `access`; `None` where there is none.
+pub fn with_installed<T>(access: impl FnOnce(&mut Silicon) -> T) -> Option<T> {
+    with_slot(|slot| slot.as_mut().map(access))
+}
+
 /// Lends the part to `access`, or gives `absent` where there is none.
 pub(crate) fn with_part<T>(absent: T, access: impl FnOnce(&mut Silicon) -> T) -> T {
     with_slot(|slot| slot.as_mut().map_or(absent, access))

@@ -23,15 +23,20 @@
 
 pub mod boot;
 mod cryptocell;
+#[cfg(device_file)]
+mod device;
 pub mod drivers;
 #[cfg(any(feature = "std", silicon_model))]
 mod exports;
 pub mod faults;
+pub mod mutants;
 pub mod nvmc;
 pub mod platform;
 mod soc;
 mod uicr;
 
+#[cfg(any(feature = "std", silicon_model))]
+pub use exports::with_installed;
 #[cfg(feature = "std")]
 pub use exports::{install, remove};
 pub use soc::{Soc, UnknownSoc};
@@ -42,3 +47,4 @@ pub use uicr::{
 };
 
 pub mod states;
+pub mod vectors;

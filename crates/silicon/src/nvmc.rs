@@ -6,6 +6,7 @@
 //! name, a write is lost, and a read gives [`READ_DENIED`], which is neither erased nor a state.
 
 use crate::faults::Call;
+use crate::mutants::Mutant;
 use crate::{READ_DENIED, Silicon};
 
 /// `nrfx_nvmc_uicr_word_read`.
@@ -26,7 +27,8 @@ pub fn halfword_write(part: &mut Silicon, address: u32, value: u16) {
     if part.strike(Call::HalfwordWrite).is_some() {
         return;
     }
-    let shift = 8 * (address & 2);
+    let other = if part.is(Mutant::WrongHalfword) { 2 } else { 0 };
+    let shift = 8 * ((address ^ other) & 2);
     write(part, address & !2, [!(0xFFFF << shift) | u32::from(value) << shift]);
 }
 

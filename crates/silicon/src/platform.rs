@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::cryptocell::{self, CtrDrbg};
 use crate::faults::{Call, Effect};
+use crate::mutants::Mutant;
 use crate::{ERASED, IllegalAccess, KeySlot, Silicon, nvmc};
 
 /// 0, or a negative code of the called library.
@@ -92,7 +93,14 @@ pub mod perm {
 pub fn drbg_init(part: &mut Silicon, personalization: &[u8]) -> Result<CtrDrbg, Code> {
     // The generator that "success and nothing" gives is not seeded.
     struck!(part, Call::DrbgInit, Err(INTERNAL), Ok(CtrDrbg::from_words([0; 8])));
-    Ok(CtrDrbg::new(&mut part.entropy, personalization))
+    Ok(new_drbg(part, personalization))
+}
+
+fn new_drbg(part: &mut Silicon, personalization: &[u8]) -> CtrDrbg {
+    if part.is(Mutant::RandomRepeats) {
+        part.entropy.rewind();
+    }
+    CtrDrbg::new(&mut part.entropy, personalization)
 }
 
 /// `nrf_cc3xx_platform_ctr_drbg_get`: how many bytes were filled.
@@ -148,6 +156,7 @@ pub fn shadow_key_derive(
     {
         return INVALID_PARAM;
     }
+    let label = if part.is(Mutant::LabelIgnored) { &[] } else { label };
     cryptocell::derive(part, slot, label, context, output).map_or(INTERNAL, |()| 0)
 }
 
@@ -163,8 +172,13 @@ pub fn identity_key_store(part: &mut Silicon, slot: KeySlot, key: &[u8; 32]) -> 
     if cryptocell::wrap(part, slot::MKEK, &mut wrapped).is_err() {
         return KIDENT_WRITE_KEY_FAILED;
     }
+    if part.is(Mutant::IdentityKeySwapped) {
+        wrapped.rotate_left(16);
+    }
+    let perm =
+        if part.is(Mutant::IdentityKeyPermissions) { perm::PUSH_ONLY } else { perm::READ_ONLY };
     for (slot, value) in (slot..).zip(wrapped.as_chunks().0) {
-        if write_key_slot(part, slot, ERASED, perm::READ_ONLY, value).is_err() {
+        if write_key_slot(part, slot, ERASED, perm, value).is_err() {
             return KIDENT_WRITE_KEY_FAILED;
         }
     }
@@ -203,7 +217,7 @@ pub fn identity_key_free(key: &mut [u8; 32]) {
 /// `sys_csrand_get`.
 pub fn csrand_get(part: &mut Silicon, bytes: &mut [u8]) -> Code {
     struck!(part, Call::CsrandGet, EIO, 0);
-    CtrDrbg::new(&mut part.entropy, b"sys_csrand_get").fill(bytes);
+    new_drbg(part, b"sys_csrand_get").fill(bytes);
     0
 }
 
@@ -226,7 +240,7 @@ pub fn psa_crypto_init(part: &mut Silicon) -> Code {
 pub fn psa_generate_key(part: &mut Silicon) -> Result<PsaKey, Code> {
     let mut key = PsaKey { bytes: [0; 32] };
     struck!(part, Call::PsaGenerateKey, Err(PSA_INSUFFICIENT_ENTROPY), Ok(key));
-    let mut drbg = CtrDrbg::new(&mut part.entropy, b"psa_generate_key");
+    let mut drbg = new_drbg(part, b"psa_generate_key");
     for _ in 0..4 {
         drbg.fill(&mut key.bytes);
         if p256::SecretKey::from_slice(&key.bytes).is_ok() {
@@ -284,6 +298,7 @@ pub(crate) fn write_key_slot(
     nvmc::write(part, Silicon::dest_address(slot), [dest]);
     let words = value.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     nvmc::write(part, Silicon::value_address(slot), words);
+    let perm = if part.is(Mutant::SlotLeftOpen) { perm | 1 } else { perm };
     nvmc::write(part, Silicon::perm_address(slot), [perm]);
     // Refused where one of the writes was: the part is frozen.
     part.select(0)

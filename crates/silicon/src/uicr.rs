@@ -10,6 +10,7 @@ use core::fmt;
 use crate::Soc;
 use crate::cryptocell::Entropy;
 use crate::faults::{Call, Effect, Fault, Plan};
+use crate::mutants::Mutant;
 
 /// The address of UICR: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
@@ -120,9 +121,13 @@ pub struct Silicon {
     write_enabled: bool,
     fault: Option<IllegalAccess>,
     plan: Option<Plan>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
     pub(crate) entropy: Entropy,
     #[cfg(feature = "std")]
     backing: Option<Box<dyn Backing>>,
+    #[cfg(device_file)]
+    in_file: bool,
 }
 
 impl Silicon {
@@ -142,9 +147,13 @@ impl Silicon {
             write_enabled: false,
             fault: None,
             plan: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             entropy: Entropy::new(seed),
             #[cfg(feature = "std")]
             backing: None,
+            #[cfg(device_file)]
+            in_file: false,
         }
     }
 
@@ -156,6 +165,12 @@ impl Silicon {
         self.write_enabled = false;
         self.fault = None;
         self.plan = None;
+        #[cfg(device_file)]
+        {
+            self.in_file = false;
+        }
+        #[cfg(feature = "mutants")]
+        self.mutate(None);
         self.entropy = Entropy::new(seed);
     }
 
@@ -165,6 +180,12 @@ impl Silicon {
     pub fn with_backing(mut self, backing: Box<dyn Backing>) -> Self {
         self.backing = Some(backing);
         self
+    }
+
+    /// Keeps each write in the image's device file too, from now on.
+    #[cfg(device_file)]
+    pub(crate) fn keep_in_file(&mut self) {
+        self.in_file = true;
     }
 
     /// Which part this is.
@@ -243,9 +264,14 @@ impl Silicon {
             let word = part.page[index];
             let Some(slot) = slot_of(address) else { return Ok(word) };
             let perm = part.page[perm_index(slot)];
-            let readable = perm & PERM_READ != 0 && perm & PERM_STATE != 0;
+            let readable = (perm & PERM_READ != 0 || part.is(Mutant::ReadPermissionIgnored))
+                && perm & PERM_STATE != 0;
             let denied = part.selected != slot + 1 || (address >= KEYSLOT_KEY && !readable);
-            Ok(if denied { READ_DENIED } else { word })
+            Ok(match denied {
+                true if part.is(Mutant::DeniedLooksErased) => ERASED,
+                true => READ_DENIED,
+                false => word,
+            })
         })
     }
 
@@ -268,28 +294,35 @@ impl Silicon {
             if self.selected != slot + 1 {
                 return Err(IllegalAccess::SlotNotSelected(address));
             }
-            if perm & PERM_WRITE == 0 {
+            if perm & PERM_WRITE == 0 && !self.is(Mutant::SlotWrittenTwice) {
                 return Err(IllegalAccess::SlotLocked(address));
             }
-            if old != ERASED {
+            if old != ERASED && !self.is(Mutant::SlotWrittenTwice) {
                 return Err(IllegalAccess::SlotWrittenTwice(address));
             }
         } else if address >= self.soc.otp_base() {
             for shift in [0, 16] {
                 let written = old >> shift & 0xFFFF != 0xFFFF;
-                if written && value >> shift & 0xFFFF != 0xFFFF {
+                if written && value >> shift & 0xFFFF != 0xFFFF && !self.is(Mutant::OtpWrittenTwice)
+                {
                     return Err(IllegalAccess::OtpWrittenTwice(address + shift / 8));
                 }
             }
         } else if value & !old != 0 {
             return Err(IllegalAccess::SetsBits(address));
         }
-        self.page[index] = old & value;
+        let new = if self.is(Mutant::BitsSetBack) { value } else { old & value };
+        self.page[index] = new;
         #[cfg(feature = "std")]
         if let Some(backing) = &mut self.backing
-            && let Err(error) = backing.store(4 * index, old & value)
+            && let Err(error) = backing.store(4 * index, new)
         {
             log::error!("the device file cannot be written: {error}");
+            return Err(IllegalAccess::Frozen);
+        }
+        #[cfg(device_file)]
+        if self.in_file && !crate::device::store(4 * index, new) {
+            log::error!("the device file cannot be written");
             return Err(IllegalAccess::Frozen);
         }
         Ok(())
@@ -325,7 +358,9 @@ impl Silicon {
         let result = access(self);
         if let Err(error) = result {
             log::error!("illegal access: {error}");
-            self.fault = Some(error);
+            if !self.is(Mutant::NotFrozen) {
+                self.fault = Some(error);
+            }
         }
         result
     }

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# What an application in Rust needs around rust_cargo_application(); include it after project().
+
+# zephyr-lang-rust includes <zephyr/autoconf.h>; before Zephyr 3.7 it is generated as <autoconf.h>.
+if(NOT EXISTS ${ZEPHYR_BINARY_DIR}/include/generated/zephyr/autoconf.h)
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/compat/zephyr/autoconf.h
+       CONTENT "#include <autoconf.h>\n")
+  zephyr_include_directories(${CMAKE_CURRENT_BINARY_DIR}/compat)
+endif()
+
+# Rust's objects say that their stack is not executable, those of arm-none-eabi-gcc say nothing: GNU ld
+# from 2.39 on warns of the mix, and Twister makes that an error. No stack here is executable.
+if(NOT CONFIG_ARCH_POSIX)
+  zephyr_ld_options(-Wl,-z,noexecstack)
+endif()

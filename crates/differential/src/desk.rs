@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Runs scenarios on the stand-in drivers.
+
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use nrf_keys::Drivers;
+use silicon::{Silicon, Soc, UICR_WORDS};
+
+use crate::{SEED, Scenario};
+
+/// What became of a part.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The console lines and results.
+    pub lines: Vec<String>,
+    /// The UICR page.
+    pub page: [u32; UICR_WORDS],
+}
+
+/// Puts a part through a scenario.
+///
+/// # Panics
+/// This thread has a part installed already, or the scenario cannot begin.
+#[must_use]
+pub fn run(scenario: &Scenario, soc: Soc) -> Outcome {
+    run_on(scenario, Silicon::erased(soc, SEED))
+}
+
+/// Puts an erased part through a scenario.
+///
+/// # Panics
+/// This thread has a part installed already.
+#[must_use]
+pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
+    let mut lines = Vec::new();
+    // A part that refuses to begin is frozen, which its lines will tell.
+    let _ = scenario.prepare(&mut part);
+    assert!(silicon::install(part).is_none(), "this thread has a part already");
+    // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
+    // removed.
+    let mut drivers = unsafe { Drivers::new() };
+    scenario.run(&mut drivers, |line| lines.push(line.to_string()));
+    let part = silicon::remove().expect("the part was installed above");
+    scenario.conclude(&part, |line| lines.push(line.to_string()));
+    Outcome { lines, page: *part.page() }
+}

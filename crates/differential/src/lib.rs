@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The differential test: what a part is put through with the stand-in drivers on a desk and with the
+//! SDK's own drivers in a Zephyr image, line by line and word by word.
+//!
+//! [`SCENARIOS`] is the list. `tests/differential` of the application runs it on the SDK's drivers, and
+//! compares with what the desk gave while that image was built.
+#![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+#[cfg(feature = "std")]
+pub mod desk;
+mod list;
+
+use core::fmt::{self, Display};
+
+use provisioning::{
+    Config, Device, DriverError, Huk, IdentityKey, IdentityKeySource, ImplementationId, provision,
+};
+use silicon::faults::Fault;
+use silicon::states::State;
+use silicon::{IllegalAccess, Silicon, Soc, UICR_BASE, nvmc};
+
+pub use list::SCENARIOS;
+
+/// The implementation ID with which scenarios provision.
+pub const IMPLEMENTATION_ID: ImplementationId =
+    id("D1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FF");
+
+/// Another one.
+const OTHER_IMPLEMENTATION_ID: ImplementationId =
+    id("5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A");
+
+const fn id(text: &str) -> ImplementationId {
+    match ImplementationId::from_hex(text) {
+        Ok(id) => id,
+        Err(_) => panic!("no implementation ID"),
+    }
+}
+
+/// The seed of every scenario's part.
+pub const SEED: [u8; 32] = [0xD1; 32];
+
+/// What a part is put through.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Unique.
+    pub name: &'static str,
+    /// The only part that it makes sense on; most are for all.
+    pub only: Option<Soc>,
+    /// What the part holds before.
+    pub start: Start,
+    /// Which call goes wrong.
+    pub fault: Option<Fault>,
+    /// What is done to it, in order.
+    pub steps: &'static [Step],
+}
+
+/// What a part holds before the first step.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// What it has gone through.
+    State(State),
+    /// Erased but for the lifecycle halfwords PROVISIONING, SECURED, padding and DECOMMISSIONED.
+    Lifecycle([u16; 4]),
+    /// Erased but for the first bytes of the implementation ID.
+    ImplementationId([u8; 4]),
+    /// Erased but for one word.
+    Word(u32, u32),
+}
+
+/// One thing that is done to the part, through the bindings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The whole procedure.
+    Provision(IdentityKeySource),
+    /// `Device::enter_provisioning`
+    EnterProvisioning,
+    /// `Device::write_implementation_id`, with another ID than the procedure's
+    WriteOtherImplementationId,
+    /// `Device::write_random_huks`
+    WriteRandomHuks,
+    /// `Device::derive_from_huk`
+    DeriveFromHuk(Huk),
+    /// `Device::write_identity_key`, with a key that is always the same
+    WriteIdentityKey,
+    /// `Device::write_random_identity_key`
+    WriteRandomIdentityKey,
+    /// `Device::read_identity_key`
+    ReadIdentityKey,
+}
+
+impl Scenario {
+    /// The scenarios for one part.
+    pub fn for_part(soc: Soc) -> impl Iterator<Item = &'static Self> {
+        SCENARIOS.iter().filter(move |scenario| scenario.only.is_none_or(|only| only == soc))
+    }
+
+    /// Takes an erased part to where the scenario begins.
+    ///
+    /// # Errors
+    /// The part was not erased.
+    pub fn prepare(&self, part: &mut Silicon) -> Result<(), IllegalAccess> {
+        let storage = part.soc().bl_storage();
+        match self.start {
+            Start::State(state) => state.apply(part)?,
+            Start::Lifecycle(halfwords) => {
+                for (address, value) in (storage..).step_by(2).zip(halfwords) {
+                    if value != 0xFFFF {
+                        nvmc::halfword_write(part, address, value);
+                    }
+                }
+            }
+            Start::ImplementationId(bytes) => {
+                nvmc::words_write(part, storage + 8, [u32::from_le_bytes(bytes)]);
+            }
+            Start::Word(address, value) => {
+                part.page_mut()[(address - UICR_BASE) as usize / 4] = value;
+            }
+        }
+        if let Some(fault) = self.fault {
+            part.plan(fault);
+        }
+        part.fault().map_or(Ok(()), Err)
+    }
+
+    /// Runs the steps, a line or more each.
+    pub fn run(&self, device: &mut impl Device, mut line: impl FnMut(&dyn Display)) {
+        for step in self.steps {
+            step.run(device, &mut line);
+        }
+    }
+
+    /// What there is to say of the part when the steps are done.
+    pub fn conclude(&self, part: &Silicon, mut line: impl FnMut(&dyn Display)) {
+        match part.fault() {
+            Some(fault) => line(&format_args!("illegal access: {fault}")),
+            None => line(&"no illegal access"),
+        }
+        if !part.plan_is_done() {
+            line(&"the planned fault did not strike");
+        }
+    }
+}
+
+impl Step {
+    fn run(self, device: &mut impl Device, line: &mut impl FnMut(&dyn Display)) {
+        let result = match self {
+            Self::Provision(identity_key) => {
+                let config = Config { implementation_id: IMPLEMENTATION_ID, identity_key };
+                match provision(device, &config, |event| line(&event)) {
+                    Ok(public_key) => {
+                        line(&format_args!("public key {}", Hex(public_key.as_bytes())))
+                    }
+                    Err(failure) => line(&failure),
+                }
+                return;
+            }
+            Self::EnterProvisioning => device.enter_provisioning(),
+            Self::WriteOtherImplementationId => {
+                device.write_implementation_id(&OTHER_IMPLEMENTATION_ID)
+            }
+            Self::WriteRandomHuks => device.write_random_huks(),
+            Self::DeriveFromHuk(huk) => {
+                let mut derived = [0; 16];
+                let result = device.derive_from_huk(huk, &mut derived);
+                line(&format_args!("derived {}", Hex(&derived)));
+                result
+            }
+            Self::WriteIdentityKey => {
+                let mut key = IdentityKey::empty();
+                key.expose_mut().fill(0x42);
+                device.write_identity_key(&mut key)
+            }
+            Self::WriteRandomIdentityKey => device.write_random_identity_key(),
+            Self::ReadIdentityKey => {
+                let mut key = IdentityKey::empty();
+                let result = device.read_identity_key(&mut key);
+                line(&format_args!("key {}", Hex(key.expose()))); // a modelled part's: no secret
+                device.free_identity_key(&mut key);
+                line(&format_args!("freed {}", Hex(key.expose())));
+                result
+            }
+        };
+        match result {
+            Ok(()) => line(&format_args!("{self:?}: done")),
+            Err(error) => line(&Refused(self, error)),
+        }
+    }
+}
+
+struct Refused(Step, DriverError);
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: driver error {}", self.0, self.1)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+struct Hex<'a>(&'a [u8]);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What the desk gave for a scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The lines.
+    pub lines: &'static [&'static str],
+    /// Address and value of each word of UICR that is not erased, in order.
+    pub words: &'static [(u32, u32)],
+}

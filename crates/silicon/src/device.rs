@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The file in which a Zephyr image on native_sim or QEMU keeps its part, and the image's command line:
+//! `zephyr/device.h`.
+
+use core::ffi::{CStr, c_char};
+
+use crate::{Silicon, UICR_WORDS};
+
+unsafe extern "C" {
+    fn silicon_option_seed() -> *const c_char;
+    fn silicon_option_device() -> *const c_char;
+    fn silicon_device_load(path: *const c_char, page: *mut [u32; UICR_WORDS]) -> bool;
+    fn silicon_device_store(offset: u32, word: *const [u8; 4]) -> bool;
+}
+
+/// What stands behind `--seed=`, if it is there.
+pub(crate) fn seed_option() -> Option<&'static CStr> {
+    // SAFETY: no arguments.
+    let text = unsafe { silicon_option_seed() };
+    // SAFETY: the header promises NULL or a text that stays.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+/// Fills the part from the file of `--device=`, and keeps it there; whether there is one.
+///
+/// # Errors
+/// The file cannot be used; the console says why.
+pub(crate) fn load(part: &mut Silicon) -> Result<bool, ()> {
+    // SAFETY: no arguments.
+    let path = unsafe { silicon_option_device() };
+    if path.is_null() {
+        return Ok(false);
+    }
+    let page = part.page_mut();
+    // SAFETY: `path` is a text by the header's promise, and the page has the 4096 bytes that it names.
+    if !unsafe { silicon_device_load(path, page) } {
+        return Err(());
+    }
+    for word in page {
+        *word = u32::from_le(*word);
+    }
+    part.keep_in_file();
+    Ok(true)
+}
+
+/// Writes a word of the page to the file; whether that went well.
+pub(crate) fn store(offset: usize, word: u32) -> bool {
+    let Ok(offset) = u32::try_from(offset) else { return false };
+    let bytes = word.to_le_bytes();
+    // SAFETY: the word is valid for reads of the four bytes that the header names.
+    unsafe { silicon_device_store(offset, &raw const bytes) }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Puts the part through every scenario with the stand-in drivers, here on the desk, and writes down
+//! what became of it, for the image to compare with.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use differential::{Scenario, desk};
+use silicon::{ERASED, Soc, UICR_BASE};
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=DOTCONFIG");
+    println!("cargo::rerun-if-changed=build.rs");
+    let dotconfig = env::var("DOTCONFIG").expect("this test is built by west");
+    println!("cargo::rerun-if-changed={dotconfig}");
+    let config = fs::read_to_string(&dotconfig)
+        .unwrap_or_else(|error| panic!("cannot read the Kconfig output {dotconfig}: {error}"));
+    let soc: Soc = config
+        .lines()
+        .find_map(|line| line.strip_prefix("CONFIG_SILICON_MODEL_SOC=\"")?.strip_suffix('"'))
+        .expect("Kconfig names a part")
+        .parse()
+        .expect("the part is modelled");
+
+    let mut code = format!(
+        "/// The part of the list.\nconst SOC: silicon::Soc = silicon::Soc::{soc:?};\n\n\
+         /// What the desk gave, scenario by scenario.\nstatic EXPECTED: &[differential::Expected] = &[\n"
+    );
+    for scenario in Scenario::for_part(soc) {
+        let outcome = desk::run(scenario, soc);
+        let words: Vec<(u32, u32)> = (UICR_BASE..)
+            .step_by(4)
+            .zip(outcome.page)
+            .filter(|(_, word)| *word != ERASED)
+            .collect();
+        writeln!(
+            code,
+            "    // {}\n    differential::Expected {{ lines: &{:?}, words: &{words:#010x?} }},",
+            scenario.name, outcome.lines
+        )
+        .expect("a String takes it");
+    }
+    code.push_str("];\n");
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    fs::write(Path::new(&out).join("expected.rs"), code).expect("cargo's own folder");
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The comparison.
+
+use core::fmt::{self, Display, Write};
+
+use differential::{Expected, SEED, Scenario};
+use log::{error, info};
+use nrf_keys::Drivers;
+use silicon::mutants::Mutant;
+use silicon::{ERASED, UICR_BASE, with_installed};
+
+include!(concat!(env!("OUT_DIR"), "/expected.rs"));
+
+/// Called once by zephyr-lang-rust, from Zephyr's main thread.
+// SAFETY: no other symbol of the image has this name.
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
+    let _ = unsafe { zephyr::set_logger() };
+    // SAFETY: the only `Drivers` of the image, used from the main thread; what else calls the drivers
+    // (the vectors) does so while it is not used.
+    let mut drivers = unsafe { Drivers::new() };
+
+    let derived = crate::vectors::derive(SOC);
+    info!("the SDK's vectors: {}", if derived { "derived" } else { "NOT derived" });
+
+    let (mut scenarios, mut differences) = (0, 0);
+    for (scenario, expected) in Scenario::for_part(SOC).zip(EXPECTED) {
+        scenarios += 1;
+        differences += differences_in(&mut drivers, scenario, expected, None);
+    }
+    info!("scenarios: {scenarios} run, {differences} differences");
+
+    let mut told = 0;
+    for mutant in Mutant::ALL {
+        // The differences that it logs are those that are wanted.
+        let by = Scenario::for_part(SOC)
+            .zip(EXPECTED)
+            .find(|(scenario, expected)| {
+                differences_in(&mut drivers, scenario, expected, Some(mutant)) > 0
+            })
+            .map(|(scenario, _)| scenario.name);
+        match by {
+            Some(name) => {
+                told += 1;
+                info!("mutant {mutant:?}: told by \"{name}\"");
+            }
+            None => error!("mutant {mutant:?}: told by no scenario"),
+        }
+    }
+    let mutants = Mutant::ALL.len();
+    info!("mutants: {told} of {mutants} told");
+
+    let passed = derived && scenarios == EXPECTED.len() && differences == 0 && told == mutants;
+    info!("PROJECT EXECUTION {}", if passed { "SUCCESSFUL" } else { "FAILED" });
+}
+
+/// Puts the part through one scenario, and logs and counts where it comes out differently.
+fn differences_in(
+    drivers: &mut Drivers,
+    scenario: &Scenario,
+    expected: &Expected,
+    mutant: Option<Mutant>,
+) -> u32 {
+    let mut check = Check { scenario: scenario.name, lines: expected.lines, differences: 0 };
+    with_installed(|part| {
+        part.replace(SOC, SEED);
+        part.mutate(mutant);
+        // A part that refuses to begin is frozen, which its lines will tell.
+        let _ = scenario.prepare(part);
+    });
+    scenario.run(drivers, |line| check.line(line));
+    with_installed(|part| {
+        scenario.conclude(part, |line| check.line(line));
+        check.end_of_lines();
+        let mut words = expected.words.iter().copied().peekable();
+        for (address, word) in (UICR_BASE..).step_by(4).zip(part.page()) {
+            let wanted = words.next_if(|(at, _)| *at == address).map_or(ERASED, |(_, word)| word);
+            if *word != wanted {
+                check.differs(format_args!(
+                    "{address:#010x}: stand-ins {wanted:08x}, SDK {word:08x}"
+                ));
+            }
+        }
+    });
+    check.differences
+}
+
+struct Check {
+    scenario: &'static str,
+    /// What is still to come.
+    lines: &'static [&'static str],
+    differences: u32,
+}
+
+impl Check {
+    fn line(&mut self, line: &dyn Display) {
+        let wanted = self.lines.split_off_first().copied().unwrap_or("no more lines");
+        let mut rest = Rest(wanted);
+        if write!(rest, "{line}").is_err() || !rest.0.is_empty() {
+            self.differs(format_args!("stand-ins \"{wanted}\", SDK \"{line}\""));
+        }
+    }
+
+    fn end_of_lines(&mut self) {
+        while let Some(wanted) = self.lines.split_off_first() {
+            self.differs(format_args!("stand-ins \"{wanted}\", SDK no more lines"));
+        }
+    }
+
+    fn differs(&mut self, what: fmt::Arguments<'_>) {
+        self.differences += 1;
+        error!("difference in \"{}\": {what}", self.scenario);
+    }
+}
+
+/// Takes what is written to it off the front of a text; an error where that is not there.
+struct Rest(&'static str);
+
+impl Write for Rest {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
