@@ -152,7 +152,7 @@ impl Step {
                 let config = Config { implementation_id: IMPLEMENTATION_ID, identity_key };
                 match provision(device, &config, |event| line(&event)) {
                     Ok(public_key) => {
-                        line(&format_args!("public key {}", Hex(public_key.as_bytes())))
+                        line(&format_args!("public key {}", Hex(public_key.as_bytes())));
                     }
                     Err(failure) => line(&failure),
                 }

@@ -59,7 +59,7 @@ const fn value(slot: u32, word: u32) -> u32 {
     Silicon::value_address(slot) + 4 * word
 }
 
-/// Every scenario, the same for stand-ins and SDK, for native_sim and QEMU.
+/// Every scenario, the same for stand-ins and SDK, on `native_sim` and in QEMU.
 pub const SCENARIOS: &[Scenario] = &[
     // An erased part, and each source of its identity key.
     scenario("erased", ERASED, PROVISION),
