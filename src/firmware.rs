@@ -78,7 +78,11 @@ fn run() -> Result<(), Stop> {
     // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
     // calls the key drivers.
     let mut drivers = unsafe { Drivers::new() };
-    let config = Config { implementation_id: IMPLEMENTATION_ID, identity_key };
+    let config = Config {
+        implementation_id: IMPLEMENTATION_ID,
+        identity_key,
+        resume: matches!(kconfig::CONFIG_PROVISIONING_IN_PROVISIONING.as_bytes(), b"resume"),
+    };
     provision(&mut drivers, &config, |event| match event.level() {
         Level::Info => info!(target: NAME, "{event}"),
         Level::Warning => warn!(target: NAME, "{event}"),

@@ -8,7 +8,6 @@
  */
 
 #include <errno.h>
-#include <string.h>
 
 #include <zephyr/kernel.h>
 #include <zephyr/random/random.h>
@@ -21,6 +20,7 @@
 #include <hw_unique_key.h>
 #include <identity_key.h>
 #include <nrf_cc3xx_platform_defines.h>
+#include <nrf_cc3xx_platform_kmu.h>
 
 /* After the SDK's headers: a function that both declare must be the same. */
 #include "nrf_keys.h"
@@ -62,6 +62,7 @@ UNCHANGED_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uin
 UNCHANGED_TYPE(read_life_cycle_state, int(enum lcs *));
 UNCHANGED_TYPE(update_life_cycle_state, int(enum lcs));
 UNCHANGED_TYPE(read_implementation_id_from_otp, void(uint8_t *));
+UNCHANGED_TYPE(hw_unique_key_write, int(enum hw_unique_key_slot, const uint8_t *key));
 UNCHANGED_TYPE(hw_unique_key_derive_key,
 	       int(enum hw_unique_key_slot, const uint8_t *context, size_t context_size,
 		   const uint8_t *label, size_t label_size, uint8_t *output, uint32_t output_size));
@@ -74,14 +75,14 @@ UNCHANGED_TYPE(identity_key_write_dummy, int(void));
 
 #define KMU_SLOT_WORDS 4
 #define HUK_SLOTS      (HUK_SIZE_WORDS / KMU_SLOT_WORDS)
+#if defined(NRF_CC3XX_PLATFORM_KMU_AES_ADDR_2)
+UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_KMU_AES_ADDR_2,
+		NRF_CC3XX_PLATFORM_KMU_AES_ADDR + KMU_SLOT_WORDS * sizeof(uint32_t));
+#endif
 BUILD_ASSERT(HUK_SIZE_WORDS % KMU_SLOT_WORDS == 0);
 /* nrf_cc3xx_platform_identity_key.h: "uses 2". */
 #define IDENTITY_KEY_SLOTS (IDENTITY_KEY_SIZE_BYTES / (KMU_SLOT_WORDS * sizeof(uint32_t)))
 UNCHANGED_VALUE(NRF_KMU_SLOT_KIDENT_RESERVED, NRF_KMU_SLOT_KIDENT + IDENTITY_KEY_SLOTS - 1);
-
-/* What the CPU reads from a key slot that it may not read: nRF9161 PS, KMU, "Access control". */
-#define KMU_READ_DENIED 0xDEADDEAD
-#define UICR_ERASED     0xFFFFFFFF
 
 int32_t nrf_keys_lifecycle_read(uint32_t *state)
 {
@@ -107,14 +108,15 @@ int32_t nrf_keys_implementation_id_read(uint8_t id[32])
 	return 0;
 }
 
-int32_t nrf_keys_implementation_id_write(const uint8_t id[32])
+int32_t nrf_keys_implementation_id_write_word(uint32_t index, uint32_t word)
 {
-	uint32_t words[BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(uint32_t)];
+	uint32_t first = (uint32_t)(uintptr_t)&BL_STORAGE->implementation_id;
 
-	/* nrfx reads words, and the caller's bytes need not be aligned. */
-	memcpy(words, id, sizeof(words));
-	nrfx_nvmc_words_write((uint32_t)(uintptr_t)&BL_STORAGE->implementation_id, words,
-			      ARRAY_SIZE(words));
+	if (index >= BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(uint32_t)) {
+		return -EINVAL;
+	}
+
+	nrfx_nvmc_word_write(first + index * sizeof(uint32_t), word);
 	while (!nrfx_nvmc_write_done_check()) {
 	}
 	return 0;
@@ -141,45 +143,45 @@ static int32_t key_slots(uint32_t key, uint32_t *first, uint32_t *total)
 	}
 }
 
-int32_t nrf_keys_slots(uint32_t key, uint32_t *total, uint32_t *written, uint32_t *locked)
+int32_t nrf_keys_slot_read(uint32_t key, uint32_t index, uint32_t words[6], uint32_t closed[2])
 {
-	uint32_t first;
-	int32_t err = key_slots(key, &first, total);
+	uint32_t slot, total;
+	int32_t err = key_slots(key, &slot, &total);
 
-	if (err != 0) {
-		return err;
+	if (err != 0 || index >= total) {
+		return -EINVAL;
 	}
 
-	*written = 0;
-	*locked = 0;
-
-	for (uint32_t slot = first; slot < first + *total; slot++) {
-		uint32_t perm, dest;
-		uint32_t erased = 0;
-		uint32_t denied = 0;
-
-		/* The SDK's hw_unique_key_is_written() looks at the same words, in both slots at once. */
-		NRF_KMU->SELECTKEYSLOT = KMU_SELECT_SLOT(slot);
-		perm = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].PERM);
-		dest = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].DEST);
-		for (size_t i = 0; i < KMU_SLOT_WORDS; i++) {
-			uint32_t value =
-				nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.KEY[slot].VALUE[i]);
-
-			erased += value == UICR_ERASED;
-			denied += value == KMU_READ_DENIED;
-		}
-		NRF_KMU->SELECTKEYSLOT = 0;
-
-		if (perm != UICR_ERASED || dest != UICR_ERASED || erased != KMU_SLOT_WORDS) {
-			(*written)++;
-		}
-		if (perm != UICR_ERASED && denied == KMU_SLOT_WORDS) {
-			(*locked)++;
-		}
+	slot += index;
+	NRF_KMU->SELECTKEYSLOT = KMU_SELECT_SLOT(slot);
+	words[0] = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].DEST);
+	words[1] = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.CONFIG[slot].PERM);
+	for (size_t i = 0; i < KMU_SLOT_WORDS; i++) {
+		words[2 + i] = nrfx_nvmc_uicr_word_read(&NRF_UICR_S->KEYSLOT.KEY[slot].VALUE[i]);
 	}
+	NRF_KMU->SELECTKEYSLOT = 0;
 
-	return 0;
+	if (key == NRF_KEYS_IDENTITY) {
+		/* Nothing is pushed from it, so any DEST will do. */
+		closed[0] = words[0];
+		closed[1] = NRF_CC3XX_PLATFORM_KMU_IDENTITY_KEY_PERMISSIONS;
+	} else {
+		/* One slot for each 128 bits of CryptoCell's AES key register, one behind the other. */
+		closed[0] = NRF_CC3XX_PLATFORM_KMU_AES_ADDR + index * KMU_SLOT_WORDS * sizeof(uint32_t);
+		closed[1] = NRF_CC3XX_PLATFORM_KMU_DEFAULT_PERMISSIONS;
+	}
+	return total;
+}
+
+int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32])
+{
+	uint32_t slot, total;
+
+	BUILD_ASSERT(HUK_SIZE_BYTES <= 32);
+	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0) {
+		return -EINVAL;
+	}
+	return hw_unique_key_write(slot, key);
 }
 
 int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16])

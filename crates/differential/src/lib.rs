@@ -17,7 +17,8 @@ mod list;
 use core::fmt::{self, Display};
 
 use provisioning::{
-    Config, Device, DriverError, Huk, IdentityKey, IdentityKeySource, ImplementationId, provision,
+    Config, Device, DriverError, Huk, HukKey, IdentityKey, IdentityKeySource, ImplementationId,
+    provision,
 };
 use silicon::faults::Fault;
 use silicon::states::State;
@@ -28,10 +29,6 @@ pub use list::SCENARIOS;
 /// The implementation ID with which scenarios provision.
 pub const IMPLEMENTATION_ID: ImplementationId =
     id("D1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FFD1FF");
-
-/// Another one.
-const OTHER_IMPLEMENTATION_ID: ImplementationId =
-    id("5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A");
 
 const fn id(text: &str) -> ImplementationId {
     match ImplementationId::from_hex(text) {
@@ -78,10 +75,12 @@ pub enum Step {
     Provision(IdentityKeySource),
     /// `Device::enter_provisioning`
     EnterProvisioning,
-    /// `Device::write_implementation_id`, with another ID than the procedure's
-    WriteOtherImplementationId,
+    /// `Device::write_implementation_id_word`
+    WriteIdWord(u32, u32),
     /// `Device::write_random_huks`
     WriteRandomHuks,
+    /// `Device::write_huk`, with a key that is always the same
+    WriteHuk(Huk),
     /// `Device::derive_from_huk`
     DeriveFromHuk(Huk),
     /// `Device::write_identity_key`, with a key that is always the same
@@ -149,7 +148,8 @@ impl Step {
     fn run(self, device: &mut impl Device, line: &mut impl FnMut(&dyn Display)) {
         let result = match self {
             Self::Provision(identity_key) => {
-                let config = Config { implementation_id: IMPLEMENTATION_ID, identity_key };
+                let config =
+                    Config { implementation_id: IMPLEMENTATION_ID, identity_key, resume: true };
                 match provision(device, &config, |event| line(&event)) {
                     Ok(public_key) => {
                         line(&format_args!("public key {}", Hex(public_key.as_bytes())));
@@ -159,10 +159,13 @@ impl Step {
                 return;
             }
             Self::EnterProvisioning => device.enter_provisioning(),
-            Self::WriteOtherImplementationId => {
-                device.write_implementation_id(&OTHER_IMPLEMENTATION_ID)
-            }
+            Self::WriteIdWord(index, word) => device.write_implementation_id_word(index, word),
             Self::WriteRandomHuks => device.write_random_huks(),
+            Self::WriteHuk(huk) => {
+                let mut key = HukKey::empty();
+                key.expose_mut().fill(0x17 + huk as u8);
+                device.write_huk(huk, &key)
+            }
             Self::DeriveFromHuk(huk) => {
                 let mut derived = [0; 16];
                 let result = device.derive_from_huk(huk, &mut derived);

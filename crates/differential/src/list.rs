@@ -12,14 +12,26 @@ use silicon::{Silicon, Soc};
 use crate::Scenario;
 use crate::Start::{self, ImplementationId, Lifecycle, Word};
 use crate::Step::{
-    self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, WriteIdentityKey,
-    WriteOtherImplementationId, WriteRandomHuks, WriteRandomIdentityKey,
+    self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, WriteHuk, WriteIdWord,
+    WriteIdentityKey, WriteRandomHuks, WriteRandomIdentityKey,
 };
 
 const ERASED: Start = Start::State(State::Erased);
 const PROVISION: &[Step] = &[Provision(Generated)];
 /// Halfword that is still erased.
 const F: u16 = 0xFFFF;
+
+/// The words of [`crate::IMPLEMENTATION_ID`], which are all the same.
+const ID: u32 = 0xFFD1_FFD1;
+const ID0: Step = WriteIdWord(0, ID);
+const ID1: Step = WriteIdWord(1, ID);
+const ID2: Step = WriteIdWord(2, ID);
+const ID3: Step = WriteIdWord(3, ID);
+const ID4: Step = WriteIdWord(4, ID);
+const ID5: Step = WriteIdWord(5, ID);
+const ID6: Step = WriteIdWord(6, ID);
+const ID7: Step = WriteIdWord(7, ID);
+const GO: Step = Provision(Generated);
 
 const fn scenario(name: &'static str, start: Start, steps: &'static [Step]) -> Scenario {
     Scenario { name, only: None, start, fault: None, steps }
@@ -110,7 +122,8 @@ pub const SCENARIOS: &[Scenario] = &[
     taken("slot 7, last word written", value(7, 3)),
     // Each call below the drivers fails, or claims success and does nothing.
     fault("lifecycle not written", Call::HalfwordWrite, 1, Nothing),
-    fault("ID not written", Call::WordsWrite, 1, Nothing),
+    fault("ID's 1st word not written", Call::WordWrite, 1, Nothing),
+    fault("ID's 8th word not written", Call::WordWrite, 8, Nothing),
     fault("DRBG does not start", Call::DrbgInit, 1, Error),
     fault("DRBG fails", Call::DrbgGet, 1, Error),
     fault("DRBG gives nothing", Call::DrbgGet, 1, Nothing),
@@ -139,6 +152,29 @@ pub const SCENARIOS: &[Scenario] = &[
     driver_fault("PSA exports no key", Call::PsaExportKey, Error),
     driver_fault("PSA exports nothing", Call::PsaExportKey, Nothing),
     driver_fault("PSA does not destroy", Call::PsaDestroyKey, Error),
+    // What a run that was cut off leaves, with the words of the ID of this list.
+    scenario("ID whole", ERASED, &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, GO]),
+    scenario("ID half", ERASED, &[EnterProvisioning, ID0, ID1, ID2, ID3, GO]),
+    scenario("ID torn", ERASED, &[EnterProvisioning, ID0, WriteIdWord(1, 0xFFFF_FFD1), GO]),
+    scenario("ID another", ERASED, &[EnterProvisioning, WriteIdWord(7, 0x5A5A_5A5A), GO]),
+    scenario("MKEK whole, ID blank", ERASED, &[EnterProvisioning, WriteHuk(Huk::Mkek), GO]),
+    scenario(
+        "MKEK whole",
+        ERASED,
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteHuk(Huk::Mkek), GO],
+    ),
+    scenario(
+        "MEXT whole, MKEK blank",
+        ERASED,
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteHuk(Huk::Mext), GO],
+    ),
+    scenario(
+        "HUKs whole",
+        ERASED,
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteRandomHuks, GO],
+    ),
+    scenario("dummy key found", ERASED, &[Provision(Dummy), GO]),
+    scenario("no dummy key found", ERASED, &[Provision(Driver), Provision(Dummy)]),
     // Drivers out of the procedure's order, for the codes that it never sees.
     scenario("lifecycle set twice", ERASED, &[EnterProvisioning, EnterProvisioning]),
     scenario("lifecycle set back", Lifecycle([0, 0, F, F]), &[EnterProvisioning]),
@@ -163,6 +199,6 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario(
         "ID written twice",
         ERASED,
-        &[Provision(Generated), WriteOtherImplementationId, Provision(Generated)],
+        &[Provision(Generated), WriteIdWord(3, 0x5A5A_5A5A), Provision(Generated)],
     ),
 ];

@@ -43,20 +43,24 @@ int32_t nrf_keys_lifecycle_enter_provisioning(void);
 /* Reads the implementation ID from OTP: read_implementation_id_from_otp() of bl_storage.h. */
 int32_t nrf_keys_implementation_id_read(uint8_t id[32]);
 
-/* Writes the implementation ID to OTP, eight words. */
-int32_t nrf_keys_implementation_id_write(const uint8_t id[32]);
+/* Writes one of the eight words of the implementation ID to OTP, where it must be erased. */
+int32_t nrf_keys_implementation_id_write_word(uint32_t index, uint32_t word);
 
-/* Keys of nrf_keys_slots(); nrf_keys_huk_derive() takes the first two, the hardware unique keys */
+/* Keys of nrf_keys_slot_read(); the other functions take the first two, the hardware unique keys */
 #define NRF_KEYS_MKEK     0
 #define NRF_KEYS_MEXT     1
 #define NRF_KEYS_IDENTITY 2
 
 /*
- * Counts the KMU slots that the key takes, those of them in which any word is written, and those
- * whose permissions are set and whose value the CPU cannot read. Call it with interrupts locked:
- * it selects slots, and the selection is one register for the whole part.
+ * Reads a KMU slot of the key as the CPU sees it: DEST, PERM and the four words of VALUE; and what
+ * DEST and PERM are where the slot was written to its end. Gives how many slots the key takes, or
+ * -EINVAL where it has no slot of that index. Call it with interrupts locked: it selects the slot,
+ * and the selection is one register for the whole part.
  */
-int32_t nrf_keys_slots(uint32_t key, uint32_t *total, uint32_t *written, uint32_t *locked);
+int32_t nrf_keys_slot_read(uint32_t key, uint32_t index, uint32_t words[6], uint32_t closed[2]);
+
+/* hw_unique_key_write(): writes the HUK to blank slots. It takes as many bytes as the HUK has. */
+int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32]);
 
 /* Derives 16 bytes from the HUK under a label that nothing else uses. */
 int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16]);

@@ -13,8 +13,7 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DriverError, Huk, IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId, KeySlots,
-    Lifecycle,
+    Device, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, KeySlots, Lifecycle,
 };
 
 /// The key drivers of the part that the program runs on.
@@ -50,20 +49,34 @@ fn huk_number(huk: Huk) -> u32 {
     }
 }
 
+/// What an erased word of UICR reads.
+const ERASED: u32 = 0xFFFF_FFFF;
+/// What the CPU reads from a key slot that it may not read: nRF9161 PS, KMU, "Access control".
+const READ_DENIED: u32 = 0xDEAD_DEAD;
+
 fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
-    let mut slots = KeySlots { total: 0, written: 0, locked: 0 };
-    // An interrupt that used the KMU would move the selection away from the slot under inspection.
-    critical_section::with(|_| {
-        // SAFETY: each pointer is valid for the write of one u32, and they do not overlap.
-        check(unsafe {
-            raw::nrf_keys_slots(
-                key,
-                &raw mut slots.total,
-                &raw mut slots.written,
-                &raw mut slots.locked,
-            )
-        })
-    })?;
+    let mut slots = KeySlots { total: 1, blank: 0, whole: 0, exposed: 0 };
+    let mut index = 0;
+    while index < slots.total {
+        let mut words = [0; 6];
+        let mut closed = [0; 2];
+        // An interrupt that used the KMU would move the selection away from the slot under inspection.
+        let total = critical_section::with(|_| {
+            // SAFETY: the arrays are valid for the writes of the six and two words that the header names.
+            unsafe { raw::nrf_keys_slot_read(key, index, words.as_mut_ptr(), closed.as_mut_ptr()) }
+        });
+        // No key has more slots than the KMU; what is no such number is an error.
+        slots.total = match u32::try_from(total) {
+            Ok(total @ 1..=128) => total,
+            _ => return Err(DriverError::from_raw(total)),
+        };
+        let [dest, perm, value @ ..] = words;
+        let readable = key != raw::NRF_KEYS_IDENTITY && value != [READ_DENIED; 4];
+        slots.blank += u32::from(words == [ERASED; 6]);
+        slots.exposed += u32::from(perm != ERASED && readable);
+        slots.whole += u32::from([dest, perm] == closed && !readable);
+        index += 1;
+    }
     Ok(slots)
 }
 
@@ -94,9 +107,9 @@ impl Device for Drivers {
         Ok(id)
     }
 
-    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError> {
-        // SAFETY: the ID is valid for the read of the 32 bytes that the header names.
-        check(unsafe { raw::nrf_keys_implementation_id_write(id.as_bytes().as_ptr()) })
+    fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError> {
+        // SAFETY: plain numbers; `Drivers::new` rules out a concurrent call.
+        check(unsafe { raw::nrf_keys_implementation_id_write_word(index, word) })
     }
 
     fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
@@ -110,6 +123,11 @@ impl Device for Drivers {
     fn write_random_huks(&mut self) -> Result<(), DriverError> {
         // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
         check(unsafe { raw::hw_unique_key_write_random() })
+    }
+
+    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
+        // SAFETY: the key is valid for reads of the 32 bytes that the header names.
+        check(unsafe { raw::nrf_keys_huk_write(huk_number(huk), key.expose().as_ptr()) })
     }
 
     fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {

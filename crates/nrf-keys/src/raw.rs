@@ -25,13 +25,14 @@ unsafe extern "C" {
     pub(crate) fn nrf_keys_lifecycle_read(state: *mut u32) -> i32;
     pub(crate) fn nrf_keys_lifecycle_enter_provisioning() -> i32;
     pub(crate) fn nrf_keys_implementation_id_read(id: *mut u8) -> i32;
-    pub(crate) fn nrf_keys_implementation_id_write(id: *const u8) -> i32;
-    pub(crate) fn nrf_keys_slots(
+    pub(crate) fn nrf_keys_implementation_id_write_word(index: u32, word: u32) -> i32;
+    pub(crate) fn nrf_keys_slot_read(
         key: u32,
-        total: *mut u32,
-        written: *mut u32,
-        locked: *mut u32,
+        index: u32,
+        words: *mut u32,
+        closed: *mut u32,
     ) -> i32;
+    pub(crate) fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32;
     pub(crate) fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32;
     pub(crate) fn nrf_keys_identity_key_write_random() -> i32;
     pub(crate) fn nrf_keys_identity_key_write_dummy() -> i32;

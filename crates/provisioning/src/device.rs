@@ -4,7 +4,9 @@
 
 use core::fmt;
 
-use crate::{IMPLEMENTATION_ID_SIZE, IdentityKey, ImplementationId};
+use zeroize::ZeroizeOnDrop;
+
+use crate::{IMPLEMENTATION_ID_SIZE, IdentityKey};
 
 /// A part that can be provisioned, as its drivers show it.
 ///
@@ -28,11 +30,12 @@ pub trait Device {
     /// The driver's error.
     fn implementation_id(&mut self) -> Result<[u8; IMPLEMENTATION_ID_SIZE], DriverError>;
 
-    /// Writes the implementation ID to OTP.
+    /// Writes one word of the implementation ID, 0 to 7, to OTP, where it must be erased. The first byte
+    /// in OTP is the lowest of the word.
     ///
     /// # Errors
     /// The driver's error.
-    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError>;
+    fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError>;
 
     /// Looks at each KMU slot that holds a part of `huk`.
     ///
@@ -51,6 +54,13 @@ pub trait Device {
     /// # Errors
     /// The driver's error. Some slots may be written by then.
     fn write_random_huks(&mut self) -> Result<(), DriverError>;
+
+    /// Writes one HUK to its slots, which must be blank. A part whose HUKs are shorter takes as many bytes
+    /// of `key` as they have.
+    ///
+    /// # Errors
+    /// The driver's error. Some slots may be written by then.
+    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError>;
 
     /// Derives 16 bytes from `huk` under a label that nothing else uses, to show that CryptoCell can
     /// use the key. The caller clears them.
@@ -159,34 +169,54 @@ impl fmt::Display for Huk {
     }
 }
 
+/// Room for one HUK, cleared when it goes out of scope: 32 bytes, of which CryptoCell 310 uses 16.
+#[derive(ZeroizeOnDrop)]
+pub struct HukKey([u8; 32]);
+
+impl HukKey {
+    /// Room for a key; all zero.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self([0; 32])
+    }
+
+    /// The key's bytes, for a generator to fill.
+    pub fn expose_mut(&mut self) -> &mut [u8; 32] {
+        &mut self.0
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// How many of the KMU slots of one key are in which state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySlots {
     /// Slots that the key takes: two, but a HUK on CryptoCell 310 takes one.
     pub total: u32,
-    /// Slots in which any word is written.
-    pub written: u32,
-    /// Slots whose permissions are set and whose value the CPU cannot read.
-    pub locked: u32,
+    /// Slots in which no bit is written.
+    pub blank: u32,
+    /// Slots whose header is the one with which the driver closes a slot, and whose value the CPU cannot
+    /// read if it is a HUK's.
+    pub whole: u32,
+    /// Slots of a HUK whose permissions are set and whose value the CPU can read.
+    pub exposed: u32,
 }
 
 impl KeySlots {
-    /// No word of the key is written.
+    /// No bit of the key is written.
     #[must_use]
     pub const fn are_blank(self) -> bool {
-        self.written == 0
+        self.total > 0 && self.blank == self.total
     }
 
-    /// Every slot is written.
+    /// Every slot was written to its end: the permissions, which are written last, are complete.
     #[must_use]
-    pub const fn are_written(self) -> bool {
-        self.total > 0 && self.written == self.total
-    }
-
-    /// No slot gives its value to the CPU.
-    #[must_use]
-    pub const fn are_locked(self) -> bool {
-        self.locked == self.total
+    pub const fn are_whole(self) -> bool {
+        self.total > 0 && self.whole == self.total
     }
 }
 

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::{DriverError, Huk, Lifecycle};
+use crate::{DriverError, Huk, Lifecycle, Ueid};
 
 /// A provisioning run that did not reach its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Failure {
 pub enum Written {
     /// Nothing: the part is as it was.
     Nothing,
-    /// Something: only an erase makes the part usable.
+    /// Something: the part is half provisioned.
     Something,
 }
 
@@ -82,6 +82,33 @@ pub enum Cause {
     IdentityKeySlotsUnreadable(DriverError),
     /// A slot of the identity key is blank after the write.
     IdentityKeyIncomplete,
+    /// A write of this piece was cut off: what is there may be any part of what was meant.
+    Torn(Piece),
+    /// Everything is there and was checked, since an earlier run.
+    AlreadyProvisioned(Ueid),
+    /// The part has the test-only identity key, and this image is not for it.
+    IdentityKeyIsDummy,
+}
+
+/// What a run writes, in this order, and what a run that was cut off leaves torn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The implementation ID in OTP.
+    ImplementationId,
+    /// A HUK in the KMU.
+    Huk(Huk),
+    /// The identity key in the KMU.
+    IdentityKey,
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImplementationId => f.write_str("implementation ID"),
+            Self::Huk(huk) => huk.fmt(f),
+            Self::IdentityKey => f.write_str("identity key"),
+        }
+    }
 }
 
 impl Cause {
@@ -116,6 +143,9 @@ impl Cause {
             Self::BadConfiguration => 25,
             Self::IdentityKeySlotsUnreadable(_) => 26,
             Self::IdentityKeyIncomplete => 27,
+            Self::Torn(_) => 28,
+            Self::AlreadyProvisioned(_) => 29,
+            Self::IdentityKeyIsDummy => 30,
         }
     }
 
@@ -185,6 +215,9 @@ impl fmt::Display for Cause {
             Self::IdentityKeyIncomplete => {
                 f.write_str("a KMU slot of the identity key is still blank")
             }
+            Self::Torn(piece) => write!(f, "the {piece} is torn, a run was cut off"),
+            Self::AlreadyProvisioned(ueid) => write!(f, "already provisioned, UEID {ueid}"),
+            Self::IdentityKeyIsDummy => f.write_str("the part has the test-only identity key"),
         }
     }
 }
@@ -197,8 +230,14 @@ impl fmt::Display for Failure {
             write!(f, " (driver error {error})")?;
         }
         let advice = match (self.written, self.cause) {
+            (_, Cause::Torn(_)) => {
+                "The part cannot be used: erase it with ERASEALL and start again."
+            }
             (Written::Something, _) => {
                 "The part is half provisioned: do not ship it, erase it with ERASEALL and start again."
+            }
+            (Written::Nothing, Cause::AlreadyProvisioned(_)) => {
+                "The part is good and checked. Nothing was written to it."
             }
             (Written::Nothing, Cause::NotInAssembly(Lifecycle::Provisioning)) => {
                 "It was provisioned before, or a run was cut off. Nothing was written to it."
@@ -258,6 +297,9 @@ mod tests {
             Cause::BadConfiguration,
             Cause::IdentityKeySlotsUnreadable(error),
             Cause::IdentityKeyIncomplete,
+            Cause::Torn(Piece::Huk(Huk::Mkek)),
+            Cause::AlreadyProvisioned(Ueid::of(&crate::DUMMY_PUBLIC_KEY)),
+            Cause::IdentityKeyIsDummy,
         ]);
         // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`.
         assert_eq!(usize::from(causes.last().unwrap().code()), causes.len());
@@ -280,13 +322,17 @@ mod tests {
                 assert!(line.starts_with("Failure: "), "{line}");
                 assert!(!line.contains('\n'), "{line}");
                 assert!(line.contains(&cause.to_string()), "{line}");
-                let about_part =
-                    if written == Written::Nothing { "Nothing was written" } else { "ERASEALL" };
+                let torn = matches!(cause, Cause::Torn(_));
+                let about_part = match written {
+                    Written::Nothing if !torn => "Nothing was written",
+                    _ => "ERASEALL",
+                };
                 assert!(line.contains(about_part), "{line}");
                 if cause.driver_error().is_some() {
                     assert!(line.contains("(driver error -0x16502)"), "{line}");
                 }
-                assert!(lines.insert(line));
+                // What to do with a torn piece does not depend on what this run has written.
+                assert!(lines.insert(line) || torn);
             }
         }
     }

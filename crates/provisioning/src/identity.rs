@@ -6,6 +6,7 @@ use core::fmt;
 
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes in an identity key (`IDENTITY_KEY_SIZE_BYTES` of `identity_key.h`): one secp256r1 scalar.
@@ -98,6 +99,33 @@ impl PublicKey {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 65] {
         &self.0
+    }
+}
+
+/// The UEID of a part: RFC 9711, section 4.2.1, type RAND (0x01), and the SHA-256 hash of the public
+/// identity key, which RFC 9783, section 4.2.1 calls the instance ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ueid([u8; 33]);
+
+impl Ueid {
+    /// The UEID of the part that has this identity.
+    #[must_use]
+    pub fn of(public_key: &PublicKey) -> Self {
+        let mut bytes = [0x01; 33];
+        bytes[1..].copy_from_slice(&Sha256::digest(public_key.as_bytes()));
+        Self(bytes)
+    }
+
+    /// The 33 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Ueid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

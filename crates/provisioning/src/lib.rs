@@ -14,10 +14,10 @@ mod identity;
 mod implementation_id;
 mod procedure;
 
-pub use device::{Device, DriverError, DriverErrorKind, Huk, KeySlots, Lifecycle};
-pub use failure::{Cause, Failure, Written};
+pub use device::{Device, DriverError, DriverErrorKind, Huk, HukKey, KeySlots, Lifecycle};
+pub use failure::{Cause, Failure, Piece, Written};
 pub use identity::{
-    DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey,
+    DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
 pub use procedure::{Config, Event, Level, provision};

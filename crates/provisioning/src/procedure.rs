@@ -6,11 +6,11 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::failure::{Cause, Failure, Written};
+use crate::failure::{Cause, Failure, Piece, Written};
 use crate::identity::{self, ProofError};
 use crate::{
-    DUMMY_PUBLIC_KEY, Device, DriverError, Huk, IMPLEMENTATION_ID_SIZE, IdentityKey,
-    IdentityKeySource, ImplementationId, Lifecycle, PublicKey,
+    DUMMY_PUBLIC_KEY, Device, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey,
+    IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid,
 };
 
 /// What a production line decides.
@@ -20,6 +20,8 @@ pub struct Config {
     pub implementation_id: ImplementationId,
     /// Where the identity key comes from.
     pub identity_key: IdentityKeySource,
+    /// Whether a part that is in PROVISIONING already is looked at and completed, or refused.
+    pub resume: bool,
 }
 
 /// A step that the console tells of.
@@ -27,10 +29,16 @@ pub struct Config {
 pub enum Event {
     /// The part was in ASSEMBLY.
     LifecycleVerified,
+    /// The part was in PROVISIONING: an earlier run has begun, or ended.
+    Resuming,
     /// The part is in PROVISIONING.
     LifecycleSwitched,
     /// The HUKs are about to be written.
     GeneratingHuks,
+    /// The MKEK is there, and the MEXT is about to be written.
+    GeneratingMext,
+    /// Both HUKs are there.
+    KeepingHuks,
     /// The identity key about to be written is the test-only one.
     DummyKey,
     /// The identity key is about to be written.
@@ -58,12 +66,15 @@ impl Event {
         }
     }
 
-    /// The console line. All but the warning are the C sample's, which scripts wait for.
+    /// The console line. Those of a run from ASSEMBLY are the C sample's, which scripts wait for.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
             Self::LifecycleVerified => "Successfully verified PSA lifecycle state ASSEMBLY!",
             Self::LifecycleSwitched => "Successfully switched to PSA lifecycle state PROVISIONING!",
+            Self::Resuming => "Found PSA lifecycle state PROVISIONING, looking at what is there",
+            Self::GeneratingMext => "Generating random MEXT key, keeping the MKEK",
+            Self::KeepingHuks => "Keeping the HUK keys that are there",
             Self::GeneratingHuks => "Generating random HUK keys (including MKEK)",
             Self::DummyKey => {
                 "WARNING: the identity key is the test-only dummy key, do not ship this part"
@@ -82,69 +93,181 @@ impl fmt::Display for Event {
 
 /// Provisions `device` and gives its public identity key. `report` gets each [`Event`] as it happens.
 ///
-/// What can be found out without a write is found out before the first one: the lifecycle state, that
-/// OTP and KMU are free, and that the random generator gives a key.
+/// What can be found out without a write is found out before the first one: the lifecycle state, what is
+/// in OTP and KMU already, and that the random generator gives a key.
+///
+/// # Resuming
+/// Pieces are written one after the other: lifecycle, implementation ID, MKEK, MEXT, identity key. So a run
+/// that was cut off leaves whole pieces, at most one torn one, and blank pieces, in this order:
+/// - Lifecycle: one halfword of zeros. Whole or blank if all bits say so; the driver refuses any other.
+/// - Implementation ID: eight words whose values are known. Each is whole, blank or torn by comparison.
+/// - A key: its slots. No bit set in any slot is blank. A slot whose permissions are complete is whole,
+///   since they are written last and close the slot. All else is torn: nobody can tell a half-written
+///   random number from a whole one.
+///
+/// Whole pieces are kept and checked, blank ones are written, and a torn one ends the run. So does any
+/// other order, which no run of this procedure leaves.
 ///
 /// # Errors
-/// The first thing that goes wrong ends the run. [`Failure::written`] tells whether anything was written
-/// by then; a part that is not in ASSEMBLY is never written to.
+/// The first thing that goes wrong ends the run. [`Failure::written`] tells whether this run wrote
+/// anything by then. A part that is complete already fails too, with [`Cause::AlreadyProvisioned`].
 pub fn provision(
     device: &mut impl Device,
     config: &Config,
     mut report: impl FnMut(Event),
 ) -> Result<PublicKey, Failure> {
-    let failed = |written| move |cause| Failure { cause, written };
+    let mut written = Written::Nothing;
+    run(device, config, &mut report, &mut written).map_err(|cause| Failure { cause, written })
+}
 
-    check_is_blank(device, config, &mut report).map_err(failed(Written::Nothing))?;
+fn run(
+    device: &mut impl Device,
+    config: &Config,
+    report: &mut impl FnMut(Event),
+    written: &mut Written,
+) -> Result<PublicKey, Cause> {
+    let found = inspect(device, config, report)?;
+    if found.identity_key {
+        let public_key = verify_all(device, config)?;
+        return Err(Cause::AlreadyProvisioned(Ueid::of(&public_key)));
+    }
     let mut key = IdentityKey::empty();
-    let public_key = choose_identity_key(device, config.identity_key, &mut key)
-        .map_err(failed(Written::Nothing))?;
+    let public_key = choose_identity_key(device, config.identity_key, &mut key)?;
+    let mut mext = HukKey::empty();
+    if found.mkek && !found.mext {
+        device.fill_random(mext.expose_mut()).map_err(Cause::NoRandom)?;
+    }
 
-    enter_provisioning(device).map_err(failed(Written::Something))?;
-    report(Event::LifecycleSwitched);
+    *written = Written::Something;
+    if !found.lifecycle {
+        enter_provisioning(device)?;
+        report(Event::LifecycleSwitched);
+    }
     // Before any key, so that no fully keyed part can lack it.
-    write_implementation_id(device, &config.implementation_id)
-        .map_err(failed(Written::Something))?;
-    report(Event::GeneratingHuks);
-    write_huks(device).map_err(failed(Written::Something))?;
+    write_implementation_id(device, &config.implementation_id)?;
+    if !found.mkek {
+        report(Event::GeneratingHuks);
+        device.write_random_huks().map_err(Cause::HukNotWritten)?;
+    } else if !found.mext {
+        report(Event::GeneratingMext);
+        device.write_huk(Huk::Mext, &mext).map_err(Cause::HukNotWritten)?;
+    } else {
+        report(Event::KeepingHuks);
+    }
+    verify_huks(device)?;
     if config.identity_key == IdentityKeySource::Dummy {
         report(Event::DummyKey);
     }
     report(Event::WritingIdentityKey);
-    write_identity_key(device, config.identity_key, &mut key)
-        .map_err(failed(Written::Something))?;
-    let public_key =
-        verify_identity_key(device, &mut key, public_key).map_err(failed(Written::Something))?;
+    write_identity_key(device, config.identity_key, &mut key)?;
+    let public_key = verify_identity_key(device, &mut key, public_key)?;
     report(Event::Success);
     Ok(public_key)
 }
 
-/// Step 1: the part is in ASSEMBLY and has nothing yet.
-fn check_is_blank(
+/// Which pieces are whole; the others are blank. None is whole behind one that is blank.
+struct Found {
+    lifecycle: bool,
+    mkek: bool,
+    mext: bool,
+    identity_key: bool,
+}
+
+/// Looks at each piece, without a write. What is not fit to go on with ends the run.
+fn inspect(
     device: &mut impl Device,
     config: &Config,
     report: &mut impl FnMut(Event),
-) -> Result<(), Cause> {
-    match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
-        Lifecycle::Assembly => report(Event::LifecycleVerified),
-        other => return Err(Cause::NotInAssembly(other)),
-    }
-    let id = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
-    if !is_erased(&id) && id != *config.implementation_id.as_bytes() {
-        return Err(Cause::ImplementationIdTaken);
-    }
-    for huk in Huk::ALL {
-        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
-        if !slots.are_blank() {
-            return Err(Cause::HukTaken(huk));
+) -> Result<Found, Cause> {
+    let lifecycle = match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
+        Lifecycle::Assembly => {
+            report(Event::LifecycleVerified);
+            false
         }
-    }
-    // The driver's own word is no proof that each slot is free.
+        Lifecycle::Provisioning if config.resume => {
+            report(Event::Resuming);
+            true
+        }
+        other => return Err(Cause::NotInAssembly(other)),
+    };
+    let id = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
+    let id = id_progress(&id, &config.implementation_id);
+    let id_is_whole = match id {
+        Progress::Blank => false,
+        Progress::Whole => true,
+        // Words that are whole or blank can be completed.
+        Progress::Partial if lifecycle => false,
+        Progress::Torn if lifecycle => return Err(Cause::Torn(Piece::ImplementationId)),
+        _ => return Err(Cause::ImplementationIdTaken),
+    };
+
+    // In ASSEMBLY there is no key of ours yet. Behind a blank piece there is none either.
+    let mut may_be_there = lifecycle && id_is_whole;
+    let mut key = |slots: KeySlots, piece, taken| match (slots.are_blank(), may_be_there) {
+        (true, _) => {
+            may_be_there = false;
+            Ok(false)
+        }
+        (false, false) => Err(taken),
+        (false, true) if slots.are_whole() => Ok(true),
+        (false, true) => Err(Cause::Torn(piece)),
+    };
+    let mut huk = |huk| {
+        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
+        key(slots, Piece::Huk(huk), Cause::HukTaken(huk))
+    };
+    let mkek = huk(Huk::Mkek)?;
+    let mext = huk(Huk::Mext)?;
     let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
-    if !slots.are_blank() || device.identity_key_is_written() {
+    let identity_key = key(slots, Piece::IdentityKey, Cause::IdentityKeyTaken)?;
+    // The driver's own word is no proof that each slot is free, but it can be one that none is.
+    if !identity_key && device.identity_key_is_written() {
         return Err(Cause::IdentityKeyTaken);
     }
-    Ok(())
+    Ok(Found { lifecycle, mkek, mext, identity_key })
+}
+
+/// How much of the implementation ID is in OTP.
+enum Progress {
+    /// No bit.
+    Blank,
+    /// All of it.
+    Whole,
+    /// Some of its words, and the others are blank.
+    Partial,
+    /// A word with some of its bits cleared, and no others.
+    Torn,
+    /// Bits that are not cleared in this ID.
+    Other,
+}
+
+fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> Progress {
+    let words = || found.as_chunks::<4>().0.iter().zip(id.as_bytes().as_chunks::<4>().0);
+    if found == id.as_bytes() {
+        Progress::Whole
+    } else if found.iter().all(|byte| *byte == 0xFF) {
+        Progress::Blank
+    } else if words().all(|(found, id)| found == id || *found == ERASED_WORD) {
+        Progress::Partial
+    } else if found.iter().zip(id.as_bytes()).all(|(found, id)| found & id == *id) {
+        Progress::Torn
+    } else {
+        Progress::Other
+    }
+}
+
+/// Checks a part that has everything.
+fn verify_all(device: &mut impl Device, config: &Config) -> Result<PublicKey, Cause> {
+    verify_huks(device)?;
+    let expected = match config.identity_key {
+        IdentityKeySource::Dummy => Some(DUMMY_PUBLIC_KEY),
+        IdentityKeySource::Generated | IdentityKeySource::Driver => None,
+    };
+    let public_key = verify_identity_key(device, &mut IdentityKey::empty(), expected)?;
+    if expected.is_none() && public_key == DUMMY_PUBLIC_KEY {
+        return Err(Cause::IdentityKeyIsDummy);
+    }
+    Ok(public_key)
 }
 
 /// Gets the identity key ready, as far as it is ours to make, and its public key where it is known.
@@ -163,7 +286,7 @@ fn choose_identity_key(
     }
 }
 
-/// Step 2: the lifecycle state PROVISIONING, read back.
+/// The lifecycle state PROVISIONING, read back.
 fn enter_provisioning(device: &mut impl Device) -> Result<(), Cause> {
     device.enter_provisioning().map_err(Cause::LifecycleNotWritten)?;
     match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
@@ -172,26 +295,34 @@ fn enter_provisioning(device: &mut impl Device) -> Result<(), Cause> {
     }
 }
 
-/// Step 3: the implementation ID, read back. OTP takes each halfword once, so the same ID is kept.
+/// The words of the implementation ID that are still erased, and then all of it read back. OTP takes each
+/// halfword once, so what is there is kept.
 fn write_implementation_id(device: &mut impl Device, id: &ImplementationId) -> Result<(), Cause> {
     let found = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
-    if is_erased(&found) {
-        device.write_implementation_id(id).map_err(Cause::ImplementationIdNotWritten)?;
+    let words = found.as_chunks::<4>().0.iter().zip(id.as_bytes().as_chunks::<4>().0);
+    for (index, (found, word)) in (0..).zip(words) {
+        if found != word && *found == ERASED_WORD {
+            device
+                .write_implementation_id_word(index, u32::from_le_bytes(*word))
+                .map_err(Cause::ImplementationIdNotWritten)?;
+        }
     }
     let found = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
     if found == *id.as_bytes() { Ok(()) } else { Err(Cause::ImplementationIdMismatch) }
 }
 
-/// Step 4: the HUKs. Each slot must be written and locked, and CryptoCell must be able to use each key.
-fn write_huks(device: &mut impl Device) -> Result<(), Cause> {
-    device.write_random_huks().map_err(Cause::HukNotWritten)?;
+/// Each slot of each HUK must be written and closed, and CryptoCell must be able to use each key.
+fn verify_huks(device: &mut impl Device) -> Result<(), Cause> {
     for huk in Huk::ALL {
         let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
-        if !slots.are_written() {
+        if slots.blank > 0 {
             return Err(Cause::HukIncomplete(huk));
         }
-        if !slots.are_locked() {
+        if slots.exposed > 0 {
             return Err(Cause::HukExposed(huk));
+        }
+        if !slots.are_whole() {
+            return Err(Cause::Torn(Piece::Huk(huk)));
         }
     }
     let mut derived = Zeroizing::new([[0; 16]; Huk::ALL.len()]);
@@ -201,7 +332,7 @@ fn write_huks(device: &mut impl Device) -> Result<(), Cause> {
     if derived[0] == derived[1] { Err(Cause::HuksEqual) } else { Ok(()) }
 }
 
-/// Step 5: the identity key, of which no copy stays in `key`.
+/// The identity key, of which no copy stays in `key`.
 fn write_identity_key(
     device: &mut impl Device,
     source: IdentityKeySource,
@@ -218,10 +349,13 @@ fn write_identity_key(
     if slots.are_blank() || !device.identity_key_is_written() {
         return Err(Cause::IdentityKeyMissing);
     }
-    if slots.are_written() { Ok(()) } else { Err(Cause::IdentityKeyIncomplete) }
+    if slots.blank > 0 {
+        return Err(Cause::IdentityKeyIncomplete);
+    }
+    if slots.are_whole() { Ok(()) } else { Err(Cause::Torn(Piece::IdentityKey)) }
 }
 
-/// Step 6: the identity key, read back and made to sign.
+/// The identity key, read back and made to sign.
 fn verify_identity_key(
     device: &mut impl Device,
     key: &mut IdentityKey,
@@ -250,6 +384,5 @@ fn read_and_prove(
     })
 }
 
-fn is_erased(id: &[u8; IMPLEMENTATION_ID_SIZE]) -> bool {
-    id.iter().all(|byte| *byte == 0xFF)
-}
+/// Four bytes of erased OTP.
+const ERASED_WORD: [u8; 4] = [0xFF; 4];

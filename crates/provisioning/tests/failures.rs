@@ -3,8 +3,8 @@
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
 use provisioning::{
-    Cause, Config, Device, DriverError, Event, Failure, Huk, IdentityKey, IdentityKeySource,
-    ImplementationId, KeySlots, Lifecycle, PublicKey, Written, provision,
+    Cause, Config, Device, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
+    IdentityKeySource, KeySlots, Lifecycle, Piece, PublicKey, Ueid, Written, provision,
 };
 
 const ID: [u8; 32] = [0xC7; 32];
@@ -48,6 +48,10 @@ enum Fault {
     LifecycleReadsAs(Lifecycle),
     /// The implementation ID reads back with a flipped bit.
     IdFlips,
+    /// One slot of that HUK is neither blank nor whole.
+    HukTorn(Huk),
+    /// One slot of the identity key is neither blank nor whole.
+    IdentityKeyTorn,
     /// One slot of that HUK stays blank.
     HukSlotBlank(Huk),
     /// One slot of that HUK can be read.
@@ -64,9 +68,17 @@ enum Call {
     EnterProvisioning,
     WriteId,
     WriteHuks,
+    WriteHuk(Huk),
     Derive(Huk),
     WriteKey,
     ReadKey,
+}
+
+const BLANK: KeySlots = KeySlots { total: 2, blank: 2, whole: 0, exposed: 0 };
+const WHOLE: KeySlots = KeySlots { total: 2, blank: 0, whole: 2, exposed: 0 };
+
+fn key_slots(written: bool) -> KeySlots {
+    if written { WHOLE } else { BLANK }
 }
 
 /// A part in plain memory, honest but for its fault.
@@ -162,9 +174,15 @@ impl Device for Part {
         Ok(id)
     }
 
-    fn write_implementation_id(&mut self, id: &ImplementationId) -> Result<(), DriverError> {
+    fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError> {
+        // The eight words count as one write.
+        if self.writes.last() == Some(&Call::WriteId) {
+            self.writes.pop();
+        }
         if self.write(Call::WriteId)? {
-            self.id = *id.as_bytes();
+            let bytes = &mut self.id.as_chunks_mut::<4>().0[index as usize];
+            assert_eq!(*bytes, [0xFF; 4], "OTP is written once");
+            *bytes = word.to_le_bytes();
         }
         Ok(())
     }
@@ -174,18 +192,32 @@ impl Device for Part {
         if self.fault == Fault::HukInspection(self.inspections) {
             return Err(CODE);
         }
-        let written = if self.huks[huk as usize] { 2 } else { 0 };
-        let mut slots = KeySlots { total: 2, written, locked: written };
-        if written > 0 {
-            slots.written -= u32::from(self.fault == Fault::HukSlotBlank(huk));
-            slots.locked -= u32::from(self.fault == Fault::HukReadable(huk));
-        }
-        Ok(slots)
+        let slots = key_slots(self.huks[huk as usize]);
+        Ok(match self.fault {
+            Fault::HukSlotBlank(faulty) if faulty == huk && slots == WHOLE => {
+                KeySlots { blank: 1, whole: 1, ..slots }
+            }
+            Fault::HukReadable(faulty) if faulty == huk && slots == WHOLE => {
+                KeySlots { whole: 1, exposed: 1, ..slots }
+            }
+            Fault::HukTorn(faulty) if faulty == huk && slots == WHOLE => {
+                KeySlots { whole: 1, ..slots }
+            }
+            _ => slots,
+        })
     }
 
     fn write_random_huks(&mut self) -> Result<(), DriverError> {
         if self.write(Call::WriteHuks)? {
             self.huks = [true; 2];
+        }
+        Ok(())
+    }
+
+    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
+        assert_ne!(key.expose(), &[0; 32], "no random key");
+        if self.write(Call::WriteHuk(huk))? {
+            self.huks[huk as usize] = true;
         }
         Ok(())
     }
@@ -199,16 +231,18 @@ impl Device for Part {
 
     fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
         self.identity_key_inspections += 1;
-        let written = match self.fault {
+        let slots = key_slots(self.key.is_some());
+        Ok(match self.fault {
             Fault::IdentityKeyInspection(n) if n == self.identity_key_inspections => {
                 return Err(CODE);
             }
-            Fault::IdentityKeySlot => 1,
-            Fault::IdentityKeySlotBlank if self.key.is_some() => 1,
-            _ if self.key.is_some() => 2,
-            _ => 0,
-        };
-        Ok(KeySlots { total: 2, written, locked: 0 })
+            Fault::IdentityKeySlot => KeySlots { blank: 1, ..BLANK },
+            Fault::IdentityKeySlotBlank if slots == WHOLE => {
+                KeySlots { blank: 1, whole: 1, ..slots }
+            }
+            Fault::IdentityKeyTorn if slots == WHOLE => KeySlots { whole: 1, ..slots },
+            _ => slots,
+        })
     }
 
     fn identity_key_is_written(&mut self) -> bool {
@@ -264,7 +298,7 @@ fn run(
     identity_key: IdentityKeySource,
 ) -> (Vec<Event>, Result<PublicKey, Failure>) {
     let id = "C7".repeat(ID.len());
-    let config = Config { implementation_id: id.parse().unwrap(), identity_key };
+    let config = Config { implementation_id: id.parse().unwrap(), identity_key, resume: true };
     let mut events = Vec::new();
     let result = provision(part, &config, |event| events.push(event));
     (events, result)
@@ -311,12 +345,6 @@ fn each_fault_ends_the_run_with_its_own_cause() {
     let cases = [
         (Fault::LifecycleRead(1), Cause::LifecycleUnreadable(CODE), Nothing, 0),
         (
-            Fault::Lifecycle(Lifecycle::Provisioning),
-            Cause::NotInAssembly(Lifecycle::Provisioning),
-            Nothing,
-            0,
-        ),
-        (
             Fault::Lifecycle(Lifecycle::Secured),
             Cause::NotInAssembly(Lifecycle::Secured),
             Nothing,
@@ -339,6 +367,8 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::IdentityKeyInspection(1), Cause::IdentityKeySlotsUnreadable(CODE), Nothing, 0),
         (Fault::IdentityKeyInspection(2), Cause::IdentityKeySlotsUnreadable(CODE), Something, 4),
         (Fault::IdentityKeySlotBlank, Cause::IdentityKeyIncomplete, Something, 4),
+        (Fault::HukTorn(Huk::Mext), Cause::Torn(Piece::Huk(Huk::Mext)), Something, 3),
+        (Fault::IdentityKeyTorn, Cause::Torn(Piece::IdentityKey), Something, 4),
         (Fault::IdentityKeyUnseen, Cause::IdentityKeyMissing, Something, 4),
         (Fault::Random(1), Cause::NoRandom(CODE), Nothing, 0),
         (Fault::RandomZeros, Cause::NoPrivateKey, Nothing, 0),
@@ -401,4 +431,159 @@ fn a_driver_that_writes_another_dummy_key_is_found_out() {
     let mut part = Part::new(Fault::KeyFlips);
     let (_, result) = run(&mut part, IdentityKeySource::Dummy);
     assert_eq!(result.unwrap_err().cause, Cause::IdentityKeyMismatch);
+}
+
+/// A part as a run leaves it that was cut off after so many of its four writes.
+fn cut_off_after(writes: usize) -> Part {
+    let mut part = Part::new(Fault::None);
+    for write in &ALL_WRITES[..writes] {
+        match write {
+            Call::EnterProvisioning => part.lifecycle = Lifecycle::Provisioning,
+            Call::WriteId => part.id = ID,
+            Call::WriteHuks => part.huks = [true; 2],
+            Call::WriteKey => part.key = Some([3; 32]),
+            _ => unreachable!("not among the four"),
+        }
+    }
+    part
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_resumed_with_what_is_missing() {
+    for source in IdentityKeySource::ALL {
+        for writes in 1..ALL_WRITES.len() {
+            let mut part = cut_off_after(writes);
+            let (events, result) = run(&mut part, source);
+            assert!(result.is_ok(), "{result:?}");
+            assert_eq!(part.writes, ALL_WRITES[writes..]);
+            assert_eq!(events.first(), Some(&Event::Resuming));
+            assert_eq!(events.last(), Some(&Event::Success));
+            assert_eq!(events.contains(&Event::KeepingHuks), writes == 3);
+        }
+    }
+}
+
+#[test]
+fn a_mext_that_is_missing_is_written_alone() {
+    let mut part = cut_off_after(2);
+    part.huks = [true, false];
+    let (events, result) = run(&mut part, IdentityKeySource::Generated);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(part.writes, [Call::WriteHuk(Huk::Mext), Call::WriteKey]);
+    assert!(events.contains(&Event::GeneratingMext));
+}
+
+#[test]
+fn words_of_the_id_that_are_missing_are_written() {
+    for whole in [0..4, 4..32, 0..28] {
+        let mut part = cut_off_after(1);
+        part.id[whole.clone()].copy_from_slice(&ID[whole]);
+        let (_, result) = run(&mut part, IdentityKeySource::Generated);
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(part.id, ID);
+    }
+}
+
+#[test]
+fn a_complete_part_says_so_and_is_left_alone() {
+    let mut part = cut_off_after(4);
+    let (events, result) = run(&mut part, IdentityKeySource::Generated);
+    let mut key = IdentityKey::empty();
+    key.expose_mut().fill(3);
+    let ueid = Ueid::of(&key.public_key().unwrap());
+    let failure = result.unwrap_err();
+    assert_eq!(failure.cause, Cause::AlreadyProvisioned(ueid));
+    assert_eq!(failure.written, Written::Nothing);
+    assert_eq!(events, [Event::Resuming]);
+    assert!(part.writes.is_empty());
+    assert!(part.freed);
+    assert!(
+        failure.to_string().contains(&format!("already provisioned, UEID {ueid}")),
+        "{failure}"
+    );
+}
+
+#[test]
+fn what_cannot_be_resumed_ends_without_a_write() {
+    let id_bit = |part: &mut Part| part.id[5] = ID[5] | 0x08;
+    let cases: [(fn() -> Part, Cause); 9] = [
+        (
+            || {
+                let mut part = cut_off_after(1);
+                part.id[5] = ID[5] | 0x08;
+                part
+            },
+            Cause::Torn(Piece::ImplementationId),
+        ),
+        (
+            || {
+                let mut part = cut_off_after(1);
+                part.id[31] = !ID[31];
+                part
+            },
+            Cause::ImplementationIdTaken,
+        ),
+        (
+            || Part { fault: Fault::HukTorn(Huk::Mkek), ..cut_off_after(3) },
+            Cause::Torn(Piece::Huk(Huk::Mkek)),
+        ),
+        (
+            || Part { fault: Fault::HukSlotBlank(Huk::Mext), ..cut_off_after(3) },
+            Cause::Torn(Piece::Huk(Huk::Mext)),
+        ),
+        (
+            || Part { fault: Fault::IdentityKeyTorn, ..cut_off_after(4) },
+            Cause::Torn(Piece::IdentityKey),
+        ),
+        (
+            || Part { fault: Fault::IdentityKeySlotBlank, ..cut_off_after(4) },
+            Cause::Torn(Piece::IdentityKey),
+        ),
+        // Behind a blank piece there is nothing of ours.
+        (|| Part { huks: [false, true], ..cut_off_after(2) }, Cause::HukTaken(Huk::Mext)),
+        (|| Part { huks: [true; 2], ..cut_off_after(1) }, Cause::HukTaken(Huk::Mkek)),
+        (|| Part { huks: [false; 2], ..cut_off_after(4) }, Cause::IdentityKeyTaken),
+    ];
+    for (part, cause) in cases {
+        let mut part = part();
+        let (events, result) = run(&mut part, IdentityKeySource::Generated);
+        let failure = result.unwrap_err();
+        assert_eq!((failure.cause, failure.written), (cause, Written::Nothing));
+        assert!(part.writes.is_empty(), "{cause:?}");
+        assert_eq!(events, [Event::Resuming]);
+    }
+    // A torn ID in ASSEMBLY is not ours.
+    let mut part = cut_off_after(0);
+    id_bit(&mut part);
+    let (_, result) = run(&mut part, IdentityKeySource::Generated);
+    assert_eq!(result.unwrap_err().cause, Cause::ImplementationIdTaken);
+}
+
+#[test]
+fn without_resume_all_but_assembly_is_refused() {
+    for writes in 1..=ALL_WRITES.len() {
+        let mut part = cut_off_after(writes);
+        let config = Config {
+            implementation_id: "C7".repeat(ID.len()).parse().unwrap(),
+            identity_key: IdentityKeySource::Generated,
+            resume: false,
+        };
+        let failure = provision(&mut part, &config, |_| ()).unwrap_err();
+        assert_eq!(failure.cause, Cause::NotInAssembly(Lifecycle::Provisioning));
+        assert!(part.writes.is_empty());
+    }
+}
+
+#[test]
+fn the_dummy_key_does_not_pass_for_another() {
+    let mut part = cut_off_after(3);
+    part.write_dummy_identity_key().unwrap();
+    part.writes.clear();
+    let failure = run(&mut part, IdentityKeySource::Generated).1.unwrap_err();
+    assert_eq!(failure.cause, Cause::IdentityKeyIsDummy);
+    let failure = run(&mut part, IdentityKeySource::Dummy).1.unwrap_err();
+    assert!(matches!(failure.cause, Cause::AlreadyProvisioned(_)));
+    let mut part = cut_off_after(4);
+    let failure = run(&mut part, IdentityKeySource::Dummy).1.unwrap_err();
+    assert_eq!(failure.cause, Cause::IdentityKeyMismatch);
 }

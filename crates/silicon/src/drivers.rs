@@ -116,10 +116,13 @@ pub fn read_implementation_id(part: &mut Silicon, id: &mut [u8; 32]) {
     }
 }
 
-/// Writes the implementation ID to OTP.
-pub fn write_implementation_id(part: &mut Silicon, id: &[u8; 32]) {
-    let first = part.soc().bl_storage() + IMPLEMENTATION_ID;
-    nvmc::words_write(part, first, id.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
+/// Writes one of the eight words of the implementation ID to OTP.
+pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -> Code {
+    if index >= 8 {
+        return INVALID_ARGUMENT;
+    }
+    nvmc::word_write(part, part.soc().bl_storage() + IMPLEMENTATION_ID + 4 * index, word);
+    0
 }
 
 /// `hw_unique_key_write_random`.
@@ -138,17 +141,35 @@ pub fn write_random_huks(part: &mut Silicon) -> Code {
         return HUK_GENERATION_FAILED;
     }
     for (huk, key) in HUKS.into_iter().zip(random.chunks(soc.huk_size())) {
-        for (index, value) in (0..).zip(key.as_chunks().0) {
-            let dest = soc.aes_key_register(index);
-            let slot = huk + index;
-            let code = platform::kmu_write_key_slot(part, slot, dest, perm::PUSH_ONLY, value);
-            if code != 0 {
-                error!("hw_unique_key: key slot {slot}: {code}");
-                return HUK_WRITE_FAILED;
-            }
+        let code = write_huk_slots(part, huk, key);
+        if code != 0 {
+            return code;
         }
     }
     if HUKS.into_iter().all(|huk| huk_is_written(part, huk)) { 0 } else { HUK_WRITE_FAILED }
+}
+
+/// `hw_unique_key_write`, which does not look whether the slots are blank.
+pub fn write_huk(part: &mut Silicon, huk: u32, key: &[u8; 32]) -> Code {
+    let size = part.soc().huk_size();
+    match huk {
+        0 => write_huk_slots(part, slot::MKEK, &key[..size]),
+        1 => write_huk_slots(part, slot::MEXT, &key[..size]),
+        _ => INVALID_ARGUMENT,
+    }
+}
+
+fn write_huk_slots(part: &mut Silicon, huk: KeySlot, key: &[u8]) -> Code {
+    for (index, value) in (0..).zip(key.as_chunks().0) {
+        let dest = part.soc().aes_key_register(index);
+        let slot = huk + index;
+        let code = platform::kmu_write_key_slot(part, slot, dest, perm::PUSH_ONLY, value);
+        if code != 0 {
+            error!("hw_unique_key: key slot {slot}: {code}");
+            return HUK_WRITE_FAILED;
+        }
+    }
+    0
 }
 
 /// All of `bytes` from a generator of its own, or an error.
@@ -162,24 +183,31 @@ fn fill_from_drbg(part: &mut Silicon, bytes: &mut [u8]) -> Result<(), Code> {
     }
 }
 
-/// Slots of a key of `nrf_keys.h`: in all, written, and closed to the CPU.
+/// A slot of a key of `nrf_keys.h`: DEST, PERM and VALUE as the CPU sees them, what DEST and PERM are in
+/// a slot that was written to its end, and how many slots the key takes.
 ///
 /// # Errors
-/// There is no such key.
-pub fn key_slots(part: &mut Silicon, key: u32) -> Result<[u32; 3], Code> {
+/// There is no such key, or it has no such slot.
+pub fn key_slot(
+    part: &mut Silicon,
+    key: u32,
+    index: u32,
+) -> Result<([u32; 6], [u32; 2], u32), Code> {
     let (first, total) = match key {
         0 => (slot::MKEK, part.soc().slots_per_huk()),
         1 => (slot::MEXT, part.soc().slots_per_huk()),
         2 => (slot::KIDENT, 2),
         _ => return Err(INVALID_ARGUMENT),
     };
-    let (mut written, mut locked) = (0, 0);
-    for slot in first..first + total {
-        let content = read_slot(part, slot);
-        written += u32::from(content != [ERASED; 6]);
-        locked += u32::from(content[1] != ERASED && content[2..] == [READ_DENIED; 4]);
+    if index >= total {
+        return Err(INVALID_ARGUMENT);
     }
-    Ok([total, written, locked])
+    let words = read_slot(part, first + index);
+    let closed = match first {
+        slot::KIDENT => [words[0], perm::READ_ONLY],
+        _ => [part.soc().aes_key_register(index), perm::PUSH_ONLY],
+    };
+    Ok((words, closed, total))
 }
 
 /// `hw_unique_key_derive_key` with this project's label.
@@ -330,10 +358,17 @@ mod tests {
             let mut found = [0; 32];
             read_implementation_id(&mut part, &mut found);
             assert_eq!(found, [0xFF; 32]);
-            write_implementation_id(&mut part, &id);
+            for (index, word) in (0..).zip(id.as_chunks().0) {
+                assert_eq!(
+                    write_implementation_id_word(&mut part, index, u32::from_le_bytes(*word)),
+                    0
+                );
+            }
             read_implementation_id(&mut part, &mut found);
             assert_eq!(found, id);
-            write_implementation_id(&mut part, &id); // OTP is written once
+            assert_eq!(write_implementation_id_word(&mut part, 8, 0), INVALID_ARGUMENT);
+            assert_eq!(part.fault(), None);
+            write_implementation_id_word(&mut part, 7, 0); // OTP is written once
             assert!(matches!(part.fault(), Some(IllegalAccess::OtpWrittenTwice(_))));
         }
     }
@@ -342,22 +377,40 @@ mod tests {
     fn huks_are_written_once_and_closed() {
         for mut part in parts() {
             let total = part.soc().slots_per_huk();
-            for huk in [0, 1] {
-                assert_eq!(key_slots(&mut part, huk), Ok([total, 0, 0]));
-                assert_eq!(derive_from_huk(&mut part, huk, &mut [0; 16]), HUK_MISSING);
+            for key in [0, 1] {
+                let (words, _, slots) = key_slot(&mut part, key, 0).unwrap();
+                assert_eq!((words, slots), ([ERASED; 6], total));
+                assert_eq!(derive_from_huk(&mut part, key, &mut [0; 16]), HUK_MISSING);
+                assert_eq!(key_slot(&mut part, key, total), Err(INVALID_ARGUMENT));
             }
             assert_eq!(write_random_huks(&mut part), 0);
             let mut derived = [[0; 16]; 2];
-            for (huk, derived) in (0..).zip(&mut derived) {
-                assert_eq!(key_slots(&mut part, huk), Ok([total, total, total]));
-                assert_eq!(derive_from_huk(&mut part, huk, derived), 0);
+            for (key, derived) in (0..).zip(&mut derived) {
+                for index in 0..total {
+                    let (words, closed, _) = key_slot(&mut part, key, index).unwrap();
+                    assert_eq!(words[..2], closed);
+                    assert_eq!(words[2..], [READ_DENIED; 4]);
+                }
+                assert_eq!(derive_from_huk(&mut part, key, derived), 0);
             }
             assert_ne!(derived[0], derived[1]);
             let page = *part.page();
             assert_eq!(write_random_huks(&mut part), HUK_WRITE_FAILED);
             assert_eq!(page, *part.page());
-            assert_eq!(key_slots(&mut part, 3), Err(INVALID_ARGUMENT));
+            assert_eq!(key_slot(&mut part, 3, 0), Err(INVALID_ARGUMENT));
             assert_eq!(part.fault(), None);
+            assert_eq!(write_huk(&mut part, 1, &[7; 32]), HUK_WRITE_FAILED);
+            assert!(matches!(part.fault(), Some(IllegalAccess::SlotLocked(_))));
+        }
+    }
+
+    #[test]
+    fn one_huk_can_be_written_alone() {
+        for mut part in parts() {
+            assert_eq!(write_huk(&mut part, 1, &[7; 32]), 0);
+            assert_eq!(derive_from_huk(&mut part, 1, &mut [0; 16]), 0);
+            assert_eq!(derive_from_huk(&mut part, 0, &mut [0; 16]), HUK_MISSING);
+            assert_eq!(write_huk(&mut part, 2, &[7; 32]), INVALID_ARGUMENT);
         }
     }
 

@@ -7,8 +7,8 @@
 pub enum Call {
     /// `nrfx_nvmc_halfword_write`.
     HalfwordWrite,
-    /// `nrfx_nvmc_words_write`.
-    WordsWrite,
+    /// `nrfx_nvmc_word_write`.
+    WordWrite,
     /// `nrf_cc3xx_platform_ctr_drbg_init`.
     DrbgInit,
     /// `nrf_cc3xx_platform_ctr_drbg_get`.

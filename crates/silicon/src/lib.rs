@@ -32,6 +32,7 @@ pub mod faults;
 pub mod mutants;
 pub mod nvmc;
 pub mod platform;
+pub mod power;
 mod soc;
 mod uicr;
 

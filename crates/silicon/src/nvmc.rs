@@ -32,11 +32,16 @@ pub fn halfword_write(part: &mut Silicon, address: u32, value: u16) {
     write(part, address & !2, [!(0xFFFF << shift) | u32::from(value) << shift]);
 }
 
-/// `nrfx_nvmc_words_write`.
-pub fn words_write(part: &mut Silicon, address: u32, words: impl IntoIterator<Item = u32>) {
-    if part.strike(Call::WordsWrite).is_some() {
+/// `nrfx_nvmc_word_write`.
+pub fn word_write(part: &mut Silicon, address: u32, word: u32) {
+    if part.strike(Call::WordWrite).is_some() {
         return;
     }
+    write(part, address, [word]);
+}
+
+/// `nrfx_nvmc_words_write`.
+pub fn words_write(part: &mut Silicon, address: u32, words: impl IntoIterator<Item = u32>) {
     write(part, address, words);
 }
 

@@ -12,7 +12,7 @@ use crate::{IllegalAccess, Silicon, nvmc};
 pub enum State {
     /// ERASEALL.
     Erased,
-    /// A whole provisioning run.
+    /// A whole provisioning run, with the implementation ID that is the default in Kconfig.
     Provisioned,
     /// Provisioned, and taken over by TF-M.
     Secured,
@@ -21,6 +21,18 @@ pub enum State {
     /// A lifecycle that no part can have: bits of one halfword are cleared, others not.
     CorruptOtp,
 }
+
+/// The words of the default implementation ID.
+const EXAMPLE_ID: [u32; 8] = [
+    0xAAAA_AAAA,
+    0xAAAA_AAAA,
+    0xBBBB_BBBB,
+    0xBBBB_BBBB,
+    0xCCCC_CCCC,
+    0xCCCC_CCCC,
+    0xDDDD_DDDD,
+    0xDDDD_DDDD,
+];
 
 impl State {
     /// Every state.
@@ -58,7 +70,9 @@ impl State {
             nvmc::halfword_write(part, storage + offset, *value);
         }
         if matches!(self, Self::Provisioned | Self::Secured | Self::Decommissioned) {
-            drivers::write_implementation_id(part, &[0xA5; 32]);
+            for (index, word) in (0..).zip(EXAMPLE_ID) {
+                drivers::write_implementation_id_word(part, index, word);
+            }
             drivers::write_random_huks(part);
             drivers::write_random_identity_key(part);
         }

@@ -11,6 +11,7 @@ use crate::Soc;
 use crate::cryptocell::Entropy;
 use crate::faults::{Call, Effect, Fault, Plan};
 use crate::mutants::Mutant;
+use crate::power::{Cut, Power};
 
 /// The address of UICR: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
@@ -66,7 +67,8 @@ pub enum IllegalAccess {
     NoSuchSlot(u32),
     /// A push without a selected slot, without a destination, or without permission.
     PushRefused(u32),
-    /// The part is frozen: an access was illegal before this one, or the file behind it failed.
+    /// The part is frozen: an access was illegal before this one, power was lost, or the file behind the
+    /// part failed.
     Frozen,
 }
 
@@ -121,6 +123,7 @@ pub struct Silicon {
     write_enabled: bool,
     fault: Option<IllegalAccess>,
     plan: Option<Plan>,
+    power: Power,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
     pub(crate) entropy: Entropy,
@@ -147,6 +150,7 @@ impl Silicon {
             write_enabled: false,
             fault: None,
             plan: None,
+            power: Power::ON,
             #[cfg(feature = "mutants")]
             mutant: None,
             entropy: Entropy::new(seed),
@@ -161,10 +165,16 @@ impl Silicon {
     pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
         self.soc = soc;
         self.page.fill(ERASED);
+        self.restart(seed);
+    }
+
+    /// Power comes back: only what is in UICR has stayed. The noise of the generator is another one.
+    pub fn restart(&mut self, seed: [u8; 32]) {
         self.selected = 0;
         self.write_enabled = false;
         self.fault = None;
         self.plan = None;
+        self.power = Power::ON;
         #[cfg(device_file)]
         {
             self.in_file = false;
@@ -208,6 +218,23 @@ impl Silicon {
     /// Makes a call go wrong that is still to come.
     pub fn plan(&mut self, fault: Fault) {
         self.plan = Some(Plan::new(fault));
+    }
+
+    /// Takes the power away at a write that is still to come.
+    pub fn cut(&mut self, cut: Cut) {
+        self.power.cut = Some(cut);
+    }
+
+    /// Writes since power-on that changed a bit, the one at which power was lost among them.
+    #[must_use]
+    pub const fn writes(&self) -> u32 {
+        self.power.writes
+    }
+
+    /// Whether power was lost.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.power.off
     }
 
     /// Whether the planned fault has struck; without one there is nothing left to strike.
@@ -311,7 +338,10 @@ impl Silicon {
         } else if value & !old != 0 {
             return Err(IllegalAccess::SetsBits(address));
         }
-        let new = if self.is(Mutant::BitsSetBack) { value } else { old & value };
+        let mut new = if self.is(Mutant::BitsSetBack) { value } else { old & value };
+        if new != old {
+            new = self.power.write(old, new);
+        }
         self.page[index] = new;
         #[cfg(feature = "std")]
         if let Some(backing) = &mut self.backing
@@ -352,10 +382,13 @@ impl Silicon {
         &mut self,
         access: impl FnOnce(&mut Self) -> Result<T, IllegalAccess>,
     ) -> Result<T, IllegalAccess> {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.power.off {
             return Err(IllegalAccess::Frozen);
         }
         let result = access(self);
+        if self.power.off {
+            return Err(IllegalAccess::Frozen);
+        }
         if let Err(error) = result {
             log::error!("illegal access: {error}");
             if !self.is(Mutant::NotFrozen) {

@@ -55,6 +55,9 @@ struct Provision {
     /// Where the identity key comes from: generated, driver or dummy
     #[arg(long, value_name = "SOURCE", default_value = "generated", value_parser = identity_key_source)]
     identity_key: IdentityKeySource,
+    /// Refuse a part that an earlier run has left in PROVISIONING, as the C sample does
+    #[arg(long)]
+    no_resume: bool,
     /// The implementation ID, 64 hexadecimal digits
     #[arg(
         long,
@@ -123,8 +126,11 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         }
         None => Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]),
     };
-    let config =
-        Config { implementation_id: options.implementation_id, identity_key: options.identity_key };
+    let config = Config {
+        implementation_id: options.implementation_id,
+        identity_key: options.identity_key,
+        resume: !options.no_resume,
+    };
 
     // A console that is gone does not stop a part either; the first error is told at the end.
     let mut console = Ok(());

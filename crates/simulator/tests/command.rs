@@ -58,9 +58,15 @@ fn a_device_file_keeps_the_part() {
     let image = fs::read(&file).unwrap();
     assert_eq!(image.len(), 4096);
 
-    let failure = "Failure: the PSA lifecycle state is PROVISIONING, not ASSEMBLY. It was \
+    let found = "Found PSA lifecycle state PROVISIONING, looking at what is there";
+    let done = "Failure: already provisioned, UEID 019263e6b913f9f3abaaddd1cc409355897a1eaf2ab64b05d3b\
+                683b75b144633c1. The part is good and checked. Nothing was written to it. [29]";
+    assert_output(&sim(&["--device", path(&file)]), 1, &[found, done], "kernel panic");
+    assert_eq!(fs::read(&file).unwrap(), image, "the part was written to");
+    let refused = "Failure: the PSA lifecycle state is PROVISIONING, not ASSEMBLY. It was \
                    provisioned before, or a run was cut off. Nothing was written to it. [2]";
-    assert_output(&sim(&["--device", path(&file)]), 1, &[failure], "kernel panic");
+    let output = sim(&["--device", path(&file), "--no-resume"]);
+    assert_output(&output, 1, &[refused], "kernel panic");
     assert_eq!(fs::read(&file).unwrap(), image, "the part was written to");
 
     assert_output(&sim(&["erase", "--device", path(&file)]), 0, &[], "erased");

@@ -80,37 +80,39 @@ unsafe extern "C" fn nrf_keys_implementation_id_read(id: *mut [u8; 32]) -> i32 {
     })
 }
 
-/// # Safety
-/// `id` must be valid for reads of 32 bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_implementation_id_write(id: *const [u8; 32]) -> i32 {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let id = unsafe { &*id };
-    call(|part| {
-        drivers::write_implementation_id(part, id);
-        0
-    })
+extern "C" fn nrf_keys_implementation_id_write_word(index: u32, word: u32) -> i32 {
+    call(|part| drivers::write_implementation_id_word(part, index, word))
 }
 
 /// # Safety
-/// Each pointer must be valid for the write of a u32.
+/// `words` must be valid for the write of six words, `closed` for that of two.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_slots(
+unsafe extern "C" fn nrf_keys_slot_read(
     key: u32,
-    total: *mut u32,
-    written: *mut u32,
-    locked: *mut u32,
+    index: u32,
+    words: *mut [u32; 6],
+    closed: *mut [u32; 2],
 ) -> i32 {
-    match with_part(Err(NO_PART), |part| drivers::key_slots(part, key)) {
-        Ok(counts) => {
-            for (out, count) in [total, written, locked].into_iter().zip(counts) {
-                // SAFETY: the caller's promise.
-                unsafe { out.write(count) };
-            }
-            0
+    match with_part(Err(NO_PART), |part| drivers::key_slot(part, key, index)) {
+        Ok((found, closed_as, total)) => {
+            // SAFETY: the caller's promise.
+            unsafe { words.write(found) };
+            // SAFETY: the caller's promise.
+            unsafe { closed.write(closed_as) };
+            total.cast_signed()
         }
         Err(code) => code,
     }
+}
+
+/// # Safety
+/// `key` must be valid for reads of 32 bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_huk_write(huk: u32, key: *const [u8; 32]) -> i32 {
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let key = unsafe { &*key };
+    call(|part| drivers::write_huk(part, huk, key))
 }
 
 /// # Safety

@@ -83,7 +83,7 @@ extern "C" fn nrfx_nvmc_halfword_write(address: u32, value: u16) {
 
 #[unsafe(no_mangle)]
 extern "C" fn nrfx_nvmc_word_write(address: u32, value: u32) {
-    call((), |part| nvmc::words_write(part, address, [value]));
+    call((), |part| nvmc::word_write(part, address, value));
 }
 
 /// # Safety
