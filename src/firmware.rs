@@ -25,6 +25,8 @@ const IMPLEMENTATION_ID: ImplementationId =
 unsafe extern "C" {
     /// `k_panic()` of Zephyr, a macro (`src/kernel_panic.c`).
     fn provisioning_kernel_panic() -> !;
+    /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
+    fn provisioning_clear_stack();
 }
 
 /// Called once by zephyr-lang-rust, from Zephyr's main thread.
@@ -35,7 +37,10 @@ extern "C" fn rust_main() {
     // logger that is set already is no reason not to provision.
     let _ = unsafe { zephyr::set_logger() };
 
-    if let Err(stop) = run() {
+    let result = run();
+    // SAFETY: it writes below this frame only, where nothing lives.
+    unsafe { provisioning_clear_stack() };
+    if let Err(stop) = result {
         error!(target: NAME, "{stop}");
         // SAFETY: k_panic() may be called from any thread; it does not return.
         unsafe { provisioning_kernel_panic() }
@@ -58,6 +63,8 @@ impl fmt::Display for Stop {
     }
 }
 
+/// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
+#[inline(never)]
 fn run() -> Result<(), Stop> {
     let bad_configuration =
         || Stop::Failure(Failure { cause: Cause::BadConfiguration, written: Written::Nothing });

@@ -29,7 +29,7 @@ fn main() {
          /// What the desk gave, scenario by scenario.\nstatic EXPECTED: &[differential::Expected] = &[\n"
     );
     for scenario in Scenario::for_part(soc) {
-        let outcome = desk::run(scenario, soc);
+        let outcome = desk::run(&scenario, soc);
         let words: Vec<(u32, u32)> = (UICR_BASE..)
             .step_by(4)
             .zip(outcome.page)
@@ -37,8 +37,8 @@ fn main() {
             .collect();
         writeln!(
             code,
-            "    // {}\n    differential::Expected {{ lines: &{:?}, words: &{words:#010x?} }},",
-            scenario.name, outcome.lines
+            "    // {scenario}\n    differential::Expected {{ lines: &{:?}, words: &{words:#010x?} }},",
+            outcome.lines
         )
         .expect("a String takes it");
     }

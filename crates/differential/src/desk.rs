@@ -41,7 +41,10 @@ pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
     // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
     // removed.
     let mut drivers = unsafe { Drivers::new() };
-    scenario.run(&mut drivers, |line| lines.push(line.to_string()));
+    let with_part = |access: fn(&mut Silicon)| {
+        silicon::with_installed(access);
+    };
+    scenario.run(&mut drivers, with_part, |line| lines.push(line.to_string()));
     let part = silicon::remove().expect("the part was installed above");
     scenario.conclude(&part, |line| lines.push(line.to_string()));
     Outcome { lines, page: *part.page() }

@@ -21,10 +21,11 @@ use provisioning::{
     provision,
 };
 use silicon::faults::Fault;
+use silicon::power::{Cut, Reach};
 use silicon::states::State;
 use silicon::{IllegalAccess, Silicon, Soc, UICR_BASE, nvmc};
 
-pub use list::SCENARIOS;
+pub use list::{POWER_LOSS, SCENARIOS};
 
 /// The implementation ID with which scenarios provision.
 pub const IMPLEMENTATION_ID: ImplementationId =
@@ -39,11 +40,19 @@ const fn id(text: &str) -> ImplementationId {
 
 /// The seed of every scenario's part.
 pub const SEED: [u8; 32] = [0xD1; 32];
+const SEED_AFTER_RESTART: [u8; 32] = [0xD2; 32];
+
+/// How many writes the provisioning of an erased part takes: lifecycle, eight words of implementation ID,
+/// DEST, VALUE and PERM of each slot of two HUKs, VALUE and PERM of the two of the identity key.
+#[must_use]
+pub const fn writes(soc: Soc) -> u32 {
+    1 + 8 + 6 * 2 * soc.slots_per_huk() + 5 * 2
+}
 
 /// What a part is put through.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// Unique.
+    /// Unique, but for the cut.
     pub name: &'static str,
     /// The only part that it makes sense on; most are for all.
     pub only: Option<Soc>,
@@ -51,6 +60,8 @@ pub struct Scenario {
     pub start: Start,
     /// Which call goes wrong.
     pub fault: Option<Fault>,
+    /// Where power is lost.
+    pub cut: Option<Cut>,
     /// What is done to it, in order.
     pub steps: &'static [Step],
 }
@@ -89,12 +100,24 @@ pub enum Step {
     WriteRandomIdentityKey,
     /// `Device::read_identity_key`
     ReadIdentityKey,
+    /// Power comes back; the generator's noise is another one
+    Restart,
 }
 
 impl Scenario {
-    /// The scenarios for one part.
-    pub fn for_part(soc: Soc) -> impl Iterator<Item = &'static Self> {
-        SCENARIOS.iter().filter(move |scenario| scenario.only.is_none_or(|only| only == soc))
+    /// The scenarios for one part: those of the list, and provisioning with each source of the identity
+    /// key that loses power at each write in each of three ways, and is begun again.
+    pub fn for_part(soc: Soc) -> impl Iterator<Item = Self> {
+        let listed = SCENARIOS.iter().copied();
+        let cuts = POWER_LOSS.iter().flat_map(move |scenario| {
+            (1..=writes(soc))
+                .flat_map(|write| {
+                    [Reach::Before, Reach::Torn(5 * write), Reach::After]
+                        .map(|reach| Cut { write, reach })
+                })
+                .map(|cut| Self { cut: Some(cut), ..*scenario })
+        });
+        listed.filter(move |scenario| scenario.only.is_none_or(|only| only == soc)).chain(cuts)
     }
 
     /// Takes an erased part to where the scenario begins.
@@ -122,13 +145,25 @@ impl Scenario {
         if let Some(fault) = self.fault {
             part.plan(fault);
         }
+        if let Some(cut) = self.cut {
+            part.cut(cut);
+        }
         part.fault().map_or(Ok(()), Err)
     }
 
-    /// Runs the steps, a line or more each.
-    pub fn run(&self, device: &mut impl Device, mut line: impl FnMut(&dyn Display)) {
+    /// Runs the steps, a line or more each. `with_part` lends the part that is under `device`.
+    pub fn run(
+        &self,
+        device: &mut impl Device,
+        mut with_part: impl FnMut(fn(&mut Silicon)),
+        mut line: impl FnMut(&dyn Display),
+    ) {
         for step in self.steps {
-            step.run(device, &mut line);
+            if *step == Step::Restart {
+                with_part(|part| part.restart(SEED_AFTER_RESTART));
+            } else {
+                step.run(device, &mut line);
+            }
         }
     }
 
@@ -141,6 +176,7 @@ impl Scenario {
         if !part.plan_is_done() {
             line(&"the planned fault did not strike");
         }
+        line(&format_args!("{} writes", part.writes()));
     }
 }
 
@@ -158,6 +194,7 @@ impl Step {
                 }
                 return;
             }
+            Self::Restart => return, // not the device's to do
             Self::EnterProvisioning => device.enter_provisioning(),
             Self::WriteIdWord(index, word) => device.write_implementation_id_word(index, word),
             Self::WriteRandomHuks => device.write_random_huks(),
@@ -191,6 +228,13 @@ impl Step {
             Ok(()) => line(&format_args!("{self:?}: done")),
             Err(error) => line(&Refused(self, error)),
         }
+    }
+}
+
+impl Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        self.cut.map_or(Ok(()), |cut| write!(f, ", cut {cut}"))
     }
 }
 

@@ -12,8 +12,8 @@ use silicon::{Silicon, Soc};
 use crate::Scenario;
 use crate::Start::{self, ImplementationId, Lifecycle, Word};
 use crate::Step::{
-    self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, WriteHuk, WriteIdWord,
-    WriteIdentityKey, WriteRandomHuks, WriteRandomIdentityKey,
+    self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, Restart, WriteHuk,
+    WriteIdWord, WriteIdentityKey, WriteRandomHuks, WriteRandomIdentityKey,
 };
 
 const ERASED: Start = Start::State(State::Erased);
@@ -34,13 +34,13 @@ const ID7: Step = WriteIdWord(7, ID);
 const GO: Step = Provision(Generated);
 
 const fn scenario(name: &'static str, start: Start, steps: &'static [Step]) -> Scenario {
-    Scenario { name, only: None, start, fault: None, steps }
+    Scenario { name, only: None, start, fault: None, cut: None, steps }
 }
 
 /// Provisioning of an erased part in which the `nth` of these calls goes wrong.
 const fn fault(name: &'static str, call: Call, nth: u32, effect: Effect) -> Scenario {
     let fault = Some(Fault { call, nth, effect });
-    Scenario { name, only: None, start: ERASED, fault, steps: PROVISION }
+    Scenario { fault, ..scenario(name, ERASED, PROVISION) }
 }
 
 /// The same where the driver generates the identity key.
@@ -201,4 +201,11 @@ pub const SCENARIOS: &[Scenario] = &[
         ERASED,
         &[Provision(Generated), WriteIdWord(3, 0x5A5A_5A5A), Provision(Generated)],
     ),
+];
+
+/// Each of these loses power at each write.
+pub const POWER_LOSS: &[Scenario] = &[
+    scenario("power lost", ERASED, &[Provision(Generated), Restart, Provision(Generated)]),
+    scenario("power lost, driver's key", ERASED, &[Provision(Driver), Restart, Provision(Driver)]),
+    scenario("power lost, dummy key", ERASED, &[Provision(Dummy), Restart, Provision(Dummy)]),
 ];

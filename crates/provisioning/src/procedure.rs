@@ -126,33 +126,35 @@ fn run(
     report: &mut impl FnMut(Event),
     written: &mut Written,
 ) -> Result<PublicKey, Cause> {
-    let found = inspect(device, config, report)?;
-    if found.identity_key {
+    let missing = inspect(device, config, report)?;
+    if missing == Missing::Nothing {
         let public_key = verify_all(device, config)?;
         return Err(Cause::AlreadyProvisioned(Ueid::of(&public_key)));
     }
     let mut key = IdentityKey::empty();
     let public_key = choose_identity_key(device, config.identity_key, &mut key)?;
     let mut mext = HukKey::empty();
-    if found.mkek && !found.mext {
+    if missing == Missing::Mext {
         device.fill_random(mext.expose_mut()).map_err(Cause::NoRandom)?;
     }
 
     *written = Written::Something;
-    if !found.lifecycle {
+    if missing == Missing::Lifecycle {
         enter_provisioning(device)?;
         report(Event::LifecycleSwitched);
     }
     // Before any key, so that no fully keyed part can lack it.
     write_implementation_id(device, &config.implementation_id)?;
-    if !found.mkek {
-        report(Event::GeneratingHuks);
-        device.write_random_huks().map_err(Cause::HukNotWritten)?;
-    } else if !found.mext {
-        report(Event::GeneratingMext);
-        device.write_huk(Huk::Mext, &mext).map_err(Cause::HukNotWritten)?;
-    } else {
-        report(Event::KeepingHuks);
+    match missing {
+        Missing::Lifecycle | Missing::ImplementationId | Missing::Huks => {
+            report(Event::GeneratingHuks);
+            device.write_random_huks().map_err(Cause::HukNotWritten)?;
+        }
+        Missing::Mext => {
+            report(Event::GeneratingMext);
+            device.write_huk(Huk::Mext, &mext).map_err(Cause::HukNotWritten)?;
+        }
+        Missing::IdentityKey | Missing::Nothing => report(Event::KeepingHuks),
     }
     verify_huks(device)?;
     if config.identity_key == IdentityKeySource::Dummy {
@@ -165,12 +167,16 @@ fn run(
     Ok(public_key)
 }
 
-/// Which pieces are whole; the others are blank. None is whole behind one that is blank.
-struct Found {
-    lifecycle: bool,
-    mkek: bool,
-    mext: bool,
-    identity_key: bool,
+/// The first piece that is not whole. All behind it are blank.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Lifecycle,
+    ImplementationId,
+    /// Both.
+    Huks,
+    Mext,
+    IdentityKey,
+    Nothing,
 }
 
 /// Looks at each piece, without a write. What is not fit to go on with ends the run.
@@ -178,7 +184,7 @@ fn inspect(
     device: &mut impl Device,
     config: &Config,
     report: &mut impl FnMut(Event),
-) -> Result<Found, Cause> {
+) -> Result<Missing, Cause> {
     let lifecycle = match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
         Lifecycle::Assembly => {
             report(Event::LifecycleVerified);
@@ -224,7 +230,14 @@ fn inspect(
     if !identity_key && device.identity_key_is_written() {
         return Err(Cause::IdentityKeyTaken);
     }
-    Ok(Found { lifecycle, mkek, mext, identity_key })
+    Ok(match (lifecycle, id_is_whole, mkek, mext, identity_key) {
+        (false, ..) => Missing::Lifecycle,
+        (_, false, ..) => Missing::ImplementationId,
+        (_, _, false, ..) => Missing::Huks,
+        (_, _, _, false, _) => Missing::Mext,
+        (.., false) => Missing::IdentityKey,
+        _ => Missing::Nothing,
+    })
 }
 
 /// How much of the implementation ID is in OTP.

@@ -227,6 +227,14 @@ pub struct PsaKey {
     bytes: [u8; 32],
 }
 
+impl PsaKey {
+    /// Clears the key where it is.
+    #[cfg(sdk_drivers)]
+    pub(crate) fn clear(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
 /// `psa_crypto_init`.
 pub fn psa_crypto_init(part: &mut Silicon) -> Code {
     struck!(part, Call::PsaCryptoInit, PSA_INSUFFICIENT_ENTROPY, 0);

@@ -65,10 +65,11 @@ pub(crate) struct Power {
     pub(crate) cut: Option<Cut>,
     pub(crate) writes: u32,
     pub(crate) off: bool,
+    pub(crate) torn: bool,
 }
 
 impl Power {
-    pub(crate) const ON: Self = Self { cut: None, writes: 0, off: false };
+    pub(crate) const ON: Self = Self { cut: None, writes: 0, off: false, torn: false };
 
     /// Counts a write that changes a word from `old` to `new`; what becomes of the word.
     pub(crate) fn write(&mut self, old: u32, new: u32) -> u32 {
@@ -77,7 +78,11 @@ impl Power {
         self.off = true;
         match cut.reach {
             Reach::Before => old,
-            Reach::Torn(number) => tear(old, new, number),
+            Reach::Torn(number) => {
+                let torn = tear(old, new, number);
+                self.torn = torn != old;
+                torn
+            }
             Reach::After => new,
         }
     }
@@ -89,7 +94,7 @@ fn tear(old: u32, new: u32, number: u32) -> u32 {
     if bits < 2 {
         return old;
     }
-    for _ in 0..1 + number % (bits - 1) {
+    for _ in 0..=number % (bits - 1) {
         left &= left - 1; // the lowest bit is written
     }
     new | left

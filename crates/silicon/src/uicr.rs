@@ -237,6 +237,12 @@ impl Silicon {
         self.power.off
     }
 
+    /// Whether the write at which power was lost has left some of its bits, and not all.
+    #[must_use]
+    pub const fn has_torn_word(&self) -> bool {
+        self.power.torn
+    }
+
     /// Whether the planned fault has struck; without one there is nothing left to strike.
     #[must_use]
     pub fn plan_is_done(&self) -> bool {

@@ -7,6 +7,8 @@
 
 pub mod device_file;
 pub mod dump;
+pub mod inspector;
+pub mod sweep;
 
 use nrf_keys::Drivers;
 use provisioning::{Config, Event, Failure, PublicKey, provision};

@@ -5,12 +5,15 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 use provisioning::{Config, IdentityKeySource, ImplementationId};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::device_file::DeviceFile;
+use simulator::sweep::{self, Case, Outcome, Plan, Tally};
 use simulator::{dump, run};
 
 /// Provisions a modelled part as the firmware does.
@@ -35,6 +38,25 @@ enum Command {
         device: PathBuf,
         #[command(flatten)]
         part: Part,
+    },
+    /// Lose power at every write of a run, and at every write of the run after it; exit code 1 if a part
+    /// ends up neither provisioned nor stopped
+    Sweep {
+        /// The modelled part; without it, every part
+        #[arg(long, value_name = "SOC")]
+        soc: Option<Soc>,
+        /// Where the identity key comes from; without it, each source
+        #[arg(long, value_name = "SOURCE", value_parser = identity_key_source)]
+        identity_key: Option<IdentityKeySource>,
+        /// Make everything random in the parts depend on N alone
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
+    /// Play one case of a sweep again, and show each run of it and what is left
+    Replay {
+        /// The replay ID that the sweep has named
+        #[arg(value_name = "ID")]
+        case: Case,
     },
     /// ERASEALL: make a part blank again, keys and OTP included
     Erase {
@@ -100,7 +122,9 @@ impl Log for StderrLog {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::set_max_level(LevelFilter::Info);
+    // The dead parts of a sweep have much to say of themselves, and nothing that counts.
+    let sweep = matches!(cli.command, Some(Command::Sweep { .. } | Command::Replay { .. }));
+    log::set_max_level(if sweep { LevelFilter::Off } else { LevelFilter::Info });
     if log::set_logger(&StderrLog).is_err() {
         eprintln!("warning: log lines of the drivers are lost");
     }
@@ -108,6 +132,13 @@ fn main() -> ExitCode {
         None => provision(&cli.provision),
         Some(Command::Dump { device, part }) => show(&device, part.soc),
         Some(Command::Erase { device }) => erase(&device),
+        Some(Command::Sweep { soc, identity_key, seed }) => run_sweep(&Plan {
+            socs: soc.map_or_else(|| Soc::ALL.to_vec(), |soc| vec![soc]),
+            identity_keys: identity_key
+                .map_or_else(|| IdentityKeySource::ALL.to_vec(), |source| vec![source]),
+            seed,
+        }),
+        Some(Command::Replay { case }) => replay(&case),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -174,5 +205,73 @@ fn show(path: &Path, soc: Soc) -> Result<ExitCode, Error> {
 fn erase(path: &Path) -> Result<ExitCode, Error> {
     DeviceFile::open(path)?.erase()?;
     eprintln!("{}: erased", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pieces that can be torn, in the order in which they are written.
+const PIECES: [&str; 5] = ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key"];
+
+fn run_sweep(plan: &Plan) -> Result<ExitCode, Error> {
+    let begin = Instant::now();
+    // Drawn on standard error, and only on a terminal.
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{bar:40} {pos} of {len} cut points, {elapsed} (about {eta} to go)",
+    )?);
+    let report = sweep::sweep(plan, |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:27}{:>12}  stopped, and named as torn:", "", "")?;
+    write!(out, "{:9} {:10} {:>6} {:>12}", "part", "key", "writes", "provisioned")?;
+    for piece in PIECES {
+        write!(out, " {piece:>17}")?;
+    }
+    writeln!(out)?;
+    for ((soc, source), Tally { writes, outcomes }) in &report.tallies {
+        let count = |outcome| outcomes.get(&outcome).copied().unwrap_or_default();
+        let completed = count(Outcome::Completed);
+        write!(out, "{:9} {:10} {writes:>6} {completed:>12}", soc.name(), source.name())?;
+        for piece in PIECES {
+            write!(out, " {:>17}", count(Outcome::Stopped(piece)))?;
+        }
+        writeln!(out)?;
+    }
+    for (case, what) in &report.violations {
+        writeln!(out, "violation: {what} (cargo sim replay {case})")?;
+    }
+    writeln!(
+        out,
+        "{} cases in {:.1} s: {} violations",
+        report.cases(),
+        begin.elapsed().as_secs_f32(),
+        report.violations.len()
+    )?;
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn replay(case: &Case) -> Result<ExitCode, Error> {
+    let played = sweep::play(case);
+    let mut out = io::stdout().lock();
+    let cuts = case.cuts.iter().map(|cut| format!("power lost at write {cut}"));
+    let ends = cuts.chain([String::from("not cut")]);
+    for ((number, run), end) in (1..).zip(&played.runs).zip(ends) {
+        writeln!(out, "run {number}, {} writes, {end}:", run.writes)?;
+        for line in &run.lines {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    let mut part = Silicon::with_page(case.soc, [0; 32], *played.page);
+    write!(out, "\n{}\n", dump::dump(&mut part)?)?;
+    match played.verdict {
+        Ok(Outcome::Completed) => writeln!(out, "verdict: provisioned")?,
+        Ok(Outcome::Stopped(piece)) => writeln!(out, "verdict: stopped, {piece} torn")?,
+        Err(what) => {
+            writeln!(out, "verdict: violation, {what}")?;
+            return Ok(ExitCode::from(1));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use differential::{Expected, SEED, Scenario};
 use log::{error, info};
 use nrf_keys::Drivers;
 use silicon::mutants::Mutant;
-use silicon::{ERASED, UICR_BASE, with_installed};
+use silicon::{ERASED, Silicon, UICR_BASE, with_installed};
 
 include!(concat!(env!("OUT_DIR"), "/expected.rs"));
 
@@ -25,12 +25,15 @@ extern "C" fn rust_main() {
     let derived = crate::vectors::derive(SOC);
     info!("the SDK's vectors: {}", if derived { "derived" } else { "NOT derived" });
 
-    let (mut scenarios, mut differences) = (0, 0);
+    let (mut scenarios, mut differences, mut leaks) = (0, 0, 0);
     for (scenario, expected) in Scenario::for_part(SOC).zip(EXPECTED) {
         scenarios += 1;
-        differences += differences_in(&mut drivers, scenario, expected, None);
+        differences += differences_in(&mut drivers, &scenario, expected, None);
+        leaks += leaks_of(&mut drivers, &scenario);
     }
     info!("scenarios: {scenarios} run, {differences} differences");
+
+    let searched = crate::leaks::report(scenarios, leaks);
 
     let mut told = 0;
     for mutant in Mutant::ALL {
@@ -40,11 +43,11 @@ extern "C" fn rust_main() {
             .find(|(scenario, expected)| {
                 differences_in(&mut drivers, scenario, expected, Some(mutant)) > 0
             })
-            .map(|(scenario, _)| scenario.name);
+            .map(|(scenario, _)| scenario);
         match by {
-            Some(name) => {
+            Some(scenario) => {
                 told += 1;
-                info!("mutant {mutant:?}: told by \"{name}\"");
+                info!("mutant {mutant:?}: told by \"{scenario}\"");
             }
             None => error!("mutant {mutant:?}: told by no scenario"),
         }
@@ -52,25 +55,30 @@ extern "C" fn rust_main() {
     let mutants = Mutant::ALL.len();
     info!("mutants: {told} of {mutants} told");
 
-    let passed = derived && scenarios == EXPECTED.len() && differences == 0 && told == mutants;
+    let passed =
+        derived && scenarios == EXPECTED.len() && differences == 0 && searched && told == mutants;
     info!("PROJECT EXECUTION {}", if passed { "SUCCESSFUL" } else { "FAILED" });
 }
 
 /// Puts the part through one scenario, and logs and counts where it comes out differently.
+#[inline(never)]
 fn differences_in(
     drivers: &mut Drivers,
     scenario: &Scenario,
     expected: &Expected,
     mutant: Option<Mutant>,
 ) -> u32 {
-    let mut check = Check { scenario: scenario.name, lines: expected.lines, differences: 0 };
+    let mut check = Check { scenario, lines: expected.lines, differences: 0 };
     with_installed(|part| {
         part.replace(SOC, SEED);
         part.mutate(mutant);
         // A part that refuses to begin is frozen, which its lines will tell.
         let _ = scenario.prepare(part);
     });
-    scenario.run(drivers, |line| check.line(line));
+    let with_part = |access: fn(&mut Silicon)| {
+        with_installed(access);
+    };
+    scenario.run(drivers, with_part, |line| check.line(line));
     with_installed(|part| {
         scenario.conclude(part, |line| check.line(line));
         check.end_of_lines();
@@ -87,14 +95,37 @@ fn differences_in(
     check.differences
 }
 
-struct Check {
-    scenario: &'static str,
+/// Does it all again with the same seed, and so with the same keys, which are known by now; clears the stack
+/// as the image does, and searches RAM for them.
+fn leaks_of(drivers: &mut Drivers, scenario: &Scenario) -> u32 {
+    with_installed(crate::leaks::remember);
+    run_apart(drivers, scenario);
+    crate::leaks::clear_stack();
+    let part = with_installed(|part| (&raw const *part).addr()).unwrap_or_default();
+    crate::leaks::search(scenario, part)
+}
+
+/// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
+#[inline(never)]
+fn run_apart(drivers: &mut Drivers, scenario: &Scenario) {
+    with_installed(|part| {
+        part.replace(SOC, SEED);
+        let _ = scenario.prepare(part);
+    });
+    let with_part = |access: fn(&mut Silicon)| {
+        with_installed(access);
+    };
+    scenario.run(drivers, with_part, |_| ());
+}
+
+struct Check<'a> {
+    scenario: &'a Scenario,
     /// What is still to come.
     lines: &'static [&'static str],
     differences: u32,
 }
 
-impl Check {
+impl Check<'_> {
     fn line(&mut self, line: &dyn Display) {
         let wanted = self.lines.split_off_first().copied().unwrap_or("no more lines");
         let mut rest = Rest(wanted);

@@ -11,4 +11,6 @@ compile_error!("this is a Zephyr image: build it with west, or run the crates' t
 #[cfg(target_os = "none")]
 mod compare;
 #[cfg(target_os = "none")]
+mod leaks;
+#[cfg(target_os = "none")]
 mod vectors;

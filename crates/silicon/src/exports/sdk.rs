@@ -360,7 +360,11 @@ unsafe extern "C" fn psa_export_key(
 
 #[unsafe(no_mangle)]
 extern "C" fn psa_destroy_key(id: u32) -> Code {
-    let destroyed = critical_section::with(|cs| PSA_KEY.borrow_ref_mut(cs).take());
+    let destroyed = critical_section::with(|cs| {
+        let mut key = PSA_KEY.borrow_ref_mut(cs);
+        // In place: what is moved out of a static leaves its bytes there.
+        key.as_mut().map(PsaKey::clear).and_then(|()| key.take())
+    });
     if id != KEY_ID || destroyed.is_none() {
         return PSA_INVALID_HANDLE;
     }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Judges what is in a part, from its UICR page alone. It shares no code with the procedure that wrote it:
+//! addresses, values and rules are written down here once more, from the same manuals.
+
+use p256::SecretKey;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use silicon::{KeySlot, Silicon, Soc, UICR_WORDS, platform};
+
+/// What a part must hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The implementation ID.
+    pub implementation_id: [u8; 32],
+    /// The public identity key as the run has reported it, if it has.
+    pub public_key: Option<[u8; 65]>,
+}
+
+/// Everything about the part that keeps it from being a provisioned one; nothing if it is one.
+#[must_use]
+pub fn problems(soc: Soc, page: &[u32; UICR_WORDS], wanted: &Wanted) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            problems.push(what);
+        }
+    };
+
+    // OTP begins at 0x100 or 0x108 of UICR; KEYSLOT.CONFIG is at 0x400, KEYSLOT.KEY at 0x800.
+    let otp = match soc {
+        Soc::Nrf5340 => 0x100 / 4,
+        Soc::Nrf9160 => 0x108 / 4,
+    };
+    must(page[..otp].iter().all(|word| *word == !0), String::from("a UICR register is written"));
+    // PROVISIONING entered, SECURED not; padding and DECOMMISSIONED not.
+    must(page[otp] == 0xFFFF_0000, format!("lifecycle word {:#010x}", page[otp]));
+    must(page[otp + 1] == !0, format!("second lifecycle word {:#010x}", page[otp + 1]));
+    let id: Vec<u8> = page[otp + 2..otp + 10].iter().flat_map(|word| word.to_le_bytes()).collect();
+    must(id == wanted.implementation_id, format!("implementation ID {id:02x?}"));
+    must(
+        page[otp + 10..0x100].iter().all(|word| *word == !0),
+        String::from("other OTP is written"),
+    );
+
+    let header = |slot: usize| [page[0x100 + 2 * slot], page[0x101 + 2 * slot]];
+    let value = |slot: usize| &page[0x200 + 4 * slot..0x204 + 4 * slot];
+    let huk_slots: &[(usize, u32)] = match soc {
+        Soc::Nrf5340 => &[(2, 0x5084_5400), (3, 0x5084_5410), (4, 0x5084_5400), (5, 0x5084_5410)],
+        Soc::Nrf9160 => &[(2, 0x5084_1400), (4, 0x5084_1400)],
+    };
+    for (slot, dest) in huk_slots {
+        must(
+            header(*slot) == [*dest, 0xFFFF_FFFC],
+            format!("HUK slot {slot}: {:#010x?}", header(*slot)),
+        );
+    }
+    for slot in [6, 7] {
+        must(
+            header(slot)[1] == 0xFFFF_FFFA,
+            format!("identity slot {slot}: {:#010x?}", header(slot)),
+        );
+    }
+    let used: Vec<usize> = huk_slots.iter().map(|(slot, _)| *slot).chain([6, 7]).collect();
+    for slot in 0..128 {
+        if used.contains(&slot) {
+            // A random word is all ones or all zeros once in 2^31.
+            let random = value(slot).iter().all(|word| ![0, !0].contains(word));
+            must(random, format!("slot {slot} is not random: {:08x?}", value(slot)));
+            let twin = used.iter().any(|other| *other < slot && value(*other) == value(slot));
+            must(!twin, format!("slot {slot} holds the same as another"));
+        } else {
+            let blank = header(slot) == [!0; 2] && value(slot) == [!0; 4];
+            must(blank, format!("slot {slot} is written"));
+        }
+    }
+
+    match identity_key(soc, page) {
+        None => must(false, String::from("the identity key is no secp256r1 private key")),
+        Some(found) => must(
+            wanted.public_key.is_none_or(|wanted| wanted == found),
+            String::from("the identity key is another than the one reported"),
+        ),
+    }
+    problems
+}
+
+/// The public half of the identity key in a page, by the model's own decryption.
+fn identity_key(soc: Soc, page: &[u32; UICR_WORDS]) -> Option<[u8; 65]> {
+    const KIDENT: KeySlot = 6;
+    let mut part = Silicon::with_page(soc, [0; 32], *page);
+    let mut key = [0; 32];
+    if platform::identity_key_retrieve(&mut part, KIDENT, &mut key) != 0 {
+        return None;
+    }
+    let key = SecretKey::from_slice(&key).ok()?;
+    key.public_key().to_sec1_point(false).as_bytes().try_into().ok()
+}

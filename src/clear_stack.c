@@ -1,0 +1,27 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include <stddef.h>
+
+#include <zephyr/kernel.h>
+
+/*
+ * Clears what is left below the caller's frame on the stack of this thread: the drivers, CryptoCell's
+ * library and the elliptic curve code all leave pieces of keys behind in their dead frames, and some
+ * of the SDK's drivers do not clear theirs on an error (hw_unique_key_write_random(),
+ * identity_key_write_random()).
+ */
+void provisioning_clear_stack(void)
+{
+#if !defined(CONFIG_ARCH_POSIX) /* there the stack is the host's */
+	volatile uint32_t *word = (volatile uint32_t *)k_current_get()->stack_info.start;
+	uintptr_t sp;
+
+	/* All below the stack pointer is dead: the Arm ABI knows no red zone. */
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+	while ((uintptr_t)word < sp) {
+		*word++ = 0;
+	}
+#endif
+}
