@@ -2,6 +2,7 @@
 
 //! Runs scenarios on the stand-in drivers.
 
+use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -37,7 +38,7 @@ pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
     let mut lines = Vec::new();
     // A part that refuses to begin is frozen, which its lines will tell.
     let _ = scenario.prepare(&mut part);
-    assert!(silicon::install(part).is_none(), "this thread has a part already");
+    assert!(silicon::install(Box::new(part)).is_none(), "this thread has a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
     // removed.
     let mut drivers = unsafe { Drivers::new() };

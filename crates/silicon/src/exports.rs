@@ -21,43 +21,45 @@ const NO_PART: Code = -19;
 
 #[cfg(feature = "std")]
 std::thread_local! {
-    // One part a thread, so that tests and batches run side by side.
-    static PART: RefCell<Option<Silicon>> = const { RefCell::new(None) };
+    // One part a thread, so that tests and batches run side by side. It stays where it is, so that no other
+    // memory of the program ever holds its keys.
+    static PART: RefCell<Option<Box<Silicon>>> = const { RefCell::new(None) };
 }
 
 #[cfg(not(feature = "std"))]
-static PART: critical_section::Mutex<RefCell<Option<Silicon>>> =
-    critical_section::Mutex::new(RefCell::new(Some(Silicon::erased(crate::Soc::Nrf5340, [0; 32]))));
-
-#[cfg(feature = "std")]
-fn with_slot<T>(access: impl FnOnce(&mut Option<Silicon>) -> T) -> T {
-    PART.with_borrow_mut(access)
-}
-
-#[cfg(not(feature = "std"))]
-fn with_slot<T>(access: impl FnOnce(&mut Option<Silicon>) -> T) -> T {
-    critical_section::with(|cs| access(&mut PART.borrow_ref_mut(cs)))
-}
+static PART: critical_section::Mutex<RefCell<Silicon>> =
+    critical_section::Mutex::new(RefCell::new(Silicon::erased(crate::Soc::Nrf5340, [0; 32])));
 
 /// Puts `part` under the drivers of this thread, and gives back the one that was there.
 #[cfg(feature = "std")]
-#[must_use]
-pub fn install(part: Silicon) -> Option<Silicon> {
-    with_slot(|slot| slot.replace(part))
+#[expect(
+    clippy::must_use_candidate,
+    reason = "there may be none, and then there is nothing to keep"
+)]
+pub fn install(part: Box<Silicon>) -> Option<Box<Silicon>> {
+    PART.replace(Some(part))
 }
 
 /// Takes this thread's part away from the drivers.
 #[cfg(feature = "std")]
-pub fn remove() -> Option<Silicon> {
-    with_slot(Option::take)
+#[expect(clippy::must_use_candidate, reason = "as `install`")]
+pub fn remove() -> Option<Box<Silicon>> {
+    PART.take()
 }
 
 /// Lends the part under the drivers to `access`; `None` where there is none.
+#[cfg(feature = "std")]
 pub fn with_installed<T>(access: impl FnOnce(&mut Silicon) -> T) -> Option<T> {
-    with_slot(|slot| slot.as_mut().map(access))
+    PART.with_borrow_mut(|part| part.as_deref_mut().map(access))
+}
+
+/// Lends the part under the drivers to `access`.
+#[cfg(not(feature = "std"))]
+pub fn with_installed<T>(access: impl FnOnce(&mut Silicon) -> T) -> Option<T> {
+    critical_section::with(|cs| Some(access(&mut PART.borrow_ref_mut(cs))))
 }
 
 /// Lends the part to `access`, or gives `absent` where there is none.
 pub(crate) fn with_part<T>(absent: T, access: impl FnOnce(&mut Silicon) -> T) -> T {
-    with_slot(|slot| slot.as_mut().map_or(absent, access))
+    with_installed(access).unwrap_or(absent)
 }

@@ -28,11 +28,11 @@ pub fn run(
     config: &Config,
     report: impl FnMut(Event),
 ) -> (Silicon, Result<PublicKey, Failure>) {
-    assert!(silicon::install(part).is_none(), "this thread provisions a part already");
+    assert!(silicon::install(Box::new(part)).is_none(), "this thread provisions a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
     // is removed.
     let mut drivers = unsafe { Drivers::new() };
     let result = provision(&mut drivers, config, report);
     let part = silicon::remove().expect("the part was installed above");
-    (part, result)
+    (*part, result)
 }

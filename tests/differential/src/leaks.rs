@@ -9,7 +9,9 @@ use core::cell::RefCell;
 
 use critical_section::Mutex;
 use differential::Scenario;
-use log::{error, info};
+#[cfg(target_arch = "arm")]
+use log::error;
+use log::info;
 use silicon::{ERASED, Silicon, UICR_BASE, platform};
 
 /// Bytes that have to be there to call it a piece.

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! No piece of a key stays in the memory of the process: not in statics, on the heap, in thread-local
+//! storage or on any stack. The dead part of the stack is cleared first, as the image does. The same is
+//! looked for in the RAM of the Cortex-M33 image, under the SDK's drivers, by `tests/differential`.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+use std::{env, fs, ptr, thread};
+
+use nrf_keys::Drivers;
+use provisioning::{Config, IdentityKeySource, provision};
+use silicon::faults::{Call, Effect, Fault};
+use silicon::power::{Cut, Reach};
+use silicon::{Silicon, Soc, platform};
+
+/// Bytes that have to be there to call it a piece.
+const PIECE: usize = 8;
+/// The keys are only known to this process with these bits turned, so that it does not find what it knows.
+const MASK: u8 = 0xA5;
+/// Set for the process that only tells the keys.
+const TELL: &str = "PROVISIONING_TELL_KEYS";
+
+/// What happens to a part.
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    soc: Soc,
+    source: IdentityKeySource,
+    fault: Option<Fault>,
+    cut: Option<Cut>,
+}
+
+/// Success and failure, on each part and with each source of a secret key.
+fn paths() -> Vec<Path> {
+    let fault = |call, nth| Some(Fault { call, nth, effect: Effect::Error });
+    let faults = [
+        None,
+        fault(Call::DrbgFree, 1),
+        fault(Call::KmuWriteKeySlot, 1),
+        fault(Call::KmuWriteKeySlot, 2),
+        fault(Call::ShadowKeyDerive, 2),
+        fault(Call::PsaExportKey, 1),
+        fault(Call::PsaDestroyKey, 1),
+        fault(Call::IdentityKeyStore, 1),
+        fault(Call::IdentityKeyRetrieve, 1),
+        fault(Call::CsrandGet, 2),
+    ];
+    let cuts = [12, 20, 30].map(|write| Some(Cut { write, reach: Reach::Torn(9) }));
+    let mut paths = Vec::new();
+    for soc in Soc::ALL {
+        for source in [IdentityKeySource::Generated, IdentityKeySource::Driver] {
+            paths.extend(faults.map(|fault| Path { soc, source, fault, cut: None }));
+            paths.extend(cuts.map(|cut| Path { soc, source, fault: None, cut }));
+        }
+    }
+    paths
+}
+
+/// Provisions the part of this thread on that path. In a frame of its own, which is dead afterwards.
+#[inline(never)]
+fn run(path: &Path, number: u8) {
+    let mut part = Box::new(Silicon::erased(path.soc, [number; 32]));
+    if let Some(fault) = path.fault {
+        part.plan(fault);
+    }
+    if let Some(cut) = path.cut {
+        part.cut(cut);
+    }
+    silicon::install(part);
+    // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them.
+    let mut drivers = unsafe { Drivers::new() };
+    let config = Config {
+        implementation_id: "C7".repeat(32).parse().unwrap(),
+        identity_key: path.source,
+        resume: true,
+    };
+    let _ = provision(&mut drivers, &config, |_| ());
+}
+
+/// As the image does at its end: what is below the caller's frame is dead. Without it, pieces are found that
+/// the model's cipher leaves behind, as drivers and CryptoCell's library do on a part.
+#[inline(never)]
+#[expect(clippy::large_stack_arrays, reason = "it is there to cover the stack")]
+fn clear_stack() {
+    let mut dead = [0_u8; 512 * 1024];
+    for byte in &mut dead {
+        // SAFETY: a byte of the array. Volatile, so that the write is not left out.
+        unsafe { ptr::from_mut(byte).write_volatile(0) };
+    }
+}
+
+/// The keys that are in the page: HUK words that are written, and the identity key if it is there.
+fn keys_in(part: &mut Silicon) -> Vec<Vec<u8>> {
+    part.restart([0; 32]);
+    let mut keys = Vec::new();
+    for first in [0x208, 0x210] {
+        let words = &part.page()[first..first + part.soc().huk_size() / 4];
+        keys.push(words.iter().flat_map(|word| word.to_le_bytes()).collect());
+    }
+    let mut key = [0; 32];
+    // Slot 7 closed: the key is whole.
+    if part.page()[0x10F] == 0xFFFF_FFFA
+        && platform::identity_key_retrieve(part, platform::slot::KIDENT, &mut key) == 0
+    {
+        keys.push(key.to_vec());
+    }
+    keys
+}
+
+/// Only with [`TELL`], in a process of its own: prints the keys of every path, masked.
+#[test]
+fn tells_the_keys() {
+    if env::var_os(TELL).is_none() {
+        return; // the parent of the process that does
+    }
+    for (number, path) in (1..).zip(paths()) {
+        run(&path, number);
+        for key in keys_in(&mut silicon::remove().unwrap()) {
+            print!("key {number} ");
+            key.iter().for_each(|byte| print!("{:02x}", byte ^ MASK));
+            println!();
+        }
+    }
+}
+
+/// The masked pieces of one part's keys: in the order of bytes, of 32-bit and 64-bit words, and backwards.
+struct Pieces {
+    all: Vec<[u8; PIECE]>,
+    /// The first two bytes of any, not masked. Not on the stack: that is to stay as the run has left it.
+    begins: Vec<bool>,
+}
+
+impl Pieces {
+    fn of(keys: &[Vec<u8>]) -> Self {
+        let mut pieces = Vec::new();
+        for key in keys {
+            for word in [1, 4, 8, key.len()] {
+                let mut ordered = key.clone();
+                ordered.chunks_mut(word).for_each(<[u8]>::reverse);
+                pieces.extend(
+                    ordered.windows(PIECE).map(|piece| <[u8; PIECE]>::try_from(piece).unwrap()),
+                );
+            }
+        }
+        // Erased words are no key.
+        pieces
+            .retain(|piece| piece.iter().filter(|byte| **byte ^ MASK != 0xFF).count() > PIECE / 2);
+        pieces.sort_unstable();
+        pieces.dedup();
+        let mut begins = vec![false; 1 << 16];
+        for piece in &pieces {
+            begins[usize::from(u16::from_be_bytes([piece[0] ^ MASK, piece[1] ^ MASK]))] = true;
+        }
+        Self { all: pieces, begins }
+    }
+
+    /// The addresses of all pieces in the memory that this process can write to, but for `except`.
+    fn find(&self, except: std::ops::Range<usize>) -> Vec<usize> {
+        let mut found = Vec::new();
+        for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
+            let mut fields = line.split_whitespace();
+            let (range, rights) = (fields.next().unwrap(), fields.next().unwrap());
+            if !rights.starts_with("rw") {
+                continue;
+            }
+            let (from, to) = range.split_once('-').unwrap();
+            let address = |text| usize::from_str_radix(text, 16).unwrap();
+            let (from, to) = (address(from), address(to));
+            let mut pair = 0_u16;
+            for at in from..to {
+                // SAFETY: a byte of a mapping of this process that can be read; no other thread unmaps.
+                let byte =
+                    |at: usize| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
+                pair = pair << 8 | u16::from(byte(at));
+                let begin = at.wrapping_sub(1);
+                if !self.begins[usize::from(pair)]
+                    || at == from
+                    || begin + PIECE > to
+                    || except.contains(&begin)
+                {
+                    continue;
+                }
+                let here: [u8; PIECE] = std::array::from_fn(|i| byte(begin + i) ^ MASK);
+                if self.all.binary_search(&here).is_ok() {
+                    found.push(begin);
+                }
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn no_piece_of_a_key_stays_in_memory() {
+    let told = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "tells_the_keys", "--nocapture"])
+        .env(TELL, "1")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let paths = paths();
+    let mut searched = 0;
+    for (number, path) in (1_u8..).zip(&paths) {
+        let keys: Vec<Vec<u8>> = told
+            .lines()
+            .filter_map(|line| line.split_once(&format!("key {number} ")).map(|(_, key)| key))
+            .map(|key| {
+                let byte = |at| u8::from_str_radix(&key[at..at + 2], 16).unwrap();
+                (0..key.len()).step_by(2).map(byte).collect()
+            })
+            .collect();
+        let pieces = Pieces::of(&keys);
+        if pieces.all.is_empty() {
+            continue; // the path ends before there is a key
+        }
+        searched += 1;
+        // A stack of its own, which no other path has used.
+        let found = thread::scope(|scope| {
+            let search = || {
+                run(path, number);
+                clear_stack();
+                let part = silicon::with_installed(|part| ptr::from_mut(part).expose_provenance())
+                    .unwrap();
+                let found = pieces.find(part..part + size_of::<Silicon>());
+                // The canary: the search finds a piece that is there.
+                let canary: Box<[u8]> = pieces.all[0].iter().map(|byte| byte ^ MASK).collect();
+                let at = canary.as_ptr().expose_provenance();
+                assert!(pieces.find(part..part + size_of::<Silicon>()).contains(&at), "{path:?}");
+                silicon::remove();
+                found
+            };
+            thread::Builder::new()
+                .stack_size(4 << 20)
+                .spawn_scoped(scope, search)
+                .unwrap()
+                .join()
+                .unwrap()
+        });
+        assert!(found.is_empty(), "{path:?}: {found:#x?}");
+    }
+    assert!(searched > paths.len() / 2, "{searched} of {} paths have keys", paths.len());
+}
