@@ -88,6 +88,8 @@ pub enum Cause {
     AlreadyProvisioned(Ueid),
     /// The part has the test-only identity key, and this image is not for it.
     IdentityKeyIsDummy,
+    /// The random generator claims success and gives zeros.
+    RandomIsZero,
 }
 
 /// What a run writes, in this order, and what a run that was cut off leaves torn.
@@ -146,6 +148,7 @@ impl Cause {
             Self::Torn(_) => 28,
             Self::AlreadyProvisioned(_) => 29,
             Self::IdentityKeyIsDummy => 30,
+            Self::RandomIsZero => 31,
         }
     }
 
@@ -217,6 +220,7 @@ impl fmt::Display for Cause {
             }
             Self::Torn(piece) => write!(f, "the {piece} is torn, a run was cut off"),
             Self::AlreadyProvisioned(ueid) => write!(f, "already provisioned, UEID {ueid}"),
+            Self::RandomIsZero => f.write_str("the random generator gives zeros"),
             Self::IdentityKeyIsDummy => f.write_str("the part has the test-only identity key"),
         }
     }
@@ -245,7 +249,7 @@ impl fmt::Display for Failure {
             (Written::Nothing, Cause::BadConfiguration) => {
                 "Nothing was written to the part. Use another image."
             }
-            (Written::Nothing, Cause::NoRandom(_) | Cause::NoPrivateKey) => {
+            (Written::Nothing, Cause::NoRandom(_) | Cause::NoPrivateKey | Cause::RandomIsZero) => {
                 "Nothing was written to the part. Try once more, then set the part aside."
             }
             (Written::Nothing, _) => {
@@ -300,6 +304,7 @@ mod tests {
             Cause::Torn(Piece::Huk(Huk::Mkek)),
             Cause::AlreadyProvisioned(Ueid::of(&crate::DUMMY_PUBLIC_KEY)),
             Cause::IdentityKeyIsDummy,
+            Cause::RandomIsZero,
         ]);
         // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`.
         assert_eq!(usize::from(causes.last().unwrap().code()), causes.len());

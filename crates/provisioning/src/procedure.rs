@@ -136,12 +136,20 @@ fn run(
     let mut mext = HukKey::empty();
     if missing == Missing::Mext {
         device.fill_random(mext.expose_mut()).map_err(Cause::NoRandom)?;
+        // Nothing shows later that a HUK is not random.
+        if mext.expose()[..16] == [0; 16] {
+            return Err(Cause::RandomIsZero);
+        }
     }
 
-    *written = Written::Something;
     if missing == Missing::Lifecycle {
-        enter_provisioning(device)?;
+        *written = Written::Something;
+        device.enter_provisioning().map_err(Cause::LifecycleNotWritten)?;
+        verify_lifecycle(device)?;
         report(Event::LifecycleSwitched);
+    } else {
+        verify_lifecycle(device)?;
+        *written = Written::Something;
     }
     // Before any key, so that no fully keyed part can lack it.
     write_implementation_id(device, &config.implementation_id)?;
@@ -271,7 +279,9 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
 
 /// Checks a part that has everything.
 fn verify_all(device: &mut impl Device, config: &Config) -> Result<PublicKey, Cause> {
+    verify_lifecycle(device)?;
     verify_huks(device)?;
+    verify_identity_key_slots(device)?;
     let expected = match config.identity_key {
         IdentityKeySource::Dummy => Some(DUMMY_PUBLIC_KEY),
         IdentityKeySource::Generated | IdentityKeySource::Driver => None,
@@ -299,9 +309,8 @@ fn choose_identity_key(
     }
 }
 
-/// The lifecycle state PROVISIONING, read back.
-fn enter_provisioning(device: &mut impl Device) -> Result<(), Cause> {
-    device.enter_provisioning().map_err(Cause::LifecycleNotWritten)?;
+/// The lifecycle state PROVISIONING, read once more.
+fn verify_lifecycle(device: &mut impl Device) -> Result<(), Cause> {
     match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
         Lifecycle::Provisioning => Ok(()),
         other => Err(Cause::LifecycleMismatch(other)),
@@ -358,6 +367,11 @@ fn write_identity_key(
     };
     key.clear();
     written.map_err(Cause::IdentityKeyNotWritten)?;
+    verify_identity_key_slots(device)
+}
+
+/// Each slot of the identity key must be written to its end, and the driver must see the key.
+fn verify_identity_key_slots(device: &mut impl Device) -> Result<(), Cause> {
     let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
     if slots.are_blank() || !device.identity_key_is_written() {
         return Err(Cause::IdentityKeyMissing);
@@ -376,7 +390,18 @@ fn verify_identity_key(
 ) -> Result<PublicKey, Cause> {
     let mut challenge = [0; 32];
     device.fill_random(&mut challenge).map_err(Cause::NoRandom)?;
-    let proof = read_and_prove(device, key, &challenge, expected.as_ref());
+    let mut proof = read_and_prove(device, key, &challenge, expected.as_ref());
+    if proof.is_ok() && expected.is_none() {
+        // Nothing to compare with but another read.
+        let mut again = IdentityKey::empty();
+        let read = device.read_identity_key(&mut again).map_err(Cause::IdentityKeyUnreadable);
+        if let Err(cause) = read {
+            proof = Err(cause);
+        } else if again.expose() != key.expose() {
+            proof = Err(Cause::IdentityKeyMismatch);
+        }
+        device.free_identity_key(&mut again);
+    }
     device.free_identity_key(key);
     key.clear();
     proof

@@ -117,7 +117,9 @@ fn tells_the_keys() {
         run(&path, number);
         for key in keys_in(&mut silicon::remove().unwrap()) {
             print!("key {number} ");
-            key.iter().for_each(|byte| print!("{:02x}", byte ^ MASK));
+            for byte in key {
+                print!("{:02x}", byte ^ MASK);
+            }
             println!();
         }
     }
