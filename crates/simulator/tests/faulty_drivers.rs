@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Failing drivers: each driver call returns each of its documented errors, an undocumented one, or claims
+//! success without doing anything; what it reads has a flipped bit once, or for ever. `Success!` appears
+//! only where the inspector agrees.
+//!
+//! A fault is one call of one run. Every call of every run is tried, from every start.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+
+use nrf_keys::Drivers;
+use provisioning::{
+    Cause, Config, DUMMY_PUBLIC_KEY, Device, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
+    IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid, Written, provision,
+};
+use silicon::{IllegalAccess, Silicon, Soc, UICR_WORDS, drivers, platform};
+use simulator::inspector::{self, Wanted};
+
+const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
+
+/// A method of [`Device`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Lifecycle,
+    EnterProvisioning,
+    ImplementationId,
+    WriteImplementationIdWord,
+    HukSlots,
+    IdentityKeySlots,
+    WriteRandomHuks,
+    WriteHuk,
+    DeriveFromHuk,
+    IdentityKeyIsWritten,
+    WriteIdentityKey,
+    WriteRandomIdentityKey,
+    WriteDummyIdentityKey,
+    ReadIdentityKey,
+    FreeIdentityKey,
+    FillRandom,
+}
+
+impl Method {
+    const ALL: [Self; 16] = [
+        Self::Lifecycle,
+        Self::EnterProvisioning,
+        Self::ImplementationId,
+        Self::WriteImplementationIdWord,
+        Self::HukSlots,
+        Self::IdentityKeySlots,
+        Self::WriteRandomHuks,
+        Self::WriteHuk,
+        Self::DeriveFromHuk,
+        Self::IdentityKeyIsWritten,
+        Self::WriteIdentityKey,
+        Self::WriteRandomIdentityKey,
+        Self::WriteDummyIdentityKey,
+        Self::ReadIdentityKey,
+        Self::FreeIdentityKey,
+        Self::FillRandom,
+    ];
+
+    /// Every error that it can return: which driver returns which code is not relied on.
+    fn errors(self) -> Vec<Effect> {
+        /// No header has it.
+        const UNDOCUMENTED: i32 = -0x07FF_FFFF;
+        if matches!(self, Self::IdentityKeyIsWritten | Self::FreeIdentityKey) {
+            return Vec::new();
+        }
+        let codes = drivers::CODES.into_iter().chain([drivers::INVALID_ARGUMENT, UNDOCUMENTED]);
+        codes.map(Effect::Error).collect()
+    }
+
+    /// The bits of what it reads that are flipped; a lifecycle state becomes the one so many further on.
+    fn bits(self) -> &'static [u32] {
+        match self {
+            Self::Lifecycle => &[1, 2, 3],
+            // One a word, in each of its bytes.
+            Self::ImplementationId => &[0, 39, 72, 111, 144, 183, 216, 255],
+            // Of each of the four counts.
+            Self::HukSlots | Self::IdentityKeySlots => {
+                &[0, 1, 2, 31, 32, 33, 34, 63, 64, 65, 66, 95, 96, 97, 98, 127]
+            }
+            Self::DeriveFromHuk => &[0, 127],
+            Self::IdentityKeyIsWritten => &[0],
+            Self::ReadIdentityKey => &[0, 128, 255],
+            Self::FillRandom => &[7, 255],
+            Self::EnterProvisioning
+            | Self::WriteImplementationIdWord
+            | Self::WriteRandomHuks
+            | Self::WriteHuk
+            | Self::WriteIdentityKey
+            | Self::WriteRandomIdentityKey
+            | Self::WriteDummyIdentityKey
+            | Self::FreeIdentityKey => &[],
+        }
+    }
+
+    fn lies(self, for_ever: bool) -> Vec<Effect> {
+        self.bits().iter().map(|bit| Effect::FlipsBit { bit: *bit, for_ever }).collect()
+    }
+}
+
+/// What a call does instead of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Nothing, and returns an error.
+    Error(i32),
+    /// Nothing, and returns success. What is left in the caller's hands is what it put there.
+    ClaimsSuccess,
+    /// Its work, and then a bit of what it read is flipped: in this call, or in each from this one on.
+    FlipsBit { bit: u32, for_ever: bool },
+}
+
+/// The `nth` call of a method, from 1, goes wrong.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    method: Method,
+    nth: u32,
+    effect: Effect,
+}
+
+/// Calls by method.
+type Calls = [u32; Method::ALL.len()];
+
+/// Drivers of which one call goes wrong.
+struct Faulty<D> {
+    inner: D,
+    fault: Option<Fault>,
+    calls: Calls,
+    struck: bool,
+    told: Told,
+}
+
+/// What was read last.
+#[derive(Default)]
+struct Told {
+    lifecycle: Option<Lifecycle>,
+    implementation_id: Option<[u8; 32]>,
+    huk_slots: [Option<KeySlots>; Huk::ALL.len()],
+    identity_key_slots: Option<KeySlots>,
+    /// The public half.
+    identity_key: Option<PublicKey>,
+}
+
+impl Told {
+    /// What of it is not so in a good part.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.lifecycle != Some(Lifecycle::Provisioning) {
+            problems.push(format!("the lifecycle was told as {:?}", self.lifecycle));
+        }
+        if self.implementation_id != Some(id()) {
+            problems.push(format!("the ID was told as {:02x?}", self.implementation_id));
+        }
+        // The CPU may read the identity key's, so nothing is said of that.
+        let identity_key_slots =
+            self.identity_key_slots.map(|slots| KeySlots { exposed: 0, ..slots });
+        for slots in self.huk_slots.into_iter().chain([identity_key_slots]) {
+            let whole = |total| KeySlots { total, blank: 0, whole: total, exposed: 0 };
+            if slots.is_none_or(|slots| slots.total == 0 || slots != whole(slots.total)) {
+                problems.push(format!("the slots were told as {slots:?}"));
+            }
+        }
+        problems
+    }
+}
+
+/// The implementation ID of every run.
+fn id() -> [u8; 32] {
+    *ID.parse::<ImplementationId>().unwrap().as_bytes()
+}
+
+impl<D: Device> Faulty<D> {
+    fn new(inner: D, fault: Option<Fault>) -> Self {
+        Self { inner, fault, calls: [0; Method::ALL.len()], struck: false, told: Told::default() }
+    }
+
+    /// Counts a call; what goes wrong with it.
+    fn strike(&mut self, method: Method) -> Option<Effect> {
+        let calls = &mut self.calls[method as usize];
+        *calls += 1;
+        let fault = self.fault.filter(|fault| fault.method == method)?;
+        let for_ever = matches!(fault.effect, Effect::FlipsBit { for_ever: true, .. });
+        let strikes = *calls == fault.nth || (for_ever && *calls > fault.nth);
+        self.struck |= strikes;
+        strikes.then_some(fault.effect)
+    }
+
+    /// A call that reads nothing.
+    fn act(
+        &mut self,
+        method: Method,
+        call: impl FnOnce(&mut D) -> Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
+        self.fill(method, &mut (), |inner, ()| call(inner), |(), _| ())
+    }
+
+    /// A call that reads something into `value`.
+    fn fill<T: ?Sized>(
+        &mut self,
+        method: Method,
+        value: &mut T,
+        call: impl FnOnce(&mut D, &mut T) -> Result<(), DriverError>,
+        flip: impl FnOnce(&mut T, u32),
+    ) -> Result<(), DriverError> {
+        match self.strike(method) {
+            None => call(&mut self.inner, value),
+            Some(Effect::Error(code)) => Err(DriverError::from_raw(code)),
+            Some(Effect::ClaimsSuccess) => Ok(()),
+            Some(Effect::FlipsBit { bit, .. }) => {
+                call(&mut self.inner, value)?;
+                flip(value, bit);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn flip_byte(bytes: &mut [u8], bit: u32) {
+    bytes[bit as usize / 8] ^= 1 << (bit % 8);
+}
+
+fn flip_count(slots: &mut KeySlots, bit: u32) {
+    let counts = [&mut slots.total, &mut slots.blank, &mut slots.whole, &mut slots.exposed];
+    *counts.into_iter().nth(bit as usize / 32).unwrap() ^= 1 << (bit % 32);
+}
+
+impl<D: Device> Device for Faulty<D> {
+    fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
+        const STATES: [Lifecycle; 4] = [
+            Lifecycle::Assembly,
+            Lifecycle::Provisioning,
+            Lifecycle::Secured,
+            Lifecycle::Decommissioned,
+        ];
+        let mut state = None;
+        self.fill(
+            Method::Lifecycle,
+            &mut state,
+            |inner, state| inner.lifecycle().map(|found| *state = Some(found)),
+            |state, further| {
+                *state = state.map(|state| STATES[(state as usize + further as usize) % 4]);
+            },
+        )?;
+        // What the bindings make of a state that the driver has left alone.
+        self.told.lifecycle = state;
+        state.ok_or(DriverError::from_raw(0))
+    }
+
+    fn enter_provisioning(&mut self) -> Result<(), DriverError> {
+        self.act(Method::EnterProvisioning, D::enter_provisioning)
+    }
+
+    fn implementation_id(&mut self) -> Result<[u8; 32], DriverError> {
+        let mut id = [0; 32];
+        self.fill(
+            Method::ImplementationId,
+            &mut id,
+            |inner, id| inner.implementation_id().map(|found| *id = found),
+            |id, bit| flip_byte(id, bit),
+        )?;
+        self.told.implementation_id = Some(id);
+        Ok(id)
+    }
+
+    fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError> {
+        self.act(Method::WriteImplementationIdWord, |inner| {
+            inner.write_implementation_id_word(index, word)
+        })
+    }
+
+    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
+        // What the bindings make of words that the driver has left alone: all zero, and not denied.
+        let total = self.inner.huk_slots(huk)?.total;
+        let mut slots = KeySlots { total, blank: 0, whole: 0, exposed: total };
+        self.fill(
+            Method::HukSlots,
+            &mut slots,
+            |inner, slots| inner.huk_slots(huk).map(|found| *slots = found),
+            flip_count,
+        )?;
+        self.told.huk_slots[huk as usize] = Some(slots);
+        Ok(slots)
+    }
+
+    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
+        // As above; a header of zeros is the one that is asked for, since that is of zeros too.
+        let total = self.inner.identity_key_slots()?.total;
+        let mut slots = KeySlots { total, blank: 0, whole: total, exposed: 0 };
+        self.fill(
+            Method::IdentityKeySlots,
+            &mut slots,
+            |inner, slots| inner.identity_key_slots().map(|found| *slots = found),
+            flip_count,
+        )?;
+        self.told.identity_key_slots = Some(slots);
+        Ok(slots)
+    }
+
+    fn write_random_huks(&mut self) -> Result<(), DriverError> {
+        self.act(Method::WriteRandomHuks, D::write_random_huks)
+    }
+
+    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
+        self.act(Method::WriteHuk, |inner| inner.write_huk(huk, key))
+    }
+
+    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
+        self.fill(
+            Method::DeriveFromHuk,
+            derived,
+            |inner, derived| inner.derive_from_huk(huk, derived),
+            |derived, bit| flip_byte(derived, bit),
+        )
+    }
+
+    fn identity_key_is_written(&mut self) -> bool {
+        let mut written = false;
+        let read = self.fill(
+            Method::IdentityKeyIsWritten,
+            &mut written,
+            |inner, written| {
+                *written = inner.identity_key_is_written();
+                Ok(())
+            },
+            |written, _| *written ^= true,
+        );
+        read.expect("it has no error to return");
+        written
+    }
+
+    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        self.act(Method::WriteIdentityKey, |inner| inner.write_identity_key(key))
+    }
+
+    fn write_random_identity_key(&mut self) -> Result<(), DriverError> {
+        self.act(Method::WriteRandomIdentityKey, D::write_random_identity_key)
+    }
+
+    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError> {
+        self.act(Method::WriteDummyIdentityKey, D::write_dummy_identity_key)
+    }
+
+    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
+        let result = self.fill(Method::ReadIdentityKey, key, D::read_identity_key, |key, bit| {
+            flip_byte(key.expose_mut(), bit);
+        });
+        self.told.identity_key = key.public_key();
+        result
+    }
+
+    fn free_identity_key(&mut self, key: &mut IdentityKey) {
+        let freed = self.act(Method::FreeIdentityKey, |inner| {
+            inner.free_identity_key(key);
+            Ok(())
+        });
+        freed.expect("it has no error to return");
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
+        self.fill(Method::FillRandom, bytes, D::fill_random, flip_byte)
+    }
+}
+
+/// What a run begins with.
+struct Start {
+    soc: Soc,
+    source: IdentityKeySource,
+    /// `erased`, the cut that an earlier run ended with, or `complete`.
+    name: String,
+    page: [u32; UICR_WORDS],
+    /// The calls of a run in which nothing goes wrong.
+    calls: Calls,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.soc, self.source.name(), self.name)
+    }
+}
+
+/// What a run has come to.
+struct Run {
+    part: Silicon,
+    device: Faulty<Drivers>,
+    events: Vec<Event>,
+    result: Result<PublicKey, Failure>,
+}
+
+fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
+    let config =
+        Config { implementation_id: ID.parse().unwrap(), identity_key: source, resume: true };
+    // A run that panicked has left its part behind.
+    drop(silicon::remove());
+    assert!(silicon::install(Box::new(part)).is_none());
+    // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
+    // is removed.
+    let drivers = unsafe { Drivers::new() };
+    let mut device = Faulty::new(drivers, fault);
+    let mut events = Vec::new();
+    let result = provision(&mut device, &config, |event| events.push(event));
+    let part = *silicon::remove().expect("the part was installed above");
+    Run { part, device, events, result }
+}
+
+/// Erased, cut off behind each piece, within a piece, and complete.
+static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
+    let mut starts = Vec::new();
+    for soc in Soc::ALL {
+        // The lifecycle, 8 words of the ID, 6 words a slot of a HUK, 5 a slot of the identity key.
+        let mkek = 1 + 8 + 6 * soc.slots_per_huk();
+        let mext = mkek + 6 * soc.slots_per_huk();
+        let whole = [1, 5, 9, mkek, mext].map(|write| format!("{write}a"));
+        let torn = [1, 5, 11, mkek + 2, mext + 2, mext + 7].map(|write| format!("{write}t9"));
+        for source in IdentityKeySource::ALL {
+            let mut add = |name: String, page: [u32; UICR_WORDS]| {
+                let part = Silicon::with_page(soc, [2; 32], page);
+                let calls = run(part, source, None).device.calls;
+                starts.push(Start { soc, source, name, page, calls });
+            };
+            let erased = || Silicon::erased(soc, [1; 32]);
+            add(String::from("erased"), *erased().page());
+            for cut in whole.iter().chain(&torn) {
+                let mut part = erased();
+                part.cut(cut.parse().unwrap());
+                let part = run(part, source, None).part;
+                assert!(part.is_off(), "{cut} did not fire");
+                add(cut.clone(), *part.page());
+            }
+            let complete = run(erased(), source, None);
+            assert!(complete.result.is_ok(), "{:?}", complete.result);
+            add(String::from("complete"), *complete.part.page());
+        }
+    }
+    starts
+});
+
+/// The public half of the identity key in a page.
+fn stored(soc: Soc, page: &[u32; UICR_WORDS]) -> Option<PublicKey> {
+    let mut part = Silicon::with_page(soc, [0; 32], *page);
+    let mut key = IdentityKey::empty();
+    let code = platform::identity_key_retrieve(&mut part, platform::slot::KIDENT, key.expose_mut());
+    key.public_key().filter(|_| code == 0)
+}
+
+/// What must not be about a run, if anything.
+fn judge(start: &Start, fault: Fault) -> Result<(), String> {
+    let part = Silicon::with_page(start.soc, [2; 32], start.page);
+    let Run { part, device, events, result } = run(part, start.source, Some(fault));
+    if !device.struck {
+        return Err(String::from("the fault did not strike"));
+    }
+    if events.contains(&Event::Success) != result.is_ok() {
+        return Err(format!("{events:?}, and {result:?}"));
+    }
+    if let Effect::Error(code) = fault.effect {
+        let reported = result.as_ref().err().and_then(|failure| failure.cause.driver_error());
+        if reported != Some(DriverError::from_raw(code)) {
+            return Err(format!("error {code} was returned, and {result:?} reported"));
+        }
+    }
+    if let Some(access) = part.fault() {
+        // Whoever is told that the MEXT is blank writes it. Where it is not, the KMU refuses the first word.
+        let refused =
+            matches!(access, IllegalAccess::SlotLocked(_) | IllegalAccess::SlotWrittenTwice(_));
+        let misled = matches!(fault.effect, Effect::FlipsBit { .. })
+            && fault.method == Method::HukSlots
+            && refused
+            && matches!(result, Err(Failure { cause: Cause::HukNotWritten(_), .. }))
+            && *part.page() == start.page;
+        if !misled {
+            return Err(format!("{access}, and {result:?}"));
+        }
+    }
+    if let Err(Failure { written: Written::Nothing, .. }) = result
+        && *part.page() != start.page
+    {
+        return Err(format!("something was written, and {result:?}"));
+    }
+
+    let (reported, public_key) = match result {
+        Ok(public_key) => (Ueid::of(&public_key), Some(*public_key.as_bytes())),
+        Err(Failure { cause: Cause::AlreadyProvisioned(ueid), .. }) => (ueid, None),
+        Err(_) => return Ok(()),
+    };
+    // What lies for ever hides what nothing else shows: the state, and a key that is not known beforehand.
+    let hides = |what| {
+        fault.method == what && matches!(fault.effect, Effect::FlipsBit { for_ever: true, .. })
+    };
+    let known = match start.source {
+        IdentityKeySource::Dummy => true,
+        IdentityKeySource::Generated => result.is_ok(),
+        IdentityKeySource::Driver => false,
+    };
+    let misread = hides(Method::ReadIdentityKey) && !known;
+    let wanted = Wanted { implementation_id: id(), public_key: public_key.filter(|_| !misread) };
+    let mut problems = inspector::problems(start.soc, part.page(), &wanted);
+    if hides(Method::Lifecycle) {
+        problems.retain(|problem| !problem.starts_with("lifecycle word"));
+    }
+    let key = if misread { device.told.identity_key } else { stored(start.soc, part.page()) };
+    if key.map(|key| Ueid::of(&key)) != Some(reported) {
+        problems.push(String::from("the UEID is that of another key"));
+    }
+    if (key == Some(DUMMY_PUBLIC_KEY)) != (start.source == IdentityKeySource::Dummy) {
+        problems.push(String::from("the identity key is from another source"));
+    }
+    // A driver that says that something is wrong is right, or is not one to trust.
+    problems.extend(device.told.problems());
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let claim = result.map_or_else(|failure| failure.to_string(), |_| Event::Success.to_string());
+    Err(format!("{claim}, but {}", problems.join("; ")).replace('\n', ""))
+}
+
+/// Plays each effect in each call of each start.
+#[track_caller]
+fn play_all(effects: impl Fn(Method) -> Vec<Effect>) {
+    let mut cases = Vec::new();
+    for start in STARTS.iter() {
+        for (method, calls) in Method::ALL.into_iter().zip(start.calls) {
+            for effect in effects(method) {
+                cases.extend((1..=calls).map(|nth| (start, Fault { method, nth, effect })));
+            }
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let violations = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((start, fault)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let judged = catch_unwind(AssertUnwindSafe(|| judge(start, *fault)))
+                        .unwrap_or_else(|_| Err(String::from("a panic")));
+                    if let Err(what) = judged {
+                        violations.lock().unwrap().push(format!("{start}: {fault:?}: {what}"));
+                    }
+                }
+            });
+        }
+    });
+    let mut violations = violations.into_inner().unwrap();
+    violations.sort();
+    eprintln!("{} cases", cases.len());
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+#[test]
+fn every_method_is_called_from_some_start() {
+    assert_eq!(STARTS.len(), 2 * 3 * 13);
+    for method in Method::ALL {
+        assert_eq!(Method::ALL[method as usize], method);
+        assert!(STARTS.iter().any(|start| start.calls[method as usize] > 0), "{method:?}");
+    }
+}
+
+#[test]
+fn an_error_ends_the_run_and_is_reported_as_it_came() {
+    play_all(Method::errors);
+}
+
+#[test]
+fn a_call_that_claims_success_does_not_pass_for_one() {
+    play_all(|_| vec![Effect::ClaimsSuccess]);
+}
+
+#[test]
+fn a_read_that_lies_once_gives_no_success_on_a_bad_part() {
+    play_all(|method| method.lies(false));
+}
+
+#[test]
+fn a_read_that_lies_for_ever_hides_only_what_nothing_else_shows() {
+    play_all(|method| method.lies(true));
+}
