@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Ways to break the model on purpose, to see that a test tells. Only with the feature `mutants`;
-//! without it, [`Silicon::is`] is never true and costs nothing.
+//! without it, `Silicon::is` is never true and costs nothing.
 
 use crate::Silicon;
 
