@@ -95,6 +95,13 @@ impl PublicKey {
         Self(bytes)
     }
 
+    /// Reads the 65 bytes of a point; `None` where they are none of this curve, or its neutral element.
+    #[must_use]
+    pub fn from_sec1_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: [u8; 65] = bytes.try_into().ok()?;
+        VerifyingKey::from_sec1_bytes(&bytes).ok().map(|_| Self(bytes))
+    }
+
     /// The 65 bytes of the point.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 65] {
@@ -114,6 +121,12 @@ impl Ueid {
         let mut bytes = [0x01; 33];
         bytes[1..].copy_from_slice(&Sha256::digest(public_key.as_bytes()));
         Self(bytes)
+    }
+
+    /// Takes the 33 bytes of an instance ID; `None` where the first is not 0x01.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 33]) -> Option<Self> {
+        if bytes[0] == 0x01 { Some(Self(bytes)) } else { None }
     }
 
     /// The 33 bytes.

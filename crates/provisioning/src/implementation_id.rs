@@ -46,6 +46,17 @@ impl ImplementationId {
         if erased { Err(ImplementationIdError::Erased) } else { Ok(Self(bytes)) }
     }
 
+    /// Takes the bytes in the order in which they stand in OTP.
+    ///
+    /// # Errors
+    /// The ID of an erased part.
+    pub fn from_bytes(bytes: [u8; IMPLEMENTATION_ID_SIZE]) -> Result<Self, ImplementationIdError> {
+        if bytes == [0xFF; IMPLEMENTATION_ID_SIZE] {
+            return Err(ImplementationIdError::Erased);
+        }
+        Ok(Self(bytes))
+    }
+
     /// The bytes in the order in which they stand in OTP.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; IMPLEMENTATION_ID_SIZE] {
@@ -67,6 +78,12 @@ impl core::str::FromStr for ImplementationId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::from_hex(text)
+    }
+}
+
+impl fmt::Display for ImplementationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
