@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+use core::ffi::{c_char, c_int};
 use core::fmt;
 
 use log::{error, info, warn};
 use nrf_keys::Drivers;
 use provisioning::{
-    Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Written, provision,
+    Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Nonce, Written, provision,
 };
 use silicon::boot::{self, BootError, Model};
 use zephyr::kconfig;
@@ -25,6 +26,8 @@ const IMPLEMENTATION_ID: ImplementationId =
 unsafe extern "C" {
     /// `k_panic()` of Zephyr, a macro (`src/kernel_panic.c`).
     fn provisioning_kernel_panic() -> !;
+    /// Reads a line of the console (`src/console_line.c`).
+    fn provisioning_console_line(line: *mut c_char, size: usize) -> c_int;
     /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
     fn provisioning_clear_stack();
 }
@@ -66,8 +69,8 @@ impl fmt::Display for Stop {
 /// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
 #[inline(never)]
 fn run() -> Result<(), Stop> {
-    let bad_configuration =
-        || Stop::Failure(Failure { cause: Cause::BadConfiguration, written: Written::Nothing });
+    let unwritten = |cause| Stop::Failure(Failure { cause, written: Written::Nothing });
+    let bad_configuration = || unwritten(Cause::BadConfiguration);
     let identity_key = IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY)
         .ok_or_else(bad_configuration)?;
     let seed =
@@ -89,6 +92,11 @@ fn run() -> Result<(), Stop> {
         implementation_id: IMPLEMENTATION_ID,
         identity_key,
         resume: matches!(kconfig::CONFIG_PROVISIONING_IN_PROVISIONING.as_bytes(), b"resume"),
+        record: !matches!(kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes(), b"none"),
+        nonce: match kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes() {
+            b"asked" => Some(ask_for_nonce().ok_or_else(|| unwritten(Cause::NoNonce))?),
+            _ => None,
+        },
     };
     provision(&mut drivers, &config, |event| match event.level() {
         Level::Info => info!(target: NAME, "{event}"),
@@ -96,4 +104,18 @@ fn run() -> Result<(), Stop> {
     })
     .map(|_| ())
     .map_err(Stop::Failure)
+}
+
+/// What the station sends before the run. Empty lines are noise of a port that was just opened.
+fn ask_for_nonce() -> Option<Nonce> {
+    info!(target: NAME, "Waiting for a nonce: 64 hexadecimal digits and a line end");
+    let mut line = [0_u8; 64];
+    loop {
+        // SAFETY: `line` is valid for the write of as many bytes as it has.
+        let length = unsafe { provisioning_console_line(line.as_mut_ptr().cast(), line.len()) };
+        match usize::try_from(length).ok()? {
+            0 => {}
+            length => return Nonce::from_hex(str::from_utf8(line.get(..length)?).ok()?),
+        }
+    }
 }

@@ -13,6 +13,7 @@
 #include <zephyr/random/random.h>
 #include <zephyr/sys/util.h>
 
+#include <hal/nrf_ficr.h>
 #include <nrf.h>
 #include <nrfx_nvmc.h>
 
@@ -212,6 +213,12 @@ int32_t nrf_keys_identity_key_write_dummy(void)
 #else
 	return -ENOTSUP;
 #endif
+}
+
+void nrf_keys_device_id(uint32_t words[2])
+{
+	words[0] = nrf_ficr_deviceid_get(NRF_FICR, 0);
+	words[1] = nrf_ficr_deviceid_get(NRF_FICR, 1);
 }
 
 int32_t nrf_keys_random(uint8_t *buffer, uint32_t size)

@@ -184,8 +184,7 @@ impl Step {
     fn run(self, device: &mut impl Device, line: &mut impl FnMut(&dyn Display)) {
         let result = match self {
             Self::Provision(identity_key) => {
-                let config =
-                    Config { implementation_id: IMPLEMENTATION_ID, identity_key, resume: true };
+                let config = Config::new(IMPLEMENTATION_ID, identity_key);
                 match provision(device, &config, |event| line(&event)) {
                     Ok(public_key) => {
                         line(&format_args!("public key {}", Hex(public_key.as_bytes())));

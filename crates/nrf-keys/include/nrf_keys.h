@@ -71,6 +71,9 @@ int32_t nrf_keys_identity_key_write_random(void);
 /* identity_key_write_dummy(), or -ENOTSUP without CONFIG_IDENTITY_KEY_DUMMY. */
 int32_t nrf_keys_identity_key_write_dummy(void);
 
+/* The two words of FICR.INFO.DEVICEID. */
+void nrf_keys_device_id(uint32_t words[2]);
+
 /* Fills a buffer from Zephyr's cryptographically secure random generator. */
 int32_t nrf_keys_random(uint8_t *buffer, uint32_t size);
 

@@ -13,7 +13,8 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, KeySlots, Lifecycle,
+    Device, DeviceId, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, KeySlots,
+    Lifecycle,
 };
 
 /// The key drivers of the part that the program runs on.
@@ -81,6 +82,13 @@ fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
 }
 
 impl Device for Drivers {
+    fn device_id(&mut self) -> DeviceId {
+        let mut words = [0_u32; 2];
+        // SAFETY: `words` is valid for the write of the two words that the header names.
+        unsafe { raw::nrf_keys_device_id(words.as_mut_ptr()) };
+        DeviceId((u64::from(words[1]) << 32 | u64::from(words[0])).to_le_bytes())
+    }
+
     fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
         let mut state = 0;
         // SAFETY: `state` is valid for the write of one u32 during the call.

@@ -36,5 +36,6 @@ unsafe extern "C" {
     pub(crate) fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32;
     pub(crate) fn nrf_keys_identity_key_write_random() -> i32;
     pub(crate) fn nrf_keys_identity_key_write_dummy() -> i32;
+    pub(crate) fn nrf_keys_device_id(words: *mut u32);
     pub(crate) fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32;
 }

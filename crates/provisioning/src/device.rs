@@ -6,12 +6,15 @@ use core::fmt;
 
 use zeroize::ZeroizeOnDrop;
 
-use crate::{IMPLEMENTATION_ID_SIZE, IdentityKey};
+use crate::{DeviceId, IMPLEMENTATION_ID_SIZE, IdentityKey};
 
 /// A part that can be provisioned, as its drivers show it.
 ///
 /// Each method is one driver call. None of them retries, and none writes what is written already.
 pub trait Device {
+    /// Reads which part it is. Nothing can go wrong: it is a register.
+    fn device_id(&mut self) -> DeviceId;
+
     /// Reads the lifecycle state from OTP.
     ///
     /// # Errors

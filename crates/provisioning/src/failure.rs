@@ -90,6 +90,8 @@ pub enum Cause {
     IdentityKeyIsDummy,
     /// The random generator claims success and gives zeros.
     RandomIsZero,
+    /// The image waits for a nonce, and none came.
+    NoNonce,
 }
 
 /// What a run writes, in this order, and what a run that was cut off leaves torn.
@@ -149,6 +151,7 @@ impl Cause {
             Self::AlreadyProvisioned(_) => 29,
             Self::IdentityKeyIsDummy => 30,
             Self::RandomIsZero => 31,
+            Self::NoNonce => 32,
         }
     }
 
@@ -221,6 +224,7 @@ impl fmt::Display for Cause {
             Self::Torn(piece) => write!(f, "the {piece} is torn, a run was cut off"),
             Self::AlreadyProvisioned(ueid) => write!(f, "already provisioned, UEID {ueid}"),
             Self::RandomIsZero => f.write_str("the random generator gives zeros"),
+            Self::NoNonce => f.write_str("no nonce came over the console"),
             Self::IdentityKeyIsDummy => f.write_str("the part has the test-only identity key"),
         }
     }
@@ -251,6 +255,9 @@ impl fmt::Display for Failure {
             }
             (Written::Nothing, Cause::NoRandom(_) | Cause::NoPrivateKey | Cause::RandomIsZero) => {
                 "Nothing was written to the part. Try once more, then set the part aside."
+            }
+            (Written::Nothing, Cause::NoNonce) => {
+                "Nothing was written to the part. Start it again and send 64 hexadecimal digits and a line end."
             }
             (Written::Nothing, _) => {
                 "Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again."
@@ -305,6 +312,7 @@ mod tests {
             Cause::AlreadyProvisioned(Ueid::of(&crate::DUMMY_PUBLIC_KEY)),
             Cause::IdentityKeyIsDummy,
             Cause::RandomIsZero,
+            Cause::NoNonce,
         ]);
         // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`.
         assert_eq!(usize::from(causes.last().unwrap().code()), causes.len());

@@ -4,10 +4,12 @@
 
 use core::fmt;
 
-use p256::ecdsa::signature::{Signer, Verifier};
-use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use ecdsa::hazmat;
+use p256::ecdsa::{Signature, VerifyingKey};
+use p256::elliptic_curve::sec1::ToSec1Point;
+use p256::{NistP256, SecretKey};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes in an identity key (`IDENTITY_KEY_SIZE_BYTES` of `identity_key.h`): one secp256r1 scalar.
 pub const IDENTITY_KEY_SIZE: usize = 32;
@@ -44,31 +46,35 @@ impl IdentityKey {
     /// The public key, or `None` where the bytes are no scalar in `1..n`.
     #[must_use]
     pub fn public_key(&self) -> Option<PublicKey> {
-        self.signing_key().map(|key| PublicKey::of(key.verifying_key()))
+        let point = self.secret_key()?.public_key().to_sec1_point(false);
+        point.as_bytes().try_into().ok().map(PublicKey)
     }
 
-    /// Signs `challenge` and verifies the signature with `expected`, or with the key's own public
-    /// key where none is expected.
+    /// Signs `message` and verifies the signature with `public_key`, which must be this key's: `r || s`.
+    ///
+    /// That needs two multiplications on the curve and not three, for the public key is not computed
+    /// again unless something is wrong.
     pub(crate) fn prove(
         &self,
-        challenge: &[u8],
-        expected: Option<&PublicKey>,
-    ) -> Result<PublicKey, ProofError> {
-        let key = self.signing_key().ok_or(ProofError::Invalid)?;
-        let public_key = PublicKey::of(key.verifying_key());
-        if expected.is_some_and(|expected| *expected != public_key) {
-            return Err(ProofError::Mismatch);
+        message: &[u8],
+        public_key: &PublicKey,
+    ) -> Result<[u8; 64], ProofError> {
+        let scalar = self.secret_key().ok_or(ProofError::Invalid)?.to_nonzero_scalar();
+        let scalar = Zeroizing::new(scalar);
+        let digest = Sha256::digest(message);
+        let (signature, _) =
+            hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, &digest, &[]);
+        if public_key.verifies(&digest, &signature) {
+            Ok(signature.to_bytes().into())
+        } else if self.public_key().as_ref() == Some(public_key) {
+            Err(ProofError::Signature)
+        } else {
+            Err(ProofError::Mismatch)
         }
-        let signature: Signature = key.try_sign(challenge).map_err(|_| ProofError::Signature)?;
-        // The verifier is built from the bytes that are reported, so that both are what was proved.
-        VerifyingKey::from_sec1_bytes(public_key.as_bytes())
-            .and_then(|verifier| verifier.verify(challenge, &signature))
-            .map_err(|_| ProofError::Signature)?;
-        Ok(public_key)
     }
 
-    fn signing_key(&self) -> Option<SigningKey> {
-        SigningKey::from_slice(&self.0).ok()
+    fn secret_key(&self) -> Option<SecretKey> {
+        SecretKey::from_slice(&self.0).ok()
     }
 }
 
@@ -89,10 +95,10 @@ pub(crate) enum ProofError {
 pub struct PublicKey([u8; 65]);
 
 impl PublicKey {
-    fn of(key: &VerifyingKey) -> Self {
-        let mut bytes = [0; 65];
-        bytes.copy_from_slice(key.to_sec1_point(false).as_bytes());
-        Self(bytes)
+    fn verifies(&self, digest: &[u8], signature: &Signature) -> bool {
+        VerifyingKey::from_sec1_bytes(&self.0).is_ok_and(|key| {
+            hazmat::verify_prehashed(&key.as_affine().into(), digest, signature).is_ok()
+        })
     }
 
     /// Reads the 65 bytes of a point; `None` where they are none of this curve, or its neutral element.
@@ -215,6 +221,7 @@ pub(crate) fn generate<E>(
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use core::convert::Infallible;
 
     use hex_literal::hex;
@@ -262,13 +269,40 @@ mod tests {
     }
 
     #[test]
+    fn signature_of_rfc_6979() {
+        // RFC 6979, appendix A.2.5, with SHA-256.
+        let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
+        let expected = hex!(
+            "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
+            "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
+        );
+        assert_eq!(one.prove(b"sample", &one.public_key().unwrap()), Ok(expected));
+    }
+
+    #[test]
     fn a_key_proves_itself_and_no_other() {
         let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
-        let public_key = one.public_key().unwrap();
-        assert_eq!(one.prove(b"challenge", None), Ok(public_key));
-        assert_eq!(one.prove(b"challenge", Some(&public_key)), Ok(public_key));
-        assert_eq!(one.prove(b"challenge", Some(&DUMMY_PUBLIC_KEY)), Err(ProofError::Mismatch));
-        assert_eq!(IdentityKey::empty().prove(b"challenge", None), Err(ProofError::Invalid));
+        assert!(one.prove(b"message", &one.public_key().unwrap()).is_ok());
+        assert_eq!(one.prove(b"message", &DUMMY_PUBLIC_KEY), Err(ProofError::Mismatch));
+        assert_eq!(
+            IdentityKey::empty().prove(b"message", &DUMMY_PUBLIC_KEY),
+            Err(ProofError::Invalid)
+        );
+    }
+
+    #[test]
+    fn only_points_of_the_curve_are_public_keys() {
+        let good = DUMMY_PUBLIC_KEY.as_bytes();
+        assert_eq!(PublicKey::from_sec1_bytes(good), Some(DUMMY_PUBLIC_KEY));
+        for at in [0, 1, 33, 64] {
+            let mut bad = *good;
+            bad[at] ^= 1;
+            assert_eq!(PublicKey::from_sec1_bytes(&bad), None, "byte {at}");
+        }
+        // The neutral element, and the same point compressed.
+        assert_eq!(PublicKey::from_sec1_bytes(&[0]), None);
+        assert_eq!(PublicKey::from_sec1_bytes(&[0; 65]), None);
+        assert_eq!(PublicKey::from_sec1_bytes(&[&[0x02], &good[1..33]].concat()), None);
     }
 
     #[test]

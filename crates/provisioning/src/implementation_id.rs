@@ -28,33 +28,27 @@ impl ImplementationId {
     /// # Errors
     /// Any other length or character, and the ID of an erased part.
     pub const fn from_hex(text: &str) -> Result<Self, ImplementationIdError> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * IMPLEMENTATION_ID_SIZE {
-            return Err(ImplementationIdError::Length);
+        match bytes_from_hex(text) {
+            Ok(bytes) => Self::from_bytes(bytes),
+            Err(error) => Err(error),
         }
-        let mut bytes = [0; IMPLEMENTATION_ID_SIZE];
-        let mut erased = true;
-        let mut i = 0;
-        while i < bytes.len() {
-            let (Some(high), Some(low)) = (nibble(digits[2 * i]), nibble(digits[2 * i + 1])) else {
-                return Err(ImplementationIdError::Digit);
-            };
-            bytes[i] = high << 4 | low;
-            erased &= bytes[i] == 0xFF;
-            i += 1;
-        }
-        if erased { Err(ImplementationIdError::Erased) } else { Ok(Self(bytes)) }
     }
 
     /// Takes the bytes in the order in which they stand in OTP.
     ///
     /// # Errors
     /// The ID of an erased part.
-    pub fn from_bytes(bytes: [u8; IMPLEMENTATION_ID_SIZE]) -> Result<Self, ImplementationIdError> {
-        if bytes == [0xFF; IMPLEMENTATION_ID_SIZE] {
-            return Err(ImplementationIdError::Erased);
+    pub const fn from_bytes(
+        bytes: [u8; IMPLEMENTATION_ID_SIZE],
+    ) -> Result<Self, ImplementationIdError> {
+        let mut i = 0;
+        while i < bytes.len() {
+            if bytes[i] != 0xFF {
+                return Ok(Self(bytes));
+            }
+            i += 1;
         }
-        Ok(Self(bytes))
+        Err(ImplementationIdError::Erased)
     }
 
     /// The bytes in the order in which they stand in OTP.
@@ -62,6 +56,24 @@ impl ImplementationId {
     pub const fn as_bytes(&self) -> &[u8; IMPLEMENTATION_ID_SIZE] {
         &self.0
     }
+}
+
+/// Reads 64 hexadecimal digits, the first two being the first byte.
+pub(crate) const fn bytes_from_hex(text: &str) -> Result<[u8; 32], ImplementationIdError> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return Err(ImplementationIdError::Length);
+    }
+    let mut bytes = [0; 32];
+    let mut i = 0;
+    while i < bytes.len() {
+        let (Some(high), Some(low)) = (nibble(digits[2 * i]), nibble(digits[2 * i + 1])) else {
+            return Err(ImplementationIdError::Digit);
+        };
+        bytes[i] = high << 4 | low;
+        i += 1;
+    }
+    Ok(bytes)
 }
 
 const fn nibble(digit: u8) -> Option<u8> {

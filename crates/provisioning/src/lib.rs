@@ -13,6 +13,7 @@ mod failure;
 mod identity;
 mod implementation_id;
 mod procedure;
+mod record;
 
 pub use device::{Device, DriverError, DriverErrorKind, Huk, HukKey, KeySlots, Lifecycle};
 pub use failure::{Cause, Failure, Piece, Written};
@@ -21,3 +22,4 @@ pub use identity::{
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
 pub use procedure::{Config, Event, Level, provision};
+pub use record::{DeviceId, Nonce, RECORD_SIZE, Record};

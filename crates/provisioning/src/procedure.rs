@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Cause, Failure, Piece, Written};
 use crate::identity::{self, ProofError};
+use crate::record::{Claims, Unsigned};
 use crate::{
-    DUMMY_PUBLIC_KEY, Device, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey,
-    IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid,
+    DUMMY_PUBLIC_KEY, Device, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, IdentityKeySource,
+    ImplementationId, KeySlots, Lifecycle, Nonce, PublicKey, Record, Ueid,
 };
 
 /// What a production line decides.
@@ -22,10 +23,23 @@ pub struct Config {
     pub identity_key: IdentityKeySource,
     /// Whether a part that is in PROVISIONING already is looked at and completed, or refused.
     pub resume: bool,
+    /// Whether the part's record is reported.
+    pub record: bool,
+    /// What the record is to hold, so that it is known to be fresh; else a random number.
+    pub nonce: Option<Nonce>,
+}
+
+impl Config {
+    /// The default of Kconfig: a part is resumed, its record is reported, and nobody wants a nonce in it.
+    #[must_use]
+    pub const fn new(implementation_id: ImplementationId, identity_key: IdentityKeySource) -> Self {
+        Self { implementation_id, identity_key, resume: true, record: true, nonce: None }
+    }
 }
 
 /// A step that the console tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one event at a time, and none is kept")]
 pub enum Event {
     /// The part was in ASSEMBLY.
     LifecycleVerified,
@@ -43,7 +57,9 @@ pub enum Event {
     DummyKey,
     /// The identity key is about to be written.
     WritingIdentityKey,
-    /// Everything was read back and checked.
+    /// Everything was read back and checked, and this is what the part says of itself.
+    Record(Record),
+    /// The part is provisioned.
     Success,
 }
 
@@ -66,7 +82,8 @@ impl Event {
         }
     }
 
-    /// The console line. Those of a run from ASSEMBLY are the C sample's, which scripts wait for.
+    /// The console line, up to the record if it has one. Those of a run from ASSEMBLY are the C sample's,
+    /// which scripts wait for.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -80,6 +97,7 @@ impl Event {
                 "WARNING: the identity key is the test-only dummy key, do not ship this part"
             }
             Self::WritingIdentityKey => "Writing the identity key to KMU",
+            Self::Record(_) => "Provisioning record: ",
             Self::Success => "Success!",
         }
     }
@@ -87,7 +105,8 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
+        f.write_str(self.message())?;
+        if let Self::Record(record) = self { record.fmt(f) } else { Ok(()) }
     }
 }
 
@@ -128,7 +147,7 @@ fn run(
 ) -> Result<PublicKey, Cause> {
     let missing = inspect(device, config, report)?;
     if missing == Missing::Nothing {
-        let public_key = verify_all(device, config)?;
+        let public_key = verify_all(device, config, report)?;
         return Err(Cause::AlreadyProvisioned(Ueid::of(&public_key)));
     }
     let mut key = IdentityKey::empty();
@@ -170,7 +189,7 @@ fn run(
     }
     report(Event::WritingIdentityKey);
     write_identity_key(device, config.identity_key, &mut key)?;
-    let public_key = verify_identity_key(device, &mut key, public_key)?;
+    let public_key = verify_identity_key(device, config, &mut key, public_key, report)?;
     report(Event::Success);
     Ok(public_key)
 }
@@ -278,7 +297,11 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
 }
 
 /// Checks a part that has everything.
-fn verify_all(device: &mut impl Device, config: &Config) -> Result<PublicKey, Cause> {
+fn verify_all(
+    device: &mut impl Device,
+    config: &Config,
+    report: &mut impl FnMut(Event),
+) -> Result<PublicKey, Cause> {
     verify_lifecycle(device)?;
     verify_huks(device)?;
     verify_identity_key_slots(device)?;
@@ -286,11 +309,7 @@ fn verify_all(device: &mut impl Device, config: &Config) -> Result<PublicKey, Ca
         IdentityKeySource::Dummy => Some(DUMMY_PUBLIC_KEY),
         IdentityKeySource::Generated | IdentityKeySource::Driver => None,
     };
-    let public_key = verify_identity_key(device, &mut IdentityKey::empty(), expected)?;
-    if expected.is_none() && public_key == DUMMY_PUBLIC_KEY {
-        return Err(Cause::IdentityKeyIsDummy);
-    }
-    Ok(public_key)
+    verify_identity_key(device, config, &mut IdentityKey::empty(), expected, report)
 }
 
 /// Gets the identity key ready, as far as it is ours to make, and its public key where it is known.
@@ -382,15 +401,20 @@ fn verify_identity_key_slots(device: &mut impl Device) -> Result<(), Cause> {
     if slots.are_whole() { Ok(()) } else { Err(Cause::Torn(Piece::IdentityKey)) }
 }
 
-/// The identity key, read back and made to sign.
+/// The identity key, read back and made to sign the record, which is reported.
 fn verify_identity_key(
     device: &mut impl Device,
+    config: &Config,
     key: &mut IdentityKey,
     expected: Option<PublicKey>,
+    report: &mut impl FnMut(Event),
 ) -> Result<PublicKey, Cause> {
-    let mut challenge = [0; 32];
-    device.fill_random(&mut challenge).map_err(Cause::NoRandom)?;
-    let mut proof = read_and_prove(device, key, &challenge, expected.as_ref());
+    let mut nonce = Nonce([0; 32]);
+    match config.nonce {
+        Some(given) => nonce = given,
+        None => device.fill_random(&mut nonce.0).map_err(Cause::NoRandom)?,
+    }
+    let mut proof = read_and_prove(device, config, key, nonce, expected);
     if proof.is_ok() && expected.is_none() {
         // Nothing to compare with but another read.
         let mut again = IdentityKey::empty();
@@ -404,22 +428,42 @@ fn verify_identity_key(
     }
     device.free_identity_key(key);
     key.clear();
-    proof
+    let (public_key, record) = proof?;
+    // A part that came with this key, or whose driver gave it, is not to be told from others.
+    if config.identity_key != IdentityKeySource::Dummy && public_key == DUMMY_PUBLIC_KEY {
+        return Err(Cause::IdentityKeyIsDummy);
+    }
+    if config.record {
+        report(Event::Record(record));
+    }
+    Ok(public_key)
 }
 
+/// The record is what the key proves itself with: one signature does for both.
 fn read_and_prove(
     device: &mut impl Device,
+    config: &Config,
     key: &mut IdentityKey,
-    challenge: &[u8],
-    expected: Option<&PublicKey>,
-) -> Result<PublicKey, Cause> {
-    let read: Result<(), DriverError> = device.read_identity_key(key);
-    read.map_err(Cause::IdentityKeyUnreadable)?;
-    key.prove(challenge, expected).map_err(|error| match error {
-        ProofError::Invalid => Cause::IdentityKeyInvalid,
-        ProofError::Mismatch => Cause::IdentityKeyMismatch,
-        ProofError::Signature => Cause::SelfTestFailed,
-    })
+    nonce: Nonce,
+    expected: Option<PublicKey>,
+) -> Result<(PublicKey, Record), Cause> {
+    device.read_identity_key(key).map_err(Cause::IdentityKeyUnreadable)?;
+    let public_key = match expected {
+        Some(public_key) => public_key,
+        None => key.public_key().ok_or(Cause::IdentityKeyInvalid)?,
+    };
+    let record = Unsigned::new(&Claims {
+        nonce,
+        implementation_id: config.implementation_id,
+        device_id: device.device_id(),
+        public_key,
+    });
+    match key.prove(&record.to_be_signed(), &public_key) {
+        Ok(signature) => Ok((public_key, record.sign(&signature))),
+        Err(ProofError::Invalid) => Err(Cause::IdentityKeyInvalid),
+        Err(ProofError::Mismatch) => Err(Cause::IdentityKeyMismatch),
+        Err(ProofError::Signature) => Err(Cause::SelfTestFailed),
+    }
 }
 
 /// Four bytes of erased OTP.

@@ -3,7 +3,7 @@
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
 use provisioning::{
-    Cause, Config, Device, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
+    Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
     IdentityKeySource, KeySlots, Lifecycle, Piece, PublicKey, Ueid, Written, provision,
 };
 
@@ -147,6 +147,10 @@ impl Part {
 }
 
 impl Device for Part {
+    fn device_id(&mut self) -> DeviceId {
+        DeviceId([0xDE; 8])
+    }
+
     fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
         self.lifecycle_reads += 1;
         match self.fault {
@@ -298,7 +302,7 @@ fn run(
     identity_key: IdentityKeySource,
 ) -> (Vec<Event>, Result<PublicKey, Failure>) {
     let id = "C7".repeat(ID.len());
-    let config = Config { implementation_id: id.parse().unwrap(), identity_key, resume: true };
+    let config = Config::new(id.parse().unwrap(), identity_key);
     let mut events = Vec::new();
     let result = provision(part, &config, |event| events.push(event));
     (events, result)
@@ -311,7 +315,7 @@ const ALL_WRITES: [Call; 4] =
 fn a_good_part_gets_everything_in_order() {
     for source in IdentityKeySource::ALL {
         let mut part = Part::new(Fault::None);
-        let (events, result) = run(&mut part, source);
+        let (mut events, result) = run(&mut part, source);
         assert!(result.is_ok(), "{result:?}");
         assert_eq!(part.writes, ALL_WRITES);
         assert_eq!(part.id, ID);
@@ -326,6 +330,9 @@ fn a_good_part_gets_everything_in_order() {
         if source == IdentityKeySource::Dummy {
             expected.insert(3, Event::DummyKey);
         }
+        // What the record says is tested in `record.rs`.
+        let record = events.remove(events.len() - 2);
+        assert!(matches!(record, Event::Record(_)), "{record:?}");
         assert_eq!(events, expected);
     }
 }
@@ -494,7 +501,7 @@ fn a_complete_part_says_so_and_is_left_alone() {
     let failure = result.unwrap_err();
     assert_eq!(failure.cause, Cause::AlreadyProvisioned(ueid));
     assert_eq!(failure.written, Written::Nothing);
-    assert_eq!(events, [Event::Resuming]);
+    assert!(matches!(events[..], [Event::Resuming, Event::Record(_)]), "{events:?}");
     assert!(part.writes.is_empty());
     assert!(part.freed);
     assert!(
@@ -564,9 +571,8 @@ fn without_resume_all_but_assembly_is_refused() {
     for writes in 1..=ALL_WRITES.len() {
         let mut part = cut_off_after(writes);
         let config = Config {
-            implementation_id: "C7".repeat(ID.len()).parse().unwrap(),
-            identity_key: IdentityKeySource::Generated,
             resume: false,
+            ..Config::new("C7".repeat(ID.len()).parse().unwrap(), IdentityKeySource::Generated)
         };
         let failure = provision(&mut part, &config, |_| ()).unwrap_err();
         assert_eq!(failure.cause, Cause::NotInAssembly(Lifecycle::Provisioning));

@@ -117,6 +117,7 @@ pub trait Backing {
 /// One modelled part.
 pub struct Silicon {
     soc: Soc,
+    device_id: [u32; 2],
     page: [u32; UICR_WORDS],
     /// The KMU's `SELECTKEYSLOT`: 0 is none.
     selected: u32,
@@ -133,6 +134,13 @@ pub struct Silicon {
     in_file: bool,
 }
 
+const fn device_id(seed: &[u8; 32]) -> [u32; 2] {
+    [
+        u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]),
+        u32::from_le_bytes([seed[4], seed[5], seed[6], seed[7]]),
+    ]
+}
+
 impl Silicon {
     /// A part as ERASEALL leaves it. `seed` decides everything random in it.
     #[must_use]
@@ -145,6 +153,7 @@ impl Silicon {
     pub const fn with_page(soc: Soc, seed: [u8; 32], page: [u32; UICR_WORDS]) -> Self {
         Self {
             soc,
+            device_id: device_id(&seed),
             page,
             selected: 0,
             write_enabled: false,
@@ -164,6 +173,7 @@ impl Silicon {
     /// Puts another part, erased, in the place of this one, without a second page in memory.
     pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
         self.soc = soc;
+        self.device_id = device_id(&seed);
         self.page.fill(ERASED);
         self.restart(seed);
     }
@@ -182,6 +192,12 @@ impl Silicon {
         #[cfg(feature = "mutants")]
         self.mutate(None);
         self.entropy = Entropy::new(seed);
+    }
+
+    /// `FICR.INFO.DEVICEID`: the first eight bytes of the seed that the part began with. It is not in the page.
+    #[must_use]
+    pub const fn device_id(&self) -> [u32; 2] {
+        self.device_id
     }
 
     /// Keeps each write in `backing` too, from now on.

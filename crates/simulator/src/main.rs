@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
-use provisioning::{Config, IdentityKeySource, ImplementationId};
+use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::device_file::DeviceFile;
 use simulator::sweep::{self, Case, Outcome, Plan, Tally};
@@ -80,6 +80,12 @@ struct Provision {
     /// Refuse a part that an earlier run has left in PROVISIONING, as the C sample does
     #[arg(long)]
     no_resume: bool,
+    /// Print no provisioning record
+    #[arg(long)]
+    no_record: bool,
+    /// What the record is to hold, 64 hexadecimal digits; else a random number
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    nonce: Option<Nonce>,
     /// The implementation ID, 64 hexadecimal digits
     #[arg(
         long,
@@ -101,6 +107,11 @@ struct Part {
 fn identity_key_source(name: &str) -> Result<IdentityKeySource, String> {
     IdentityKeySource::from_name(name)
         .ok_or_else(|| String::from("the sources are generated, driver and dummy"))
+}
+
+fn nonce(text: &str) -> Result<Nonce, String> {
+    Nonce::from_hex(text)
+        .ok_or_else(|| String::from("a nonce has 64 hexadecimal digits (32 bytes)"))
 }
 
 type Error = Box<dyn std::error::Error>;
@@ -161,6 +172,8 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         implementation_id: options.implementation_id,
         identity_key: options.identity_key,
         resume: !options.no_resume,
+        record: !options.no_record,
+        nonce: options.nonce,
     };
 
     // A console that is gone does not stop a part either; the first error is told at the end.

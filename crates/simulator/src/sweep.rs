@@ -121,7 +121,7 @@ impl Played {
 #[must_use]
 pub fn play(case: &Case) -> Played {
     let id: ImplementationId = ID.parse().expect("64 digits");
-    let config = Config { implementation_id: id, identity_key: case.identity_key, resume: true };
+    let config = Config::new(id, case.identity_key);
     let mut part = Silicon::erased(case.soc, [0; 32]);
     let mut runs = Vec::new();
     let mut torn = false;

@@ -193,7 +193,7 @@ const ALREADY_PROVISIONED: End = 29;
 /// Provisions a part; how that ended, or what must not be.
 fn play(start: &Start) -> Result<End, String> {
     let soc = start.soc;
-    let config = Config { implementation_id: start.id, identity_key: start.source, resume: true };
+    let config = Config::new(start.id, start.source);
     // A run that panicked has left its part behind.
     drop(silicon::remove());
     let part = Silicon::with_page(soc, [2; 32], start.page);
@@ -272,7 +272,7 @@ static BASES: LazyLock<[Vec<Base>; 4]> = LazyLock::new(|| {
         for source in IdentityKeySource::ALL {
             let text = if source == IdentityKeySource::Driver { ID_WITH_GAPS } else { ID };
             let id = text.parse().unwrap();
-            let config = Config { implementation_id: id, identity_key: source, resume: true };
+            let config = Config::new(id, source);
             let mut cut_at = |cut: Option<Cut>| {
                 let mut part = Silicon::erased(soc, [1; 32]);
                 if let Some(cut) = cut {

@@ -6,11 +6,15 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const LINES: [&str; 5] = [
+/// Stands for a line with a record, which `tests/record.rs` of the procedure reads.
+const RECORD: &str = "Provisioning record: (435 characters)";
+
+const LINES: [&str; 6] = [
     "Successfully verified PSA lifecycle state ASSEMBLY!",
     "Successfully switched to PSA lifecycle state PROVISIONING!",
     "Generating random HUK keys (including MKEK)",
     "Writing the identity key to KMU",
+    RECORD,
     "Success!",
 ];
 
@@ -23,7 +27,11 @@ fn assert_output(output: &Output, code: i32, stdout: &[&str], stderr: &str) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}{err}");
-    assert_eq!(out.lines().collect::<Vec<_>>(), stdout);
+    let lines = out.lines().map(|line| match line.strip_prefix("Provisioning record: ") {
+        Some(record) if record.len() == 435 => RECORD,
+        _ => line,
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), stdout);
     assert!(err.contains(stderr), "{err}");
 }
 
@@ -32,7 +40,7 @@ fn path(file: &Path) -> &str {
 }
 
 #[test]
-fn prints_the_five_lines_and_nothing_else() {
+fn prints_the_five_lines_and_the_record() {
     for soc in ["nrf5340", "nrf9160"] {
         for source in ["generated", "driver"] {
             let output = sim(&["--soc", soc, "--identity-key", source]);
@@ -40,6 +48,18 @@ fn prints_the_five_lines_and_nothing_else() {
             assert!(output.stderr.is_empty());
         }
     }
+}
+
+#[test]
+fn the_record_can_be_given_a_nonce_or_left_out() {
+    let nonce = "c0".repeat(32);
+    let output = sim(&["--nonce", &nonce]);
+    assert_output(&output, 0, &LINES, "");
+    // 0xC0 three times is "wMDA".
+    assert!(String::from_utf8(output.stdout).unwrap().contains(&"wMDA".repeat(9)));
+    let mut without = LINES.to_vec();
+    without.retain(|line| *line != RECORD);
+    assert_output(&sim(&["--no-record"]), 0, &without, "");
 }
 
 #[test]
@@ -61,7 +81,7 @@ fn a_device_file_keeps_the_part() {
     let found = "Found PSA lifecycle state PROVISIONING, looking at what is there";
     let done = "Failure: already provisioned, UEID 019263e6b913f9f3abaaddd1cc409355897a1eaf2ab64b05d3b\
                 683b75b144633c1. The part is good and checked. Nothing was written to it. [29]";
-    assert_output(&sim(&["--device", path(&file)]), 1, &[found, done], "kernel panic");
+    assert_output(&sim(&["--device", path(&file)]), 1, &[found, RECORD, done], "kernel panic");
     assert_eq!(fs::read(&file).unwrap(), image, "the part was written to");
     let refused = "Failure: the PSA lifecycle state is PROVISIONING, not ASSEMBLY. It was \
                    provisioned before, or a run was cut off. Nothing was written to it. [2]";
@@ -183,6 +203,7 @@ fn wrong_usage_is_explained() {
         (&["--identity-key", "mine"], "the sources are generated, driver and dummy"),
         (&["--seed", "many"], "--seed"),
         (&["--sed", "1"], "--sed"),
+        (&["--nonce", "c0"], "a nonce has 64 hexadecimal digits"),
         (&["dump"], "--device"),
     ] {
         assert_output(&sim(arguments), 2, &[], complaint);

@@ -14,8 +14,9 @@ use std::thread;
 
 use nrf_keys::Drivers;
 use provisioning::{
-    Cause, Config, DUMMY_PUBLIC_KEY, Device, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
-    IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid, Written, provision,
+    Cause, Config, DUMMY_PUBLIC_KEY, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey,
+    IdentityKey, IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid,
+    Written, provision,
 };
 use silicon::{IllegalAccess, Silicon, Soc, UICR_WORDS, drivers, platform};
 use simulator::inspector::{self, Wanted};
@@ -230,6 +231,11 @@ fn flip_count(slots: &mut KeySlots, bit: u32) {
 }
 
 impl<D: Device> Device for Faulty<D> {
+    // A register, which nothing checks and nothing depends on.
+    fn device_id(&mut self) -> DeviceId {
+        self.inner.device_id()
+    }
+
     fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
         const STATES: [Lifecycle; 4] = [
             Lifecycle::Assembly,
@@ -392,8 +398,7 @@ struct Run {
 }
 
 fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
-    let config =
-        Config { implementation_id: ID.parse().unwrap(), identity_key: source, resume: true };
+    let config = Config::new(ID.parse().unwrap(), source);
     // A run that panicked has left its part behind.
     drop(silicon::remove());
     assert!(silicon::install(Box::new(part)).is_none());
@@ -456,6 +461,12 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
     }
     if events.contains(&Event::Success) != result.is_ok() {
         return Err(format!("{events:?}, and {result:?}"));
+    }
+    // No part that is not whole vouches for itself.
+    let already = matches!(result, Err(Failure { cause: Cause::AlreadyProvisioned(_), .. }));
+    let records = events.iter().filter(|event| matches!(event, Event::Record(_))).count();
+    if records != usize::from(result.is_ok() || already) {
+        return Err(format!("{records} records, and {result:?}"));
     }
     if let Effect::Error(code) = fault.effect {
         let reported = result.as_ref().err().and_then(|failure| failure.cause.driver_error());

@@ -69,11 +69,7 @@ fn run(path: &Path, number: u8) {
     silicon::install(part);
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them.
     let mut drivers = unsafe { Drivers::new() };
-    let config = Config {
-        implementation_id: "C7".repeat(32).parse().unwrap(),
-        identity_key: path.source,
-        resume: true,
-    };
+    let config = Config::new("C7".repeat(32).parse().unwrap(), path.source);
     let _ = provision(&mut drivers, &config, |_| ());
 }
 

@@ -29,11 +29,7 @@ impl Backing for Dying {
 }
 
 fn config() -> Config {
-    Config {
-        implementation_id: "C7".repeat(32).parse().unwrap(),
-        identity_key: IdentityKeySource::Generated,
-        resume: true,
-    }
+    Config::new("C7".repeat(32).parse().unwrap(), IdentityKeySource::Generated)
 }
 
 /// Provisions the part in `path`, which dies after `writes` words; `None` if that was the whole run.

@@ -14,7 +14,7 @@ use simulator::run;
 const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
 
 fn config(identity_key: IdentityKeySource) -> Config {
-    Config { implementation_id: ID.parse().unwrap(), identity_key, resume: true }
+    Config::new(ID.parse().unwrap(), identity_key)
 }
 
 fn seed(number: u64) -> [u8; 32] {

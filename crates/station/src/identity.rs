@@ -2,9 +2,7 @@
 
 //! Who a part is.
 
-use std::fmt;
-
-use provisioning::{ImplementationId, PublicKey, Ueid};
+use provisioning::{DeviceId, ImplementationId, PublicKey, Ueid};
 
 /// What a checked record says of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +20,5 @@ impl Identity {
     #[must_use]
     pub fn ueid(&self) -> Ueid {
         Ueid::of(&self.public_key)
-    }
-}
-
-/// `FICR.INFO.DEVICEID`, which the factory gives to each part: its two words, least significant byte first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DeviceId(pub [u8; 8]);
-
-impl fmt::Display for DeviceId {
-    /// As the product specification and debuggers show it: one 64-bit number.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_le_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }

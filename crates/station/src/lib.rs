@@ -5,4 +5,5 @@
 
 pub mod identity;
 
-pub use identity::{DeviceId, Identity};
+pub use identity::Identity;
+pub use provisioning::DeviceId;

@@ -50,6 +50,14 @@ unsafe extern "C" fn identity_key_write_key(key: *mut [u8; 32]) -> c_int {
 }
 
 /// # Safety
+/// `words` must be valid for the write of two u32.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_device_id(words: *mut [u32; 2]) {
+    // SAFETY: the caller's promise.
+    unsafe { words.write(with_part([0; 2], |part| part.device_id())) }
+}
+
+/// # Safety
 /// `state` must be valid for the write of a u32.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_lifecycle_read(state: *mut u32) -> i32 {

@@ -6,7 +6,7 @@
 //! `zephyr/abi.c` of this crate checks these signatures against the SDK's headers.
 
 use core::cell::RefCell;
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_int, c_uint, c_void};
 use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -98,6 +98,14 @@ unsafe extern "C" fn nrfx_nvmc_words_write(address: u32, words: *const u32, coun
 #[unsafe(no_mangle)]
 extern "C" fn nrfx_nvmc_write_done_check() -> bool {
     true // a write takes no time here
+}
+
+// hal/nrf_ficr.h
+
+#[unsafe(no_mangle)]
+extern "C" fn nrf_ficr_deviceid_get(_ficr: *const c_void, index: u32) -> u32 {
+    let words = with_part([0; 2], |part| part.device_id());
+    words.get(index as usize).copied().unwrap_or_default()
 }
 
 // nrf_cc3xx_platform_ctr_drbg.h
