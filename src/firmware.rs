@@ -108,7 +108,7 @@ fn run() -> Result<(), Stop> {
 
 /// What the station sends before the run. Empty lines are noise of a port that was just opened.
 fn ask_for_nonce() -> Option<Nonce> {
-    info!(target: NAME, "Waiting for a nonce: 64 hexadecimal digits and a line end");
+    info!(target: NAME, "{}", Nonce::PROMPT);
     let mut line = [0_u8; 64];
     loop {
         // SAFETY: `line` is valid for the write of as many bytes as it has.

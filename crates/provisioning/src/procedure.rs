@@ -39,8 +39,7 @@ impl Config {
 
 /// A step that the console tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one event at a time, and none is kept")]
-pub enum Event {
+pub enum Event<'a> {
     /// The part was in ASSEMBLY.
     LifecycleVerified,
     /// The part was in PROVISIONING: an earlier run has begun, or ended.
@@ -58,7 +57,7 @@ pub enum Event {
     /// The identity key is about to be written.
     WritingIdentityKey,
     /// Everything was read back and checked, and this is what the part says of itself.
-    Record(Record),
+    Record(&'a Record),
     /// The part is provisioned.
     Success,
 }
@@ -72,7 +71,10 @@ pub enum Level {
     Warning,
 }
 
-impl Event {
+impl Event<'_> {
+    /// What stands before the record on its line.
+    pub const RECORD_PREFIX: &'static str = "Provisioning record: ";
+
     /// How loud it is.
     #[must_use]
     pub const fn level(self) -> Level {
@@ -97,13 +99,13 @@ impl Event {
                 "WARNING: the identity key is the test-only dummy key, do not ship this part"
             }
             Self::WritingIdentityKey => "Writing the identity key to KMU",
-            Self::Record(_) => "Provisioning record: ",
+            Self::Record(_) => Self::RECORD_PREFIX,
             Self::Success => "Success!",
         }
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message())?;
         if let Self::Record(record) = self { record.fmt(f) } else { Ok(()) }
@@ -133,7 +135,7 @@ impl fmt::Display for Event {
 pub fn provision(
     device: &mut impl Device,
     config: &Config,
-    mut report: impl FnMut(Event),
+    mut report: impl FnMut(Event<'_>),
 ) -> Result<PublicKey, Failure> {
     let mut written = Written::Nothing;
     run(device, config, &mut report, &mut written).map_err(|cause| Failure { cause, written })
@@ -142,7 +144,7 @@ pub fn provision(
 fn run(
     device: &mut impl Device,
     config: &Config,
-    report: &mut impl FnMut(Event),
+    report: &mut impl FnMut(Event<'_>),
     written: &mut Written,
 ) -> Result<PublicKey, Cause> {
     let missing = inspect(device, config, report)?;
@@ -210,7 +212,7 @@ enum Missing {
 fn inspect(
     device: &mut impl Device,
     config: &Config,
-    report: &mut impl FnMut(Event),
+    report: &mut impl FnMut(Event<'_>),
 ) -> Result<Missing, Cause> {
     let lifecycle = match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
         Lifecycle::Assembly => {
@@ -300,7 +302,7 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
 fn verify_all(
     device: &mut impl Device,
     config: &Config,
-    report: &mut impl FnMut(Event),
+    report: &mut impl FnMut(Event<'_>),
 ) -> Result<PublicKey, Cause> {
     verify_lifecycle(device)?;
     verify_huks(device)?;
@@ -407,7 +409,7 @@ fn verify_identity_key(
     config: &Config,
     key: &mut IdentityKey,
     expected: Option<PublicKey>,
-    report: &mut impl FnMut(Event),
+    report: &mut impl FnMut(Event<'_>),
 ) -> Result<PublicKey, Cause> {
     let mut nonce = Nonce([0; 32]);
     match config.nonce {
@@ -434,7 +436,7 @@ fn verify_identity_key(
         return Err(Cause::IdentityKeyIsDummy);
     }
     if config.record {
-        report(Event::Record(record));
+        report(Event::Record(&record));
     }
     Ok(public_key)
 }

@@ -106,7 +106,7 @@ fn record(byte: u8, nonce: Option<Nonce>) -> Record {
     let mut records = Vec::new();
     provision(&mut Part(byte), &config, |event| {
         if let Event::Record(record) = event {
-            records.push(record);
+            records.push(*record);
         }
     })
     .unwrap_err();

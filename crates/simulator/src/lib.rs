@@ -26,7 +26,7 @@ use silicon::Silicon;
 pub fn run(
     part: Silicon,
     config: &Config,
-    report: impl FnMut(Event),
+    report: impl FnMut(Event<'_>),
 ) -> (Silicon, Result<PublicKey, Failure>) {
     assert!(silicon::install(Box::new(part)).is_none(), "this thread provisions a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it

@@ -393,7 +393,7 @@ impl fmt::Display for Start {
 struct Run {
     part: Silicon,
     device: Faulty<Drivers>,
-    events: Vec<Event>,
+    events: Vec<&'static str>,
     result: Result<PublicKey, Failure>,
 }
 
@@ -407,7 +407,7 @@ fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
     let drivers = unsafe { Drivers::new() };
     let mut device = Faulty::new(drivers, fault);
     let mut events = Vec::new();
-    let result = provision(&mut device, &config, |event| events.push(event));
+    let result = provision(&mut device, &config, |event| events.push(event.message()));
     let part = *silicon::remove().expect("the part was installed above");
     Run { part, device, events, result }
 }
@@ -459,12 +459,12 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
     if !device.struck {
         return Err(String::from("the fault did not strike"));
     }
-    if events.contains(&Event::Success) != result.is_ok() {
+    if events.contains(&Event::Success.message()) != result.is_ok() {
         return Err(format!("{events:?}, and {result:?}"));
     }
     // No part that is not whole vouches for itself.
     let already = matches!(result, Err(Failure { cause: Cause::AlreadyProvisioned(_), .. }));
-    let records = events.iter().filter(|event| matches!(event, Event::Record(_))).count();
+    let records = events.iter().filter(|event| **event == "Provisioning record: ").count();
     if records != usize::from(result.is_ok() || already) {
         return Err(format!("{records} records, and {result:?}"));
     }

@@ -125,9 +125,9 @@ proptest! {
         }
         let mut events = Vec::new();
         let part = Silicon::with_page(soc, seed(number), page);
-        let (part, result) = run(part, &config(IdentityKeySource::Generated), |event| events.push(event));
+        let (part, result) = run(part, &config(IdentityKeySource::Generated), |event| events.push(event.message()));
         prop_assert_eq!(part.fault(), None);
-        prop_assert_eq!(result.is_ok(), events.contains(&Event::Success));
+        prop_assert_eq!(result.is_ok(), events.contains(&Event::Success.message()));
         if let Err(failure) = result
             && failure.written == Written::Nothing
         {

@@ -3,7 +3,14 @@
 //! The station of a production line: follows the console of a part that is being provisioned, checks the
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
+pub mod batch;
+pub mod console;
+pub mod export;
 pub mod identity;
+pub mod ledger;
+pub mod port;
+pub mod record;
+pub mod simulated;
 
 pub use identity::Identity;
 pub use provisioning::DeviceId;

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Follows what one part prints while it is provisioned: bytes in, steps out, no input or output.
+//!
+//! The order of the lines is that of `provisioning::provision`, and anything else ends in an error, since
+//! what was read may then be of two parts, or of two runs. The record is taken as text: of its characters
+//! only the alphabet is checked here. A character of it that was changed, lost or added on the way is found
+//! when the signature in the record is checked.
+
+use std::{fmt, mem};
+
+use provisioning::{Cause, Event, Failure, Nonce, Ueid, Written};
+
+/// What the line with the record begins with. Behind it stands the record, base64url without padding
+/// (RFC 4648, section 5).
+pub const RECORD_PREFIX: &str = Event::RECORD_PREFIX;
+
+/// The line by which a part asks for a nonce, before all else.
+pub const NONCE_PROMPT: &str = Nonce::PROMPT;
+
+/// How many bytes of a line there may be before its line feed.
+pub const MAX_LINE: usize = 2 * 1024;
+
+/// How many bytes may come until the first line of the provisioning image has: boot messages, and what a
+/// cable picks up while it is plugged in.
+pub const MAX_NOISE: usize = 64 * 1024;
+
+/// What each line begins with on a part. A simulator prints the bare message.
+const PREFIXES: [&str; 3] =
+    ["INFO:provisioning_image: ", "WARN:provisioning_image: ", "ERROR:provisioning_image: "];
+
+/// What all [`PREFIXES`] end with.
+const MODULE: &str = ":provisioning_image: ";
+
+/// Parts of the lines that Zephyr prints when it boots.
+const BANNERS: [&str; 2] = ["*** Booting ", "*** Using Zephyr OS "];
+
+/// Part of the line that Zephyr prints when an image crashes.
+const FATAL: &str = ">>> ZEPHYR FATAL ERROR ";
+
+/// What the line about modelled silicon begins and ends with.
+const MODELLED: (&str, &str) = ("modelled ", ": nothing that is written here is secret");
+
+/// What the line of a failed run begins with.
+const FAILURE_PREFIX: &str = "Failure: ";
+
+/// What the line of an image begins with that finds no modelled part.
+const NO_PART_PREFIX: &str = "No part to provision: ";
+
+/// What the line of a part begins with that is complete already, behind [`FAILURE_PREFIX`].
+const ALREADY_PREFIX: &str = "already provisioned, UEID ";
+
+/// The number of [`Cause::AlreadyProvisioned`].
+const ALREADY_CODE: u8 = 29;
+
+/// Each event, and those right behind which it may come. The first two begin a run, and
+/// [`Event::Success`] comes behind the record.
+const EVENTS: [(Event, &[Event]); 9] = [
+    (Event::LifecycleVerified, &[]),
+    (Event::Resuming, &[]),
+    (Event::LifecycleSwitched, &[Event::LifecycleVerified]),
+    (Event::GeneratingHuks, &[Event::LifecycleSwitched, Event::Resuming]),
+    (Event::GeneratingMext, &[Event::Resuming]),
+    (Event::KeepingHuks, &[Event::Resuming]),
+    (Event::DummyKey, &[Event::GeneratingHuks, Event::GeneratingMext, Event::KeepingHuks]),
+    (
+        Event::WritingIdentityKey,
+        &[Event::GeneratingHuks, Event::GeneratingMext, Event::KeepingHuks, Event::DummyKey],
+    ),
+    (Event::Success, &[]),
+];
+
+/// What the console has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The image runs on modelled silicon, whose keys are no secret.
+    Modelled,
+    /// The part waits for a nonce: 64 hexadecimal digits and a line end.
+    NonceWanted,
+    /// The procedure has come to this point.
+    Event(Event<'static>),
+    /// The record, base64url.
+    Record(String),
+    /// A line of another module, a driver's for example, to show to the operator and no more.
+    Other(String),
+    /// The run is over: [`Follower::end`] tells how.
+    Finished,
+}
+
+/// How a run ended that was followed to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The part was provisioned by this run.
+    Provisioned {
+        /// The record, base64url.
+        record: String,
+        /// The console has warned of the test-only identity key. The key in the record is the proof.
+        dummy_warned: bool,
+        /// An earlier run had begun.
+        resumed: bool,
+    },
+    /// The part was complete, and was left as it is.
+    AlreadyProvisioned {
+        /// The record, base64url.
+        record: String,
+        /// The UEID that the part has named. It must be that of the record's key, or the lines are of two
+        /// parts.
+        ueid: Ueid,
+    },
+    /// The part was not provisioned.
+    Failed {
+        /// The part's own words: what failed, and what to do.
+        line: String,
+        /// The number of the cause, see [`Cause::code`]; `None` where there was no part to provision.
+        code: Option<u8>,
+    },
+}
+
+/// Why what a console shows is no run of one part.
+///
+/// A line in an error is escaped and shortened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsoleError {
+    /// More than [`MAX_NOISE`] bytes without a line of the provisioning image.
+    Noise,
+    /// The stream ended without a line of the provisioning image.
+    Silent,
+    /// The first line is none that a run begins with.
+    MissedStart(String),
+    /// A line that the image does not print.
+    Garbage(String),
+    /// A message inside a line of something else.
+    Interleaved(String),
+    /// A message that may not come at this point.
+    OutOfOrder {
+        /// The line.
+        line: String,
+        /// What came before it.
+        after: &'static str,
+    },
+    /// A line that a run begins with, in mid-run.
+    Restarted(String),
+    /// A line of more than [`MAX_LINE`] bytes.
+    TooLong(String),
+    /// The image has crashed.
+    Crashed(String),
+    /// A second record.
+    SecondRecord,
+    /// The end of a good run, and no record.
+    NoRecord,
+    /// The stream ended in mid-run. This came last.
+    Cut(&'static str),
+}
+
+/// Follows one run of one part.
+///
+/// It keeps at most one line of [`MAX_LINE`] bytes and the record. What comes after the end of the run,
+/// such as Zephyr's words on the panic after a failure, is ignored.
+#[derive(Debug, Default)]
+pub struct Follower {
+    /// What has come of the line.
+    line: Vec<u8>,
+    /// How many bytes have come before the run, its first line among them.
+    early: usize,
+    last: Last,
+    record: String,
+    resumed: bool,
+    dummy_warned: bool,
+    end: Option<Result<Outcome, ConsoleError>>,
+}
+
+/// The last line of the provisioning image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Nothing,
+    NoncePrompt,
+    Event(Event<'static>),
+    /// Of a part that this run has completed.
+    Record,
+    /// Of a part that was complete.
+    OldRecord,
+}
+
+impl Last {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::NoncePrompt => NONCE_PROMPT,
+            Self::Event(event) => event.message(),
+            Self::Record | Self::OldRecord => "Provisioning record",
+        }
+    }
+}
+
+impl Follower {
+    /// A follower of a part that has not printed anything yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether a line of the provisioning image has come that belongs to a run.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.last != Last::Nothing || self.end.is_some()
+    }
+
+    /// Takes bytes off the front of `bytes` until they complete a step, or all of them and gives `None`.
+    /// How the stream was cut into pieces does not matter.
+    ///
+    /// # Errors
+    /// These are no lines of one run of one part. The same error comes ever after.
+    pub fn push(&mut self, bytes: &mut &[u8]) -> Result<Option<Step>, ConsoleError> {
+        while let Some((byte, rest)) = bytes.split_first() {
+            match &self.end {
+                Some(Err(error)) => return Err(error.clone()),
+                Some(Ok(_)) => {
+                    *bytes = &[];
+                    break;
+                }
+                None => {}
+            }
+            *bytes = rest;
+            match self.take(*byte) {
+                Ok(None) => {}
+                Ok(step) => return Ok(step),
+                Err(error) => {
+                    self.end = Some(Err(error.clone()));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// How the run ended. To be called after [`Step::Finished`], or when no more bytes can come.
+    ///
+    /// # Errors
+    /// The stream ended before the run did, or [`Follower::push`] has given an error.
+    pub fn end(self) -> Result<Outcome, ConsoleError> {
+        self.end.unwrap_or(match self.last {
+            Last::Nothing => Err(ConsoleError::Silent),
+            last => Err(ConsoleError::Cut(last.text())),
+        })
+    }
+
+    fn take(&mut self, byte: u8) -> Result<Option<Step>, ConsoleError> {
+        let early = !self.has_started();
+        if early {
+            self.early += 1;
+            if self.early > MAX_NOISE {
+                return Err(ConsoleError::Noise);
+            }
+        }
+        if byte == b'\n' {
+            let line = mem::take(&mut self.line);
+            return self.judge(line.strip_suffix(b"\r").unwrap_or(&line));
+        }
+        if self.line.len() == MAX_LINE {
+            if !early {
+                return Err(ConsoleError::TooLong(excerpt(&self.line)));
+            }
+            // What is kept is still longer than any line that a run begins with.
+            self.line.drain(..MAX_LINE / 2);
+        }
+        self.line.push(byte);
+        Ok(None)
+    }
+
+    /// Takes a whole line, without its end.
+    fn judge(&mut self, line: &[u8]) -> Result<Option<Step>, ConsoleError> {
+        if self.last != Last::Nothing {
+            return self.advance(Line::read(line)?, line);
+        }
+        // A glitch when the part gets power looks like bytes right before its first line.
+        let start = PREFIXES
+            .iter()
+            .filter_map(|prefix| {
+                let windows = &mut line.windows(prefix.len());
+                windows.rposition(|window| window == prefix.as_bytes()).map(|at| at + prefix.len())
+            })
+            .max();
+        let message = &line[start.unwrap_or(0)..];
+        match Line::read(message) {
+            Err(_) | Ok(Line::Boot | Line::Crash | Line::Other) => Ok(None),
+            Ok(Line::Modelled) => Ok(Some(Step::Modelled)),
+            Ok(known) => self.advance(known, message),
+        }
+    }
+
+    /// Takes the next line, if it may be the next one.
+    fn advance(&mut self, line: Line<'_>, bytes: &[u8]) -> Result<Option<Step>, ConsoleError> {
+        let last = self.last;
+        let starting = matches!(last, Last::Nothing | Last::NoncePrompt);
+        let out_of_order = || match last {
+            Last::Nothing => ConsoleError::MissedStart(excerpt(bytes)),
+            _ => ConsoleError::OutOfOrder { line: excerpt(bytes), after: last.text() },
+        };
+        let restarted = || ConsoleError::Restarted(excerpt(bytes));
+        Ok(Some(match line {
+            Line::Other => Step::Other(String::from_utf8_lossy(bytes).into_owned()),
+            Line::Crash => return Err(ConsoleError::Crashed(excerpt(bytes))),
+            Line::Modelled if starting => Step::Modelled,
+            Line::NoncePrompt if last == Last::Nothing => {
+                self.last = Last::NoncePrompt;
+                Step::NonceWanted
+            }
+            Line::Boot | Line::Modelled | Line::NoncePrompt => return Err(restarted()),
+            Line::Event(Event::Success, _) => match last {
+                Last::Record => self.finish(Outcome::Provisioned {
+                    record: self.record.clone(),
+                    dummy_warned: self.dummy_warned,
+                    resumed: self.resumed,
+                }),
+                Last::Event(Event::WritingIdentityKey) => return Err(ConsoleError::NoRecord),
+                _ => return Err(out_of_order()),
+            },
+            Line::Event(event, after) => {
+                if after.is_empty() {
+                    if !starting {
+                        return Err(restarted());
+                    }
+                } else if !matches!(last, Last::Event(last) if after.contains(&last)) {
+                    return Err(out_of_order());
+                }
+                self.resumed |= event == Event::Resuming;
+                self.dummy_warned |= event == Event::DummyKey;
+                self.last = Last::Event(event);
+                Step::Event(event)
+            }
+            Line::Record(record) => {
+                self.last = match last {
+                    Last::Event(Event::WritingIdentityKey) => Last::Record,
+                    Last::Event(Event::Resuming) => Last::OldRecord,
+                    Last::Record | Last::OldRecord => return Err(ConsoleError::SecondRecord),
+                    _ => return Err(out_of_order()),
+                };
+                record.clone_into(&mut self.record);
+                Step::Record(record.to_owned())
+            }
+            Line::AlreadyProvisioned(ueid) => match last {
+                Last::OldRecord => {
+                    self.finish(Outcome::AlreadyProvisioned { record: self.record.clone(), ueid })
+                }
+                Last::Event(Event::Resuming) => return Err(ConsoleError::NoRecord),
+                _ => return Err(out_of_order()),
+            },
+            Line::Failure(line, code) => {
+                self.finish(Outcome::Failed { line: line.to_owned(), code: Some(code) })
+            }
+            Line::NoPart(line) if starting => {
+                self.finish(Outcome::Failed { line: line.to_owned(), code: None })
+            }
+            Line::NoPart(_) => return Err(out_of_order()),
+        }))
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Step {
+        self.end = Some(Ok(outcome));
+        Step::Finished
+    }
+}
+
+/// A line that may be on a console.
+#[derive(Clone, Copy)]
+enum Line<'a> {
+    /// Zephyr's, when it boots.
+    Boot,
+    /// Zephyr's, when an image crashes.
+    Crash,
+    /// The model's, when it boots.
+    Modelled,
+    NoncePrompt,
+    /// With those behind which it may come.
+    Event(Event<'static>, &'static [Event<'static>]),
+    /// The record, base64url.
+    Record(&'a str),
+    AlreadyProvisioned(Ueid),
+    /// The message, and the number of the cause.
+    Failure(&'a str, u8),
+    /// The message.
+    NoPart(&'a str),
+    /// Another module's.
+    Other,
+}
+
+impl<'a> Line<'a> {
+    fn read(line: &'a [u8]) -> Result<Self, ConsoleError> {
+        let garbage = || ConsoleError::Garbage(excerpt(line));
+        if !line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(garbage());
+        }
+        let text = str::from_utf8(line).map_err(|_| garbage())?;
+        // A part that resets in the middle of a line ends it with the banner.
+        if BANNERS.iter().any(|banner| text.contains(banner)) {
+            return Ok(Self::Boot);
+        }
+        let ours = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix));
+        let message = ours.unwrap_or(text);
+        if let Some((event, after)) = EVENTS.iter().find(|(event, _)| event.message() == message) {
+            return Ok(Self::Event(*event, after));
+        }
+        if message == NONCE_PROMPT {
+            return Ok(Self::NoncePrompt);
+        }
+        let prefixes = [RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX];
+        let content = prefixes.iter().find_map(|prefix| message.strip_prefix(prefix));
+        if is_mixed(content.unwrap_or(message)) {
+            return Err(ConsoleError::Interleaved(excerpt(line)));
+        }
+        if let Some(record) = message.strip_prefix(RECORD_PREFIX) {
+            let is_base64url =
+                |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+            let is_record = !record.is_empty() && record.bytes().all(is_base64url);
+            return if is_record { Ok(Self::Record(record)) } else { Err(garbage()) };
+        }
+        if message.starts_with(FAILURE_PREFIX) {
+            return Self::failure(message).ok_or_else(garbage);
+        }
+        if message.starts_with(NO_PART_PREFIX) {
+            return Ok(Self::NoPart(message));
+        }
+        if message.starts_with(MODELLED.0) && message.ends_with(MODELLED.1) {
+            return Ok(Self::Modelled);
+        }
+        if ours.is_some() || !is_log_line(text) {
+            return Err(garbage());
+        }
+        Ok(if text.contains(FATAL) { Self::Crash } else { Self::Other })
+    }
+
+    /// Reads the line of a failed run, which ends with the number of the cause.
+    fn failure(message: &'a str) -> Option<Self> {
+        let (text, number) = message.strip_suffix(']')?.rsplit_once(" [")?;
+        let code =
+            number.parse().ok().filter(|code: &u8| *code > 0 && code.to_string() == number)?;
+        let already = text.strip_prefix(FAILURE_PREFIX)?.strip_prefix(ALREADY_PREFIX);
+        if code != ALREADY_CODE && already.is_none() {
+            return Some(Self::Failure(message, code));
+        }
+        // This one counts as good, so each character of it must be as the part prints it.
+        let mut ueid = [0; 33];
+        for (byte, digits) in ueid.iter_mut().zip(already?.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        let ueid = Ueid::from_bytes(ueid)?;
+        let expected =
+            Failure { cause: Cause::AlreadyProvisioned(ueid), written: Written::Nothing };
+        (expected.to_string() == message).then_some(Self::AlreadyProvisioned(ueid))
+    }
+}
+
+/// Whether a message of the provisioning image, or its beginning, stands somewhere in `text`.
+fn is_mixed(text: &str) -> bool {
+    let prefixes = [NONCE_PROMPT, RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX, MODULE];
+    EVENTS
+        .iter()
+        .map(|(event, _)| event.message())
+        .chain(prefixes)
+        .any(|message| text.contains(message))
+}
+
+/// Whether this is how a driver logs: Zephyr's minimal logging prints `E: text`, the Rust model
+/// `ERROR:module: text`.
+fn is_log_line(text: &str) -> bool {
+    let Some((head, _)) = text.split_once(": ") else {
+        return false;
+    };
+    match head.split_once(':') {
+        None => matches!(head, "E" | "W" | "I" | "D"),
+        Some((level, module)) => {
+            matches!(level, "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE")
+                && !module.is_empty()
+                && module
+                    .bytes()
+                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b':'))
+        }
+    }
+}
+
+/// What an error shows of a line.
+fn excerpt(line: &[u8]) -> String {
+    const LENGTH: usize = 80;
+    let dots = if line.len() > LENGTH { "..." } else { "" };
+    format!("\"{}{dots}\"", line[..line.len().min(LENGTH)].escape_ascii())
+}
+
+impl fmt::Display for ConsoleError {
+    /// What happened, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Noise => {
+                write!(f, "{} KiB came that are not the provisioning image's", MAX_NOISE / 1024)
+            }
+            Self::Silent => {
+                f.write_str("the console ended without a line of the provisioning image")
+            }
+            Self::MissedStart(line) => {
+                write!(f, "the beginning of the run was missed, the first line is {line}")
+            }
+            Self::Garbage(line) => {
+                write!(f, "the console shows a line that no provisioning image prints, {line}")
+            }
+            Self::Interleaved(line) => write!(f, "two lines are mixed into one, {line}"),
+            Self::OutOfOrder { line, after } => {
+                write!(f, "the line {line} came after \"{after}\", where it cannot be")
+            }
+            Self::Restarted(line) => write!(f, "the part was restarted in mid-run, with {line}"),
+            Self::TooLong(line) => {
+                write!(f, "a line has more than {MAX_LINE} bytes, it begins with {line}")
+            }
+            Self::Crashed(line) => write!(f, "the image on the part has crashed, {line}"),
+            Self::SecondRecord => f.write_str("the part printed two records"),
+            Self::NoRecord => f.write_str(
+                "the part is provisioned and printed no record, as its image was built without \
+                 CONFIG_PROVISIONING_RECORD",
+            ),
+            Self::Cut(last) => write!(f, "the console ended in mid-run, after \"{last}\""),
+        }?;
+        f.write_str(". Nothing was entered in the ledger: ")?;
+        f.write_str(match self {
+            Self::Noise | Self::Silent => {
+                "check that this is the part's console, its --baud and the image on the part, then \
+                 start the part again."
+            }
+            Self::MissedStart(_) | Self::Restarted(_) => {
+                "start the part again and leave it alone until it is done, it will print its record \
+                 again."
+            }
+            Self::Crashed(_) => {
+                "start the part again, it goes on where it stopped; if that does not help, set it \
+                 aside."
+            }
+            Self::NoRecord => {
+                "program an image built with it and start the part again, it will print its record."
+            }
+            Self::Garbage(_)
+            | Self::Interleaved(_)
+            | Self::OutOfOrder { .. }
+            | Self::TooLong(_)
+            | Self::SecondRecord
+            | Self::Cut(_) => AGAIN,
+        })
+    }
+}
+
+/// What helps where the console cannot be trusted.
+pub(crate) const AGAIN: &str = "check the cable, close other programs on that port and start the part \
+                                again, it will print its record again.";
+
+impl std::error::Error for ConsoleError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_the_procedures() {
+        let ueid = Ueid::from_bytes([1; 33]).unwrap();
+        assert_eq!(Cause::AlreadyProvisioned(ueid).code(), ALREADY_CODE);
+        let failure = Failure { cause: Cause::AlreadyProvisioned(ueid), written: Written::Nothing };
+        assert!(
+            failure.to_string().starts_with(&format!("{FAILURE_PREFIX}{ALREADY_PREFIX}{ueid}"))
+        );
+        assert!(PREFIXES.iter().all(|prefix| prefix.ends_with(MODULE)));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut follower = Follower::new();
+        let noise = b"x".repeat(MAX_NOISE);
+        assert_eq!(follower.push(&mut &noise[..]), Ok(None));
+        assert!(follower.line.len() <= MAX_LINE && follower.line.capacity() <= 2 * MAX_LINE);
+    }
+}

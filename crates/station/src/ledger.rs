@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The append-only ledger of provisioned parts: one `SQLite` file.
+//!
+//! Entries are numbered from 1 without holes, and each has the hash of the one before it, so that
+//! none can be changed without a trace. The hash of an entry is SHA-256 over a CBOR array of its
+//! other columns, deterministically encoded (RFC 8949, section 4.2.1):
+//!
+//! | Element | Column            | CBOR type                                             |
+//! |---------|-------------------|-------------------------------------------------------|
+//! | 0       | number            | unsigned integer                                      |
+//! | 1       | time              | text: UTC, RFC 3339, with milliseconds                |
+//! | 2       | port              | text                                                  |
+//! | 3       | device\_id        | byte string of 8                                      |
+//! | 4       | implementation\_id| byte string of 32                                     |
+//! | 5       | ueid              | byte string of 33                                     |
+//! | 6       | public\_key       | byte string of 65                                     |
+//! | 7       | record            | byte string                                           |
+//! | 8       | previous          | byte string of 32: the hash before; zeros in entry 1  |
+//!
+//! What makes it append-only are constraints and triggers in the file, which hold for every program
+//! that writes to it. They do not stop someone who removes them first. [`Ledger::audit`] does not
+//! stop him either, but shows it, if a hash of the ledger was written down elsewhere.
+
+mod audit;
+mod entry;
+mod error;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, named_params,
+};
+
+pub use audit::{Audit, PROBLEMS_LISTED, Problem};
+pub use entry::{GENESIS, NewEntry, Receipt, Refusal, Row};
+pub use error::LedgerError;
+
+use crate::Identity;
+use audit::schema_differences;
+use entry::{COLUMNS, Content};
+use provisioning::Ueid;
+
+/// How long a program waits for another that has the ledger, before it gives up.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What tells a ledger from other `SQLite` files: `PRAGMA application_id`, `PLdg` as four bytes.
+pub const APPLICATION_ID: i32 = 0x504C_6467;
+
+/// The version of the format: `PRAGMA user_version`.
+pub const VERSION: i32 = 1;
+
+const SCHEMA: &str = include_str!("ledger/schema.sql");
+
+// The statements of an append. None may read more entries the longer the ledger gets.
+const LAST: &str =
+    "SELECT number, hash FROM entries WHERE number = (SELECT max(number) FROM entries)";
+const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entries'";
+const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1";
+const SEEN_UEID: &str = "SELECT number FROM entries WHERE ueid = ?1";
+const SEEN_PUBLIC_KEY: &str = "SELECT number FROM entries WHERE public_key = ?1";
+const INSERT: &str = "INSERT INTO entries (\
+        number, time, port, device_id, implementation_id, ueid, public_key, record, previous, hash\
+    ) VALUES (\
+        :number, :time, :port, :device_id, :implementation_id, :ueid, :public_key, :record, \
+        :previous, :hash\
+    )";
+
+/// A ledger that is open.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Ledger {
+    /// Opens a ledger to append to it, and creates it where there is no file or an empty one.
+    ///
+    /// Several programs may have it open at once; one at a time appends.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is no ledger or one of a later version, or its tables and triggers
+    /// were changed.
+    pub fn open_or_create(path: &Path) -> Result<Self, LedgerError> {
+        let path = absolute(path)?;
+        // The log before the ledger: one that another process creates just now may have both, but
+        // never the log alone.
+        let log = size(&log_of(&path))?.unwrap_or(0);
+        match size(&path)? {
+            // SQLite would take the ledger for new and delete the log.
+            None | Some(0) if log > 0 => return Err(LedgerError::LogOnly(path)),
+            None => create(&path)?,
+            Some(0) => fill(&path)?,
+            Some(_) => {}
+        }
+        // Looked at without the right to write, so that what is no ledger stays as it is.
+        drop(Self::open(&path)?);
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let ledger = Self { path, connection };
+        // In WAL mode FULL syncs the log in each commit, so that a transaction that was acknowledged
+        // outlives a loss of power; NORMAL does not (sqlite.org/pragma.html#pragma_synchronous).
+        // macOS needs fullfsync for it to reach the medium; elsewhere it means nothing.
+        ledger
+            .connection
+            .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON")
+            .map_err(|error| ledger.error(error))?;
+        write_ahead(&ledger.path, &ledger.connection)?;
+        let changed =
+            schema_differences(&ledger.connection).map_err(|error| ledger.error(error))?;
+        match changed.into_iter().next() {
+            Some(name) => Err(LedgerError::Damaged(ledger.path, Problem::Schema(name))),
+            None => Ok(ledger),
+        }
+    }
+
+    /// Opens a ledger that is there, to read it. A station may go on writing.
+    ///
+    /// `SQLite` keeps two more files next to the ledger while it is open, even by readers only, and a
+    /// reader may leave them there. So the folder must be one that can be written to.
+    ///
+    /// # Errors
+    /// There is no ledger, the file cannot be opened, is no ledger, or one of a later version.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let path = absolute(path)?;
+        if size(&path)?.unwrap_or(0) == 0 {
+            return Err(LedgerError::Missing(path));
+        }
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let ledger = Self { path, connection };
+        let pragma = |name| ledger.connection.pragma_query_value(None, name, |row| row.get(0));
+        let id = pragma("application_id").map_err(|error| ledger.error(error))?;
+        let version = pragma("user_version").map_err(|error| ledger.error(error))?;
+        match (id, version) {
+            (APPLICATION_ID, VERSION) => Ok(ledger),
+            (APPLICATION_ID, later) if later > VERSION => {
+                Err(LedgerError::Newer(ledger.path, later))
+            }
+            _ => Err(LedgerError::NotALedger(ledger.path)),
+        }
+    }
+
+    /// Appends what the ledger has not seen, and returns when it would outlive a loss of power.
+    ///
+    /// All entries are committed at once, so that many cost one sync. Each is judged on its own, also
+    /// against those before it in `entries`: the answers are in their order.
+    ///
+    /// # Errors
+    /// Another program has the ledger, entries were taken off its end, or the file cannot be written.
+    /// Nothing of `entries` is kept then, and none is acknowledged.
+    pub fn append(
+        &mut self,
+        entries: &[NewEntry],
+    ) -> Result<Vec<Result<Receipt, Refusal>>, LedgerError> {
+        let error = |error| LedgerError::of(&self.path, error);
+        // Immediate: what is read here must still hold when it is written.
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(error)?;
+        let mut last = last(&transaction).map_err(error)?;
+        let highest = highest(&transaction).map_err(error)?;
+        if last.number != highest {
+            // To go on would give a number for the second time and hide what is missing.
+            let problem = Problem::CutOff(last.number, highest);
+            return Err(LedgerError::Damaged(self.path.clone(), problem));
+        }
+        // From SQLite, which spares a library for dates.
+        let time: String = transaction
+            .query_row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", [], |row| row.get(0))
+            .map_err(error)?;
+        let mut answers = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(refusal) = seen(&transaction, &entry.identity).map_err(error)? {
+                answers.push(Err(refusal));
+            } else {
+                last = insert(&transaction, last, &time, entry).map_err(error)?;
+                answers.push(Ok(last));
+            }
+        }
+        transaction.commit().map_err(error)?;
+        Ok(answers)
+    }
+
+    /// The last entry's number, which is how many there are, and its hash; 0 and [`GENESIS`] where
+    /// there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn head(&self) -> Result<Receipt, LedgerError> {
+        last(&self.connection).map_err(|error| self.error(error))
+    }
+
+    /// Gives every entry to `each`, in order, until it fails. It is the ledger of one moment, of which
+    /// one entry is in memory.
+    ///
+    /// Entries are checked for their form, not for the chain: that is what an audit is for.
+    ///
+    /// # Errors
+    /// The file cannot be read, an entry is malformed, or `each` fails.
+    pub fn entries<E: From<LedgerError>>(
+        &self,
+        mut each: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = self
+            .connection
+            .prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number"))
+            .map_err(|error| self.error(error))?;
+        let mut rows = statement.query([]).map_err(|error| self.error(error))?;
+        while let Some(row) = rows.next().map_err(|error| self.error(error))? {
+            each(Row::read(row).map_err(|problem| self.damaged(problem))?)?;
+        }
+        Ok(())
+    }
+
+    /// The entry of the part that has this UEID.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the entry is malformed.
+    pub fn find(&self, ueid: &Ueid) -> Result<Option<Row>, LedgerError> {
+        self.connection
+            .query_row(
+                &format!("SELECT {COLUMNS} FROM entries WHERE ueid = ?1"),
+                [ueid.as_bytes()],
+                |row| Ok(Row::read(row)),
+            )
+            .optional()
+            .map_err(|error| self.error(error))?
+            .transpose()
+            .map_err(|problem| self.damaged(problem))
+    }
+
+    fn error(&self, error: rusqlite::Error) -> LedgerError {
+        LedgerError::of(&self.path, error)
+    }
+
+    fn damaged(&self, problem: Problem) -> LedgerError {
+        LedgerError::Damaged(self.path.clone(), problem)
+    }
+}
+
+/// Creates a ledger that has its name only when it is whole: a killed process leaves none.
+fn create(path: &Path) -> Result<(), LedgerError> {
+    let io = |error| LedgerError::Io(path.to_owned(), error);
+    let folder = path.parent().unwrap_or(path);
+    let mut builder = tempfile::Builder::new();
+    // As any file of this user, and not his alone, which is what a temporary file is.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // The path alone: closing a file drops the locks that SQLite holds on it in the same process
+    // (sqlite.org/howtocorrupt.html, section 2.2).
+    let new = builder.tempfile_in(folder).map_err(io)?.into_temp_path();
+    fill(&new)?;
+    match new.persist_noclobber(path) {
+        Ok(()) => Ok(()),
+        // Another process was first.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io(error.error)),
+    }
+}
+
+/// Makes a ledger of an empty file, unless another process just did.
+fn fill(path: &Path) -> Result<(), LedgerError> {
+    let error = |error| LedgerError::of(path, error);
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // EXTRA also syncs the folder after the rollback journal of this transaction is gone. A journal
+    // that came back with the power would undo the creation, and the entries with it.
+    connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON").map_err(error)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    let objects: i64 = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(error)?;
+    if objects == 0 {
+        transaction.execute_batch(SCHEMA).map_err(error)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(error)?;
+        transaction.commit().map_err(error)?;
+        write_ahead(path, &connection)?;
+    }
+    Ok(())
+}
+
+/// Has the file use a write-ahead log: readers and a writer do not wait for each other. It stays so.
+fn write_ahead(path: &Path, connection: &Connection) -> Result<(), LedgerError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let switch =
+        || connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
+    let mut mode: rusqlite::Result<String> = switch();
+    // Where two switch at once, SQLite fails for one without waiting. That one waits for a turn of
+    // its own and looks again.
+    while let Err(error) = &mode
+        && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+        && Instant::now() < deadline
+    {
+        connection
+            .execute_batch("BEGIN EXCLUSIVE; COMMIT")
+            .map_err(|error| LedgerError::of(path, error))?;
+        mode = switch();
+    }
+    match mode.map_err(|error| LedgerError::of(path, error))?.as_str() {
+        "wal" => Ok(()),
+        _ => Err(LedgerError::FileSystem(path.to_owned())),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| LedgerError::of(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| LedgerError::of(path, error))?;
+    Ok(connection)
+}
+
+/// `SQLite` takes some relative names for something else than files: `:memory:` and `file:...`.
+fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
+    std::path::absolute(path).map_err(|error| LedgerError::Io(path.to_owned(), error))
+}
+
+/// Asked by name: to open and close the file would drop the locks of this process on it.
+fn size(path: &Path) -> Result<Option<u64>, LedgerError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::Io(path.to_owned(), error)),
+    }
+}
+
+/// The write-ahead log of a ledger.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn last(connection: &Connection) -> rusqlite::Result<Receipt> {
+    connection
+        .prepare_cached(LAST)?
+        .query_row([], |row| {
+            Ok(Receipt { number: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? })
+        })
+        .optional()
+        .map(|last| last.unwrap_or(Receipt { number: 0, hash: GENESIS }))
+}
+
+/// The highest number that was ever given, which AUTOINCREMENT keeps.
+fn highest(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(HIGHEST)?
+        .query_row([], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
+}
+
+fn seen(connection: &Connection, identity: &Identity) -> rusqlite::Result<Option<Refusal>> {
+    let number_of = |statement, value: &[u8]| {
+        connection
+            .prepare_cached(statement)?
+            .query_row([value], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
+            .optional()
+    };
+    if let Some(number) = number_of(SEEN_DEVICE_ID, &identity.device_id.0)? {
+        return Ok(Some(Refusal::SeenDeviceId(number)));
+    }
+    if let Some(number) = number_of(SEEN_UEID, identity.ueid().as_bytes())? {
+        return Ok(Some(Refusal::SeenUeid(number)));
+    }
+    let number = number_of(SEEN_PUBLIC_KEY, identity.public_key.as_bytes())?;
+    Ok(number.map(Refusal::SeenPublicKey))
+}
+
+fn insert(
+    connection: &Connection,
+    last: Receipt,
+    time: &str,
+    entry: &NewEntry,
+) -> rusqlite::Result<Receipt> {
+    let NewEntry { identity, port, record } = entry;
+    let (number, ueid) = (last.number + 1, identity.ueid());
+    let content = Content {
+        number,
+        time,
+        port,
+        device_id: &identity.device_id.0,
+        implementation_id: identity.implementation_id.as_bytes(),
+        ueid: ueid.as_bytes(),
+        public_key: identity.public_key.as_bytes(),
+        record,
+        previous: &last.hash,
+    };
+    let hash = content.hash();
+    connection.prepare_cached(INSERT)?.execute(named_params! {
+        ":number": number.cast_signed(),
+        ":time": content.time,
+        ":port": content.port,
+        ":device_id": content.device_id,
+        ":implementation_id": content.implementation_id,
+        ":ueid": content.ueid,
+        ":public_key": content.public_key,
+        ":record": content.record,
+        ":previous": content.previous,
+        ":hash": hash,
+    })?;
+    Ok(Receipt { number, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use rusqlite::config::DbConfig;
+
+    use super::*;
+
+    fn ledger() -> (tempfile::TempDir, Ledger) {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open_or_create(&folder.path().join("ledger")).unwrap();
+        (folder, ledger)
+    }
+
+    /// How `SQLite` would run `statement`, with the triggers that it fires.
+    fn plan(connection: &Connection, statement: &str) -> Vec<String> {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let steps = statement.raw_query().mapped(|row| row.get("detail"));
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn an_append_reads_as_much_of_a_long_ledger_as_of_a_short_one() {
+        let (_folder, ledger) = ledger();
+        let connection = &ledger.connection;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP, true).unwrap();
+        let scans = |statement| {
+            let plan = plan(connection, statement);
+            plan.iter().any(|step| step.starts_with("SCAN") && step.contains("entries"))
+        };
+        assert!(scans("SELECT number FROM entries WHERE port = ''"), "what a scan looks like");
+        for statement in [LAST, HIGHEST, SEEN_DEVICE_ID, SEEN_UEID, SEEN_PUBLIC_KEY, INSERT] {
+            assert!(!scans(statement), "{:?}", plan(connection, statement));
+        }
+        // The trigger's look-ups are in the plan of the insert: number, previous, and one per unique column.
+        let insert = plan(connection, INSERT);
+        let searches = insert.iter().filter(|step| step.starts_with("SEARCH entries")).count();
+        assert_eq!(searches, 5, "{insert:?}");
+    }
+
+    #[test]
+    fn the_file_is_synced_in_each_commit_and_says_what_it_is() {
+        let (_folder, ledger) = ledger();
+        let number = |name| -> i32 {
+            ledger.connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+        };
+        assert_eq!(number("synchronous"), 2); // FULL
+        assert_eq!(number("busy_timeout"), 10_000);
+        assert_eq!(number("application_id"), APPLICATION_ID);
+        assert_eq!(number("user_version"), VERSION);
+        let mode: String =
+            ledger.connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+
+    #[test]
+    fn a_ledger_that_stays_busy_is_told() {
+        let (_folder, mut ledger) = ledger();
+        let other = Connection::open(&ledger.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        ledger.connection.busy_timeout(Duration::ZERO).unwrap();
+        assert!(matches!(ledger.append(&[]), Err(LedgerError::Busy(_))));
+        assert_eq!(ledger.head().unwrap().number, 0, "readers do not wait");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(ledger.append(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn the_switch_to_a_log_waits_for_another_program() {
+        static OTHER: Mutex<Option<Connection>> = Mutex::new(None);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (c); BEGIN IMMEDIATE").unwrap();
+        *OTHER.lock().unwrap() = Some(other);
+        let mut connection = Connection::open(&path).unwrap();
+        // The other goes when it is waited for, and not before.
+        let wait = |_| OTHER.lock().unwrap().take().is_some();
+        connection.busy_handler(Some(wait)).unwrap();
+        write_ahead(&path, &connection).unwrap();
+        assert!(OTHER.lock().unwrap().is_none());
+    }
+
+    #[test]
+    fn every_name_is_that_of_a_file() {
+        for name in [":memory:", "file:x?mode=memory", "ledger"] {
+            assert!(absolute(Path::new(name)).unwrap().is_absolute());
+        }
+        assert!(matches!(Ledger::open_or_create(Path::new("")), Err(LedgerError::Io(..))));
+    }
+}

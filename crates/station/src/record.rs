@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Reads a provisioning record and checks it. The crate `provisioning` says what is in one; it is read here
+//! by another implementation of CBOR and COSE than the part's, so that neither can err alone.
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use coset::cbor::value::Value;
+use coset::iana::{Algorithm, Ec2KeyParameter, EllipticCurve, EnumI64, KeyType};
+use coset::{AsCborValue, CborSerializable, CoseKey, CoseSign1, Label};
+use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{Signature, VerifyingKey};
+use provisioning::{
+    DUMMY_PUBLIC_KEY, DeviceId, ImplementationId, ImplementationIdError, Nonce, PublicKey, Ueid,
+};
+
+use crate::Identity;
+
+/// What a record has to be beyond true.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The implementation ID of the product; `None` takes any.
+    pub implementation_id: Option<ImplementationId>,
+    /// What the part was given before its run; `None` takes any.
+    pub nonce: Option<Nonce>,
+    /// Whether the test-only key, which everybody knows, will do.
+    pub allow_dummy: bool,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Who the part is.
+    pub identity: Identity,
+    /// What the part was given, or has drawn, before it signed.
+    pub nonce: Nonce,
+}
+
+/// Why a record is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// It is no base64url.
+    Text,
+    /// It is CBOR of another structure, or none; what was looked for.
+    Structure(&'static str),
+    /// A claim is missing, there twice, or of another type.
+    Claim(&'static str),
+    /// The public key is no point of secp256r1.
+    PublicKey,
+    /// The public key has not signed it.
+    Signature,
+    /// The instance ID is not the hash of the public key.
+    InstanceId,
+    /// It is another kind of token.
+    Profile(String),
+    /// The caller is not in the secure world.
+    ClientId(i128),
+    /// The part is not in PROVISIONING.
+    Lifecycle(i128),
+    /// Nobody can have this implementation ID.
+    ErasedImplementationId(ImplementationIdError),
+    /// The part was prepared for another product.
+    ImplementationId {
+        /// What the record says.
+        found: ImplementationId,
+        /// What was wanted.
+        wanted: ImplementationId,
+    },
+    /// It was made at another time.
+    Nonce,
+    /// It is the test-only key.
+    Dummy,
+}
+
+/// The record's bytes from the text on the console.
+///
+/// # Errors
+/// The text is no base64url without padding.
+pub fn decode(text: &str) -> Result<Vec<u8>, RecordError> {
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| RecordError::Text)
+}
+
+/// Reads a record and checks that it is true: the public key is on the curve, has signed the claims and is
+/// the one that the instance ID names; and that it is the one that is wanted.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn verify(bytes: &[u8], wanted: &Wanted) -> Result<Record, RecordError> {
+    let structure = |what| move |_| RecordError::Structure(what);
+    let items = Value::from_slice(bytes)
+        .map_err(structure("CBOR"))?
+        .into_array()
+        .ok()
+        .and_then(|items| <[Value; 2]>::try_from(items).ok());
+    let Some([token, key]) = items else {
+        return Err(RecordError::Structure("an array of two items"));
+    };
+    let Value::Tag(18, token) = token else {
+        return Err(RecordError::Structure("a tagged COSE_Sign1"));
+    };
+    let token = CoseSign1::from_cbor_value(*token).map_err(structure("a COSE_Sign1"))?;
+    let key = CoseKey::from_cbor_value(key).map_err(structure("a COSE_Key"))?;
+    let public_key = public_key(&key)?;
+    check_signature(&token, &public_key)?;
+    let record = claims(token.payload.as_deref().unwrap_or_default(), public_key)?;
+
+    if let Some(wanted) = wanted.implementation_id
+        && wanted != record.identity.implementation_id
+    {
+        let found = record.identity.implementation_id;
+        return Err(RecordError::ImplementationId { found, wanted });
+    }
+    if wanted.nonce.is_some_and(|nonce| nonce != record.nonce) {
+        return Err(RecordError::Nonce);
+    }
+    if public_key == DUMMY_PUBLIC_KEY && !wanted.allow_dummy {
+        return Err(RecordError::Dummy);
+    }
+    Ok(record)
+}
+
+/// RFC 9053, section 7.1.1.
+fn public_key(key: &CoseKey) -> Result<PublicKey, RecordError> {
+    let parameter = |name: Ec2KeyParameter| {
+        let label = Label::Int(name.to_i64());
+        key.params.iter().find(|(found, _)| *found == label).map(|(_, value)| value)
+    };
+    let es256 = coset::Algorithm::Assigned(Algorithm::ES256);
+    let curve = Value::from(EllipticCurve::P_256.to_i64());
+    if key.kty != coset::KeyType::Assigned(KeyType::EC2)
+        || key.alg != Some(es256)
+        || parameter(Ec2KeyParameter::Crv) != Some(&curve)
+        || key.params.len() != 3
+    {
+        return Err(RecordError::Structure("a COSE_Key for ES256"));
+    }
+    let coordinate = |name| parameter(name).and_then(Value::as_bytes).map(Vec::as_slice);
+    let x = coordinate(Ec2KeyParameter::X).ok_or(RecordError::PublicKey)?;
+    let y = coordinate(Ec2KeyParameter::Y).ok_or(RecordError::PublicKey)?;
+    if x.len() != 32 {
+        return Err(RecordError::PublicKey);
+    }
+    PublicKey::from_sec1_bytes(&[&[0x04], x, y].concat()).ok_or(RecordError::PublicKey)
+}
+
+/// RFC 9052, section 4.4, with ES256 (RFC 9053, section 2.1).
+fn check_signature(token: &CoseSign1, public_key: &PublicKey) -> Result<(), RecordError> {
+    let header = &token.protected.header;
+    if header.alg != Some(coset::Algorithm::Assigned(Algorithm::ES256))
+        || !header.crit.is_empty()
+        || !token.unprotected.is_empty()
+    {
+        return Err(RecordError::Structure("a COSE_Sign1 with ES256"));
+    }
+    let verifier =
+        VerifyingKey::from_sec1_bytes(public_key.as_bytes()).map_err(|_| RecordError::PublicKey)?;
+    token
+        .verify_signature(b"", |signature, data| {
+            verifier.verify(data, &Signature::from_slice(signature)?)
+        })
+        .map_err(|_| RecordError::Signature)
+}
+
+/// RFC 9783, section 4. Claims that are not known are passed over, as it asks (section 5.1).
+fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> {
+    let claims = Value::from_slice(payload)
+        .ok()
+        .and_then(|claims| claims.into_map().ok())
+        .ok_or(RecordError::Structure("a map of claims"))?;
+    let claim = |name, key: i64| {
+        let mut found = claims.iter().filter(|(label, _)| *label == Value::from(key));
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Ok(value),
+            _ => Err(RecordError::Claim(name)),
+        }
+    };
+    let number =
+        |name, key| claim(name, key)?.as_integer().map(i128::from).ok_or(RecordError::Claim(name));
+
+    let instance_id: [u8; 33] = bytes("instance ID", claim("instance ID", 256)?)?;
+    if instance_id != *Ueid::of(&public_key).as_bytes() {
+        return Err(RecordError::InstanceId);
+    }
+    let profile = claim("profile", 265)?.as_text().ok_or(RecordError::Claim("profile"))?;
+    if profile != "tag:psacertified.org,2023:psa#tfm" {
+        return Err(RecordError::Profile(profile.to_owned()));
+    }
+    let client_id = number("client ID", 2394)?;
+    if client_id <= 0 {
+        return Err(RecordError::ClientId(client_id));
+    }
+    let lifecycle = number("security lifecycle", 2395)?;
+    if !(0x2000..=0x20FF).contains(&lifecycle) {
+        return Err(RecordError::Lifecycle(lifecycle));
+    }
+    let implementation_id = bytes("implementation ID", claim("implementation ID", 2396)?)?;
+    Ok(Record {
+        identity: Identity {
+            device_id: DeviceId(bytes("device ID", claim("device ID", -65537)?)?),
+            implementation_id: ImplementationId::from_bytes(implementation_id)
+                .map_err(RecordError::ErasedImplementationId)?,
+            public_key,
+        },
+        nonce: Nonce(bytes("nonce", claim("nonce", 10)?)?),
+    })
+}
+
+fn bytes<const N: usize>(name: &'static str, value: &Value) -> Result<[u8; N], RecordError> {
+    value
+        .as_bytes()
+        .and_then(|bytes| bytes.as_slice().try_into().ok())
+        .ok_or(RecordError::Claim(name))
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("the record is no base64url text"),
+            Self::Structure(what) => {
+                write!(f, "the record is damaged: where {what} should be, there is none")
+            }
+            Self::Claim(name) => write!(f, "the record has no proper {name}"),
+            Self::PublicKey => f.write_str("the public key of the record is no point of secp256r1"),
+            Self::Signature => f.write_str("the signature of the record does not verify"),
+            Self::InstanceId => {
+                f.write_str("the instance ID of the record is not the hash of its public key")
+            }
+            Self::Profile(profile) => write!(f, "the record is of another profile, {profile:?}"),
+            Self::ClientId(id) => {
+                write!(f, "the record has client ID {id}, which is not the secure world's")
+            }
+            Self::Lifecycle(state) => {
+                write!(
+                    f,
+                    "the record has security lifecycle {state:#06x}, not PROVISIONING (0x2000)"
+                )
+            }
+            Self::ErasedImplementationId(error) => error.fmt(f),
+            Self::ImplementationId { found, wanted } => {
+                write!(f, "the implementation ID of the record is {found}, not {wanted}")
+            }
+            Self::Nonce => f.write_str("the record has another nonce than the one that was sent"),
+            Self::Dummy => {
+                f.write_str("the record is signed by the test-only key, which everybody knows")
+            }
+        }?;
+        f.write_str(match self {
+            Self::ImplementationId { .. } | Self::ErasedImplementationId(_) => {
+                ". Nothing was entered. The part was prepared for another product, or with another image."
+            }
+            Self::Nonce => ". Nothing was entered. It was made at another time; start the part again.",
+            Self::Dummy => ". Nothing was entered. Do not ship the part.",
+            _ => {
+                ". Nothing was entered. Start the part again, it prints its record anew; if it happens again, set the part aside."
+            }
+        })
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+#[cfg(test)]
+mod tests {
+    use coset::TaggedCborSerializable;
+    use hex_literal::hex;
+
+    use super::*;
+
+    /// RFC 9783, appendix A.1: the token, and the public half of its key.
+    const TOKEN: [u8; 332] = hex!(
+        "d28443a10126a0590100a8190100582101020202020202020202020202020202"
+        "020202020202020202020202020202020219095c582000000000000000000000"
+        "000000000000000000000000000000000000000000000a582001010101010101"
+        "0101010101010101010101010101010101010101010101010119095a1a7fffff"
+        "ff19095b19300019010978217461673a7073616365727469666965642e6f7267"
+        "2c323032333a7073612374666d19010c48000000000000000019095f81a30558"
+        "2004040404040404040404040404040404040404040404040404040404040404"
+        "0402582003030303030303030303030303030303030303030303030303030303"
+        "03030303016450526f545840786e937a4c42667af3847399319ca95c7e7dbabd"
+        "c9b50fdb8de3f6bff4ab82ff80c42140e2a488000219e3e10663193da69c75f5"
+        "2b798ea10b2f7041a90e8e5a"
+    );
+    const KEY: [u8; 65] = hex!(
+        "044e5e22099e3bceb45b446d1355fd1dc3b545947b6fd7c1c89d886798c3726e"
+        "8f80d70b840b256aac34a62ede1043364f044095f003474b91e0182092afb13f"
+        "2e"
+    );
+
+    #[test]
+    fn the_token_of_rfc_9783_verifies() {
+        let mut token = CoseSign1::from_tagged_slice(&TOKEN).unwrap();
+        let key = PublicKey::from_sec1_bytes(&KEY).unwrap();
+        assert_eq!(check_signature(&token, &key), Ok(()));
+        assert_eq!(check_signature(&token, &DUMMY_PUBLIC_KEY), Err(RecordError::Signature));
+        token.signature[63] ^= 1;
+        assert_eq!(check_signature(&token, &key), Err(RecordError::Signature));
+        // Its instance ID is an example, and not the hash of that key.
+        assert_eq!(claims(&token.payload.unwrap(), key), Err(RecordError::InstanceId));
+    }
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What a batch shows: bars on a terminal, lines elsewhere, JSON for machines.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use station::batch::{Entered, Event, PartError};
+use station::console::Step;
+use station::ledger::Receipt;
+
+use crate::hex;
+
+/// Shows the events of a batch and counts them.
+pub struct Report {
+    names: Vec<String>,
+    json: bool,
+    bars: Option<Bars>,
+    /// The first error of standard output: a reader that is gone does not stop a line.
+    output: io::Result<()>,
+    begun: Instant,
+    entered: usize,
+    refused: usize,
+}
+
+struct Bars {
+    batch: ProgressBar,
+    benches: Vec<ProgressBar>,
+}
+
+/// Steps of a run that a bar counts: the five messages and the record.
+const STEPS: u64 = 6;
+
+impl Report {
+    /// A report on these benches, which do so many parts.
+    pub fn new(names: Vec<String>, parts: usize, json: bool) -> Self {
+        let bars = (!json && io::stderr().is_terminal()).then(|| Bars::new(&names, parts));
+        let begun = Instant::now();
+        Self { names, json, bars, output: Ok(()), begun, entered: 0, refused: 0 }
+    }
+
+    /// Shows one event. What is on standard output then is final.
+    pub fn show(&mut self, event: &Event) {
+        match event {
+            Event::Step(bench, step) => self.step(*bench, step),
+            Event::Done(bench, result) => {
+                match result {
+                    Ok(entered) => self.entered(*bench, entered),
+                    Err(error) => self.refused(*bench, error),
+                }
+                if let Some(bars) = &self.bars {
+                    bars.batch.inc(1);
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, bench: usize, step: &Step) {
+        if let Some(bars) = &self.bars {
+            let bar = &bars.benches[bench];
+            match step {
+                Step::NonceWanted => bar.reset(),
+                Step::Event(event) => {
+                    if matches!(bar.position(), STEPS..) {
+                        bar.reset();
+                    }
+                    bar.inc(1);
+                    bar.set_message(event.message());
+                }
+                Step::Record(_) => {
+                    bar.inc(1);
+                    bar.set_message("Provisioning record");
+                }
+                Step::Modelled | Step::Other(_) | Step::Finished => {}
+            }
+        }
+        if let Step::Other(line) = step {
+            self.note(&format!("{}: {line}", self.names[bench]));
+        }
+    }
+
+    fn entered(&mut self, bench: usize, entered: &Entered) {
+        let Entered { receipt: Receipt { number, hash }, identity } = entered;
+        self.entered += 1;
+        let name = &self.names[bench];
+        if let Some(bars) = &self.bars {
+            bars.benches[bench]
+                .set_message(format!("entered as {number}, UEID {}", identity.ueid()));
+        }
+        if self.json {
+            let line = json!({
+                "event": "entered",
+                "port": name,
+                "number": number,
+                "hash": hex(hash),
+                "device_id": identity.device_id.to_string(),
+                "ueid": identity.ueid().to_string(),
+                "implementation_id": identity.implementation_id.to_string(),
+            });
+            self.line(&line);
+        } else if self.bars.is_none() {
+            let line = format!("{name}: entered as {number}, UEID {}", identity.ueid());
+            self.line(&line);
+        }
+    }
+
+    fn refused(&mut self, bench: usize, error: &PartError) {
+        self.refused += 1;
+        let name = self.names[bench].clone();
+        if self.json {
+            let mut line = json!({
+                "event": "not-entered",
+                "port": name,
+                "error": error.name(),
+                "text": error.to_string(),
+            });
+            if let PartError::Refused(refusal, ueid) = error {
+                line["number"] = Value::from(refusal.number());
+                line["ueid"] = Value::from(ueid.to_string());
+            }
+            self.line(&line);
+        } else {
+            self.line(&format!("{name}: NOT ENTERED: {error}"));
+        }
+    }
+
+    /// The last words on the batch. `head` is the ledger's last entry.
+    ///
+    /// # Errors
+    /// Something could not be printed.
+    pub fn end(mut self, parts: usize, head: &Receipt) -> io::Result<bool> {
+        let time = self.begun.elapsed();
+        if let Some(bars) = self.bars.take() {
+            bars.benches.iter().for_each(ProgressBar::finish_and_clear);
+            bars.batch.finish_and_clear();
+        }
+        let Self { entered, refused, .. } = self;
+        let not_begun = parts.saturating_sub(entered + refused);
+        if self.json {
+            let line = json!({
+                "event": "end",
+                "entered": entered,
+                "not_entered": refused,
+                "not_begun": not_begun,
+                "seconds": time.as_secs_f64(),
+                "ledger_entries": head.number,
+                "ledger_head": hex(&head.hash),
+            });
+            self.line(&line);
+        } else {
+            self.line(&format!("{entered} of {parts} parts entered in {}", Seconds(time)));
+            if not_begun > 0 {
+                self.line(&format!("{not_begun} parts were not begun"));
+            }
+            self.line(&format!(
+                "The ledger has {} entries. Its head, to write down: {}",
+                head.number,
+                hex(&head.hash)
+            ));
+        }
+        self.output.map(|()| entered == parts)
+    }
+
+    fn line(&mut self, line: &dyn Display) {
+        let print = || {
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        };
+        if self.output.is_ok() {
+            self.output = match &self.bars {
+                Some(bars) => bars.batch.suspend(print),
+                None => print(),
+            };
+        }
+    }
+
+    /// Something that is no result.
+    fn note(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.batch.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+}
+
+impl Bars {
+    fn new(names: &[String], parts: usize) -> Self {
+        let style = |template| {
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let all = MultiProgress::new();
+        let benches = names
+            .iter()
+            .map(|name| {
+                let bar = all.add(ProgressBar::new(STEPS));
+                bar.set_style(style("{prefix:14!} {bar:12} {msg}"));
+                bar.set_prefix(name.clone());
+                bar.set_message("waiting for a part");
+                bar
+            })
+            .collect();
+        let batch = all.add(ProgressBar::new(parts as u64));
+        batch.set_style(style(
+            "{prefix:14!} {bar:40} {pos} of {len}, {per_sec} (about {eta} to go)",
+        ));
+        batch.set_prefix("batch");
+        batch.tick();
+        Self { batch, benches }
+    }
+}
+
+/// A duration with one decimal.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} s", self.0.as_secs_f64())
+    }
+}

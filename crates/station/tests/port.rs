@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The station at a console: its time-outs by a clock that the test turns, and real pseudo terminals.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use provisioning::Event;
+use station::console::{ConsoleError, NONCE_PROMPT, Outcome, Step};
+use station::port::{
+    Arrival, DEFAULT_BAUD, FollowError, Log, SerialPort, Source, TimeOut, Timeouts, follow,
+};
+
+const NONCE: [u8; 32] = [0xA5; 32];
+
+/// A record of a real one's length.
+fn record() -> String {
+    "hEOhASag".repeat(60)
+}
+
+/// The lines of a good run, one by one, as a kit prints them.
+fn lines() -> Vec<String> {
+    let record = format!("Provisioning record: {}", record());
+    let lines = [
+        Event::LifecycleVerified.message(),
+        Event::LifecycleSwitched.message(),
+        Event::GeneratingHuks.message(),
+        Event::WritingIdentityKey.message(),
+        &record,
+        Event::Success.message(),
+    ];
+    lines.map(line).to_vec()
+}
+
+fn line(message: &str) -> String {
+    format!("INFO:provisioning_image: {message}\r\n")
+}
+
+fn provisioned() -> Outcome {
+    Outcome::Provisioned { record: record(), dummy_warned: false, resumed: false }
+}
+
+/// A console whose time passes only while the station waits.
+struct Console<'a> {
+    /// What comes, and at which second.
+    script: VecDeque<(u64, Vec<u8>)>,
+    time: &'a Cell<Duration>,
+    /// What follows the script: silence, or the loss of the console.
+    is_lost: bool,
+    /// Whether it takes what is sent.
+    is_deaf: bool,
+    sent: Vec<u8>,
+}
+
+impl<'a> Console<'a> {
+    fn new(script: &[(u64, String)], time: &'a Cell<Duration>) -> Self {
+        let script = script.iter().map(|(at, text)| (*at, text.clone().into_bytes())).collect();
+        Self { script, time, is_lost: false, is_deaf: false, sent: Vec::new() }
+    }
+}
+
+impl Source for Console<'_> {
+    fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<Arrival> {
+        assert!(timeout <= Duration::from_millis(100), "a stop would wait for {timeout:?}");
+        assert!(!timeout.is_zero(), "the station does not wait");
+        let late = self.time.get() + timeout;
+        let Some((at, bytes)) = self.script.front_mut() else {
+            self.time.set(late);
+            let lost = Err(io::ErrorKind::BrokenPipe.into());
+            return if self.is_lost { lost } else { Ok(Arrival::Nothing) };
+        };
+        let due = Duration::from_secs(*at);
+        if due > late {
+            self.time.set(late);
+            return Ok(Arrival::Nothing);
+        }
+        self.time.set(due.max(self.time.get()));
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        bytes.drain(..count);
+        if bytes.is_empty() {
+            self.script.pop_front();
+        }
+        Ok(Arrival::Bytes(count))
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sent.extend(bytes);
+        if self.is_deaf { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+type Result = std::result::Result<Outcome, FollowError>;
+
+/// Follows the console with the usual time-outs, and gives each step.
+fn play(console: &mut Console<'_>) -> (Result, Vec<Step>) {
+    play_with(console, &Timeouts::default())
+}
+
+fn play_with(console: &mut Console<'_>, timeouts: &Timeouts) -> (Result, Vec<Step>) {
+    let begin = Instant::now();
+    let time = console.time;
+    let mut steps = Vec::new();
+    let result = follow(
+        console,
+        timeouts,
+        || begin + time.get(),
+        &AtomicBool::new(false),
+        || NONCE,
+        |step| steps.push(step.clone()),
+    );
+    (result, steps)
+}
+
+/// Follows the script, and gives the second at which the station was done.
+fn play_script(script: &[(u64, String)]) -> (Result, u64) {
+    let time = Cell::new(Duration::ZERO);
+    let (result, _) = play(&mut Console::new(script, &time));
+    (result, time.get().as_secs())
+}
+
+#[test]
+fn a_run_is_followed() {
+    let time = Cell::default();
+    let mut console = Console::new(&[(59, lines().concat())], &time);
+    let (result, steps) = play(&mut console);
+    assert_eq!(result.unwrap(), provisioned());
+    let events = [
+        Event::LifecycleVerified,
+        Event::LifecycleSwitched,
+        Event::GeneratingHuks,
+        Event::WritingIdentityKey,
+    ];
+    let mut expected = events.map(Step::Event).to_vec();
+    expected.extend([Step::Record(record()), Step::Finished]);
+    assert_eq!(steps, expected);
+    assert!(console.sent.is_empty(), "nobody has asked");
+}
+
+#[test]
+fn a_part_may_take_its_time_and_no_more() {
+    let lines = lines();
+    let prompt = line(NONCE_PROMPT);
+    let modelled = line("modelled nRF5340, seed 1: nothing that is written here is secret");
+    let noise = || (0..200).map(|at| (at, String::from("noise\n")));
+    let driver = |from: u64| (from..200).step_by(15).map(|at| (at, String::from("W: text\r\n")));
+    let (start, run) = (Duration::from_secs(60), Duration::from_secs(120));
+    let silence = Duration::from_secs(20);
+    for (script, expected, at) in [
+        (vec![], TimeOut::Start(start), 60),
+        (noise().collect(), TimeOut::Start(start), 60),
+        // Neither half a line nor what the model says counts.
+        (vec![(50, lines[0].trim_end().to_owned())], TimeOut::Start(start), 60),
+        (vec![(50, modelled)], TimeOut::Start(start), 60),
+        (vec![(50, lines[0].clone())], TimeOut::Line(silence), 70),
+        (vec![(50, prompt)], TimeOut::Line(silence), 70),
+        (vec![(50, lines[0].clone()), (69, lines[1].clone())], TimeOut::Line(silence), 89),
+        ((10..99).map(|at| (at, lines[0][..1].to_owned())).collect(), TimeOut::Start(start), 60),
+        ([(50, lines[0].clone())].into_iter().chain(driver(51)).collect(), TimeOut::Run(run), 170),
+    ] {
+        let (result, second) = play_script(&script);
+        let Err(FollowError::TimeOut(error)) = result else { panic!("{result:?} of {script:?}") };
+        assert_eq!((error, second), (expected, at), "{script:?}");
+    }
+    // The slowest good run.
+    let times = [59, 78, 97, 116, 135, 154];
+    let script: Vec<_> = times.into_iter().zip(lines).collect();
+    let (result, second) = play_script(&script);
+    assert_eq!((result.unwrap(), second), (provisioned(), 154));
+}
+
+#[test]
+fn a_read_does_not_wait_longer_than_is_left() {
+    let time = Cell::new(Duration::ZERO);
+    let begun = [(0, lines()[0].clone())];
+    for (script, limits) in
+        [(&[][..], [150, 1000, 1000]), (&begun, [1000, 150, 1000]), (&begun, [1000, 1000, 150])]
+    {
+        let [start, line, run] = limits.map(Duration::from_millis);
+        time.set(Duration::ZERO);
+        let mut console = Console::new(script, &time);
+        let (result, _) = play_with(&mut console, &Timeouts { start, line, run });
+        assert!(matches!(result, Err(FollowError::TimeOut(_))), "{result:?}");
+        assert_eq!(time.get(), Duration::from_millis(150), "{limits:?}");
+    }
+}
+
+#[test]
+fn what_has_come_counts_however_late_it_is_read() {
+    let time = Cell::new(Duration::ZERO);
+    let begin = Instant::now();
+    let mut console = Console::new(&[(0, lines().concat())], &time);
+    // The station is held up for an hour at the first line.
+    let hold = |_: &Step| time.set(Duration::from_secs(3600));
+    let clock = || begin + time.get();
+    let stop = AtomicBool::new(false);
+    let result = follow(&mut console, &Timeouts::default(), clock, &stop, || NONCE, hold);
+    assert_eq!(result.unwrap(), provisioned());
+}
+
+#[test]
+fn a_nonce_is_sent_once_and_only_if_it_is_wanted() {
+    let time = Cell::default();
+    let mut console = Console::new(&[(0, line(NONCE_PROMPT)), (1, lines().concat())], &time);
+    let (result, steps) = play(&mut console);
+    assert_eq!(result.unwrap(), provisioned());
+    assert_eq!(steps[0], Step::NonceWanted);
+    assert_eq!(console.sent, format!("{}\r\n", "a5".repeat(32)).into_bytes());
+
+    let mut console = Console::new(&[(0, line(NONCE_PROMPT)), (1, lines().concat())], &time);
+    console.is_deaf = true;
+    let (result, _) = play(&mut console);
+    assert!(matches!(result, Err(FollowError::NotSent(_))), "{result:?}");
+}
+
+#[test]
+fn a_lost_console_and_a_bad_one_end_the_run() {
+    let time = Cell::default();
+    let mut console = Console::new(&[(0, lines()[0].clone())], &time);
+    console.is_lost = true;
+    let (result, steps) = play(&mut console);
+    assert!(matches!(result, Err(FollowError::Lost(_))), "{result:?}");
+    assert_eq!(steps.len(), 1);
+
+    let (result, _) = play_script(&[(0, lines()[0].clone()), (1, lines()[0].clone())]);
+    let is_restart = matches!(result, Err(FollowError::Console(ConsoleError::Restarted(_))));
+    assert!(is_restart, "{result:?}");
+}
+
+#[test]
+fn a_stop_is_obeyed_at_the_next_read() {
+    let time = Cell::new(Duration::ZERO);
+    let begin = Instant::now();
+    for wanted in 0..3 {
+        let script = [(0, lines()[0].clone()), (1, lines()[1].clone()), (2, lines()[2..].concat())];
+        let mut console = Console::new(&script, &time);
+        time.set(Duration::ZERO);
+        let stop = AtomicBool::new(wanted == 0);
+        let mut steps = 0;
+        let on_step = |_: &Step| {
+            steps += 1;
+            stop.store(steps == wanted, Ordering::Relaxed);
+        };
+        let clock = || begin + time.get();
+        let result = follow(&mut console, &Timeouts::default(), clock, &stop, || NONCE, on_step);
+        assert!(matches!(result, Err(FollowError::Stopped)), "{result:?}");
+        assert_eq!(steps, wanted);
+    }
+}
+
+/// A reader that gives one byte at a time, and is interrupted before each.
+struct Slow<R>(R, bool);
+
+impl<R: Read> Read for Slow<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut buffer[..1]) }
+    }
+}
+
+fn follow_log(log: impl Read) -> Result {
+    let stop = AtomicBool::new(false);
+    follow(&mut Log(log), &Timeouts::default(), Instant::now, &stop, || NONCE, |_| ())
+}
+
+#[test]
+fn a_recorded_console_is_followed() {
+    let log = line(NONCE_PROMPT) + &lines().concat();
+    assert_eq!(follow_log(Cursor::new(&log)).unwrap(), provisioned());
+    assert_eq!(follow_log(Slow(Cursor::new(&log), false)).unwrap(), provisioned());
+    // Another run behind it is left alone.
+    assert_eq!(follow_log(Cursor::new(log.repeat(2))).unwrap(), provisioned());
+
+    let cut = follow_log(&log.as_bytes()[..log.len() - 1]);
+    assert!(matches!(cut, Err(FollowError::Console(ConsoleError::Cut(_)))), "{cut:?}");
+    let empty = follow_log(io::empty());
+    assert!(matches!(empty, Err(FollowError::Console(ConsoleError::Silent))), "{empty:?}");
+}
+
+#[test]
+fn every_error_says_what_happened_and_what_to_do() {
+    let time = Duration::from_secs(60);
+    for (error, what, advice) in [
+        (FollowError::TimeOut(TimeOut::Start(time)), "within 60s", "--start-timeout"),
+        (FollowError::TimeOut(TimeOut::Line(time)), "for 60s", "--line-timeout"),
+        (FollowError::TimeOut(TimeOut::Run(time)), "after 60s", "--run-timeout"),
+        (FollowError::Lost(io::ErrorKind::BrokenPipe.into()), "(broken pipe)", "check the cable"),
+        (FollowError::NotSent(io::ErrorKind::TimedOut.into()), "(timed out)", "check the cable"),
+        (FollowError::Stopped, "was stopped", ""),
+        (FollowError::Console(ConsoleError::SecondRecord), "two records", "other programs"),
+    ] {
+        let text = error.to_string();
+        let (before, after) = text.split_once(". Nothing was entered in the ledger: ").unwrap();
+        assert!(before.contains(what) && after.contains(advice), "{text}");
+        assert!(after.contains("start the part again") && after.ends_with('.'), "{text}");
+        assert!(!text.contains("  "), "{text}");
+    }
+}
+
+#[test]
+fn a_port_that_is_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letter.txt");
+    let missing = folder.path().join("tty");
+    std::fs::write(&file, "Dear all").unwrap();
+    for (path, complaint) in [(&missing, "there is no port"), (&file, "letter.txt")] {
+        let name = path.to_str().unwrap();
+        let text = SerialPort::open(name, DEFAULT_BAUD).unwrap_err().to_string();
+        assert!(text.contains(name) && text.contains(complaint), "{text}");
+        assert!(text.contains("heck the") && text.contains("name of the port"), "{text}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"Dear all");
+}
+
+/// A part at the other end of a pseudo terminal.
+#[cfg(unix)]
+mod terminal {
+    use std::io::Write;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::{Mutex, PoisonError};
+    use std::thread;
+
+    use serialport::{SerialPort as _, TTYPort};
+
+    use super::*;
+
+    /// Some systems mind when two threads make pseudo terminals at once.
+    static PAIR: Mutex<()> = Mutex::new(());
+
+    /// macOS sets no speed on a pseudo terminal.
+    const BAUD: u32 = if cfg!(target_os = "macos") { 0 } else { DEFAULT_BAUD };
+
+    /// The part's end, the station's end, and what keeps that one there until it is opened.
+    fn pair() -> (TTYPort, String, TTYPort) {
+        let _guard = PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut part, end) = TTYPort::pair().unwrap();
+        part.set_timeout(Duration::from_secs(60)).unwrap();
+        let name = end.name().unwrap();
+        (part, name, end)
+    }
+
+    /// Lets `part` play at one end while the station follows the other. The part gets each step that the
+    /// station has seen.
+    fn play(
+        part: impl FnOnce(TTYPort, Receiver<Step>) -> Option<TTYPort> + Send,
+        stop: &AtomicBool,
+    ) -> Result {
+        let (terminal, name, end) = pair();
+        let mut console = SerialPort::open(&name, BAUD).unwrap();
+        drop(end);
+        let (seen, steps) = channel();
+        thread::scope(|scope| {
+            let part = scope.spawn(|| part(terminal, steps));
+            let on_step = |step: &Step| {
+                // A part that was unplugged does not listen.
+                let _ = seen.send(step.clone());
+            };
+            let timeouts = Timeouts::default();
+            let result = follow(&mut console, &timeouts, Instant::now, stop, || NONCE, on_step);
+            // A part that still waits for a step would wait for ever.
+            drop(seen);
+            // Its end is open until here: a terminal that is closed forgets what was not read yet.
+            drop(part.join().unwrap());
+            result
+        })
+    }
+
+    fn wait_for(steps: &Receiver<Step>, event: Event<'static>) {
+        assert!(steps.iter().any(|step| step == Step::Event(event)), "{event} was not seen");
+    }
+
+    #[test]
+    fn a_part_is_followed() {
+        let result = play(
+            |mut part, _| {
+                part.write_all(b"\0\xFF*** Booting Zephyr OS ***\r\n").unwrap();
+                for bytes in lines().concat().as_bytes().chunks(7) {
+                    part.write_all(bytes).unwrap();
+                }
+                Some(part)
+            },
+            &AtomicBool::new(false),
+        );
+        assert_eq!(result.unwrap(), provisioned());
+    }
+
+    #[test]
+    fn a_part_gets_its_nonce() {
+        let result = play(
+            |mut part, _| {
+                part.write_all(line(NONCE_PROMPT).as_bytes()).unwrap();
+                let mut nonce = [0; 66];
+                part.read_exact(&mut nonce).unwrap();
+                assert_eq!(nonce[..], *format!("{}\r\n", "a5".repeat(32)).as_bytes());
+                part.write_all(lines().concat().as_bytes()).unwrap();
+                Some(part)
+            },
+            &AtomicBool::new(false),
+        );
+        assert_eq!(result.unwrap(), provisioned());
+    }
+
+    #[test]
+    fn a_cable_is_pulled() {
+        let result = play(
+            |mut part, steps| {
+                part.write_all(lines()[..3].concat().as_bytes()).unwrap();
+                wait_for(&steps, Event::GeneratingHuks);
+                None
+            },
+            &AtomicBool::new(false),
+        );
+        assert!(matches!(result, Err(FollowError::Lost(_))), "{result:?}");
+    }
+
+    #[test]
+    fn the_operator_stops_the_station() {
+        let stop = AtomicBool::new(false);
+        let result = play(
+            |mut part, steps| {
+                part.write_all(lines()[0].as_bytes()).unwrap();
+                wait_for(&steps, Event::LifecycleVerified);
+                stop.store(true, Ordering::Relaxed);
+                Some(part)
+            },
+            &stop,
+        );
+        assert!(matches!(result, Err(FollowError::Stopped)), "{result:?}");
+    }
+
+    #[test]
+    fn a_port_is_for_one_program() {
+        let (_part, name, _end) = pair();
+        let first = SerialPort::open(&name, BAUD).unwrap();
+        let text = SerialPort::open(&name, BAUD).unwrap_err().to_string();
+        assert!(
+            text.contains("another program is using the port") && text.contains(&name),
+            "{text}"
+        );
+        drop(first);
+        assert!(SerialPort::open(&name, BAUD).is_ok());
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! A record is believed as a modelled part has made it, and in no other form.
+
+use coset::cbor::value::Value;
+use coset::{CborSerializable, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+use provisioning::{
+    Config, DUMMY_PUBLIC_KEY, Event, IdentityKeySource, ImplementationId, Nonce, PublicKey, Ueid,
+};
+use silicon::{Silicon, Soc};
+use station::record::{Record, RecordError, Wanted, decode, verify};
+
+const ANY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: false };
+
+fn id() -> ImplementationId {
+    ImplementationId::from_bytes([0xC7; 32]).unwrap()
+}
+
+/// The record of a modelled part, and its public key as the procedure gives it.
+fn made_by(soc: Soc, source: IdentityKeySource, nonce: Option<Nonce>) -> (String, PublicKey) {
+    let config = Config { nonce, ..Config::new(id(), source) };
+    let mut text = String::new();
+    let part = Silicon::erased(soc, [7; 32]);
+    let (_, result) = simulator::run(part, &config, |event| {
+        if let Event::Record(record) = event {
+            text = record.to_string();
+        }
+    });
+    (text, result.unwrap())
+}
+
+#[test]
+fn the_record_of_each_part_is_believed() {
+    for soc in Soc::ALL {
+        for source in [IdentityKeySource::Generated, IdentityKeySource::Driver] {
+            let nonce = Nonce([0x11; 32]);
+            let (text, public_key) = made_by(soc, source, Some(nonce));
+            let wanted =
+                Wanted { implementation_id: Some(id()), nonce: Some(nonce), allow_dummy: false };
+            let record = verify(&decode(&text).unwrap(), &wanted).unwrap();
+            assert_eq!(record.identity.public_key, public_key);
+            assert_eq!(record.identity.implementation_id, id());
+            assert_eq!(record.identity.device_id.to_string(), "0707070707070707");
+            assert_eq!(record.nonce, nonce);
+        }
+    }
+}
+
+#[test]
+fn a_good_record_of_another_part_is_not_the_one_wanted() {
+    let (text, _) = made_by(Soc::Nrf5340, IdentityKeySource::Generated, None);
+    let bytes = decode(&text).unwrap();
+    let wanted = ImplementationId::from_bytes([0x11; 32]).unwrap();
+    assert_eq!(
+        verify(&bytes, &Wanted { implementation_id: Some(wanted), ..ANY }),
+        Err(RecordError::ImplementationId { found: id(), wanted })
+    );
+    let nonce = Some(Nonce([0x22; 32]));
+    assert_eq!(verify(&bytes, &Wanted { nonce, ..ANY }), Err(RecordError::Nonce));
+}
+
+#[test]
+fn the_dummy_key_is_believed_on_request_only() {
+    let (text, _) = made_by(Soc::Nrf5340, IdentityKeySource::Dummy, None);
+    let bytes = decode(&text).unwrap();
+    assert_eq!(verify(&bytes, &ANY), Err(RecordError::Dummy));
+    let record = verify(&bytes, &Wanted { allow_dummy: true, ..ANY }).unwrap();
+    assert_eq!(record.identity.public_key, DUMMY_PUBLIC_KEY);
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_is_believed() {
+    let (text, _) = made_by(Soc::Nrf9160, IdentityKeySource::Generated, None);
+    let bytes = decode(&text).unwrap();
+    for at in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[at / 8] ^= 1 << (at % 8);
+        assert!(verify(&flipped, &ANY).is_err(), "bit {at}");
+    }
+    for end in 0..bytes.len() {
+        assert!(verify(&bytes[..end], &ANY).is_err(), "{end} bytes");
+    }
+    assert!(verify(&[&bytes[..], &[0]].concat(), &ANY).is_err(), "a byte too many");
+    for end in 0..text.len() {
+        assert!(decode(&text[..end]).and_then(|bytes| verify(&bytes, &ANY)).is_err());
+    }
+    assert_eq!(decode(&format!("{text}=")), Err(RecordError::Text));
+    assert_eq!(decode(&text.replacen('g', "+", 1)), Err(RecordError::Text));
+}
+
+/// A record with the claims of a good one, changed, and signed by the right key.
+fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<Record, RecordError> {
+    let key = SigningKey::from_slice(&[9; 32]).unwrap();
+    let point = key.verifying_key().to_sec1_point(false);
+    let public_key = PublicKey::from_sec1_bytes(point.as_bytes()).unwrap();
+    let mut claims: Vec<(Value, Value)> = [
+        (10, Value::Bytes(vec![1; 32])),
+        (256, Value::Bytes(Ueid::of(&public_key).as_bytes().to_vec())),
+        (265, Value::Text(String::from("tag:psacertified.org,2023:psa#tfm"))),
+        (2394, Value::from(1)),
+        (2395, Value::from(0x2000)),
+        (2396, Value::Bytes(id().as_bytes().to_vec())),
+        (-65537, Value::Bytes(vec![2; 8])),
+    ]
+    .map(|(key, value)| (Value::from(key), value))
+    .to_vec();
+    change(&mut claims);
+    let token = CoseSign1Builder::new()
+        .protected(HeaderBuilder::new().algorithm(iana::Algorithm::ES256).build())
+        .payload(Value::Map(claims).to_vec().unwrap())
+        .create_signature(b"", |data| {
+            let signature: Signature = key.sign(data);
+            signature.to_bytes().to_vec()
+        })
+        .build();
+    let cose_key = coset::CoseKeyBuilder::new_ec2_pub_key(
+        iana::EllipticCurve::P_256,
+        public_key.as_bytes()[1..33].to_vec(),
+        public_key.as_bytes()[33..].to_vec(),
+    )
+    .algorithm(iana::Algorithm::ES256)
+    .build();
+    let items = [token.to_tagged_vec().unwrap(), cose_key.to_vec().unwrap()];
+    verify(&[&[0x82], &items[0][..], &items[1][..]].concat(), &ANY)
+}
+
+#[test]
+fn each_claim_is_checked() {
+    forged(|_| ()).unwrap();
+    let set = |at: usize, value: Value| forged(move |claims| claims[at].1 = value);
+    // A minor state of the lifecycle, another caller in the secure world, and unknown claims are fine.
+    set(4, Value::from(0x20FF)).unwrap();
+    set(3, Value::from(7)).unwrap();
+    forged(|claims| claims.push((Value::from(268), Value::Bytes(vec![0; 32])))).unwrap();
+
+    assert_eq!(set(1, Value::Bytes(vec![1; 33])), Err(RecordError::InstanceId));
+    let profile = String::from("PSA_IOT_PROFILE_1");
+    assert_eq!(set(2, Value::Text(profile.clone())), Err(RecordError::Profile(profile)));
+    for caller in [0, -1] {
+        assert_eq!(set(3, Value::from(caller)), Err(RecordError::ClientId(caller.into())));
+    }
+    for state in [0, 0x1000, 0x1FFF, 0x2100, 0x3000, 0x6000] {
+        assert_eq!(set(4, Value::from(state)), Err(RecordError::Lifecycle(state.into())));
+    }
+    let erased = set(5, Value::Bytes(vec![0xFF; 32]));
+    assert!(matches!(erased, Err(RecordError::ErasedImplementationId(_))), "{erased:?}");
+
+    let names = [
+        "nonce",
+        "instance ID",
+        "profile",
+        "client ID",
+        "security lifecycle",
+        "implementation ID",
+        "device ID",
+    ];
+    for (at, name) in names.into_iter().enumerate() {
+        let missing = forged(|claims| drop(claims.remove(at)));
+        assert_eq!(missing, Err(RecordError::Claim(name)));
+        let twice = forged(|claims| claims.push(claims[at].clone()));
+        assert_eq!(twice, Err(RecordError::Claim(name)));
+        for value in [Value::Null, Value::Bytes(vec![1; 31]), Value::Array(Vec::new())] {
+            assert_eq!(set(at, value), Err(RecordError::Claim(name)));
+        }
+    }
+}
+
+#[test]
+fn every_error_is_one_line_that_says_what_to_do() {
+    let errors = [
+        RecordError::Text,
+        RecordError::Structure("CBOR"),
+        RecordError::Claim("nonce"),
+        RecordError::PublicKey,
+        RecordError::Signature,
+        RecordError::InstanceId,
+        RecordError::Profile(String::from("a\nb")),
+        RecordError::ClientId(-1),
+        RecordError::Lifecycle(0x3000),
+        RecordError::ErasedImplementationId(provisioning::ImplementationIdError::Erased),
+        RecordError::ImplementationId { found: id(), wanted: id() },
+        RecordError::Nonce,
+        RecordError::Dummy,
+    ];
+    for error in errors {
+        let line = error.to_string();
+        assert!(!line.contains('\n'), "{line}");
+        assert!(line.contains(". Nothing was entered. "), "{line}");
+    }
+}
