@@ -2,6 +2,7 @@
 
 //! A batch of parts: each port is followed by a thread of its own, and one thread writes the ledger.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,7 +43,7 @@ pub enum Parts {
 /// What a batch is to be.
 #[derive(Debug)]
 pub struct Plan {
-    /// How many parts, on all benches together.
+    /// How many parts, on all benches together. Ports on which parts begin at the same time may do more.
     pub parts: usize,
     /// What their records have to be. A nonce is chosen for each.
     pub wanted: Wanted,
@@ -181,17 +182,25 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn work(self, mut parts: Parts) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let number = self.begun.fetch_add(1, Ordering::Relaxed);
-            if number >= self.plan.parts {
-                return;
-            }
+        loop {
             let result = match &mut parts {
-                Parts::Port(port) => self.part(port),
-                Parts::Simulated(seed, id) => match seed.of_part(number) {
-                    Ok(seed) => self.part(&mut Simulated::new(seed, *id)),
-                    Err(error) => Err(PartError::NoSeed(error)),
-                },
+                // An operator decides on which port the next part is: all wait until enough have begun.
+                Parts::Port(port) => {
+                    if self.is_over() {
+                        return;
+                    }
+                    self.part(port, true)
+                }
+                Parts::Simulated(seed, id) => {
+                    let number = self.begun.fetch_add(1, Ordering::Relaxed);
+                    if number >= self.plan.parts || self.stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    match seed.of_part(number) {
+                        Ok(seed) => self.part(&mut Simulated::new(seed, *id), false),
+                        Err(error) => Err(PartError::NoSeed(error)),
+                    }
+                }
             };
             match result {
                 Ok(entry) => {
@@ -199,10 +208,11 @@ impl Worker<'_> {
                         return; // the ledger has failed
                     }
                 }
+                Err(PartError::Follow(FollowError::Stopped)) if self.is_over() => return,
                 Err(error) => {
-                    let nobody_there = error.ends_bench();
+                    let ends_bench = error.ends_bench();
                     let _ = self.events.send(Event::Done(self.number, Err(error)));
-                    if nobody_there {
+                    if ends_bench {
                         return;
                     }
                 }
@@ -210,8 +220,13 @@ impl Worker<'_> {
         }
     }
 
-    /// One part, from its first line to a good record.
-    fn part(&self, source: &mut impl Source) -> Result<NewEntry, PartError> {
+    /// Whether there is no use in waiting for another part.
+    fn is_over(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) >= self.plan.parts || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// One part, from its first line to a good record. It is counted when it begins, if `count` says so.
+    fn part(&self, source: &mut impl Source, count: bool) -> Result<NewEntry, PartError> {
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|error| PartError::NoSeed(error.into()))?;
         let mut asked = false;
@@ -219,12 +234,18 @@ impl Worker<'_> {
             asked = true;
             nonce
         };
+        let waiting = Cell::new(count);
+        let stop = || {
+            if waiting.get() { self.is_over() } else { self.stop.load(Ordering::Relaxed) }
+        };
         let on_step = |step: &Step| {
+            if waiting.replace(false) {
+                self.begun.fetch_add(1, Ordering::Relaxed);
+            }
             let _ = self.events.send(Event::Step(self.number, step.clone()));
         };
-        let outcome =
-            follow(source, &self.plan.timeouts, Instant::now, self.stop, give_nonce, on_step)
-                .map_err(PartError::Follow)?;
+        let outcome = follow(source, &self.plan.timeouts, Instant::now, stop, give_nonce, on_step)
+            .map_err(PartError::Follow)?;
         let (text, named) = match outcome {
             Outcome::Provisioned { record, .. } => (record, None),
             Outcome::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),

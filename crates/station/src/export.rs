@@ -31,8 +31,6 @@
 //!   `scheme/common/corim.go`). One export names a part once. The same part in two exports is the caller's
 //!   to avoid.
 
-#![allow(clippy::doc_markdown)] // CoRIM and CoMID are names, not code.
-
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};

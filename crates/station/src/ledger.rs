@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The append-only ledger of provisioned parts: one `SQLite` file.
+//! The append-only ledger of provisioned parts: one SQLite file.
 //!
 //! Entries are numbered from 1 without holes, and each has the hash of the one before it, so that
 //! none can be changed without a trace. The hash of an entry is SHA-256 over a CBOR array of its
@@ -47,7 +47,7 @@ use provisioning::Ueid;
 /// How long a program waits for another that has the ledger, before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What tells a ledger from other `SQLite` files: `PRAGMA application_id`, `PLdg` as four bytes.
+/// What tells a ledger from other SQLite files: `PRAGMA application_id`, `PLdg` as four bytes.
 pub const APPLICATION_ID: i32 = 0x504C_6467;
 
 /// The version of the format: `PRAGMA user_version`.
@@ -118,7 +118,7 @@ impl Ledger {
 
     /// Opens a ledger that is there, to read it. A station may go on writing.
     ///
-    /// `SQLite` keeps two more files next to the ledger while it is open, even by readers only, and a
+    /// SQLite keeps two more files next to the ledger while it is open, even by readers only, and a
     /// reader may leave them there. So the folder must be one that can be written to.
     ///
     /// # Errors
@@ -313,7 +313,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// `SQLite` takes some relative names for something else than files: `:memory:` and `file:...`.
+/// SQLite takes some relative names for something else than files: `:memory:` and `file:...`.
 fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
     std::path::absolute(path).map_err(|error| LedgerError::Io(path.to_owned(), error))
 }
@@ -358,11 +358,13 @@ fn seen(connection: &Connection, identity: &Identity) -> rusqlite::Result<Option
             .query_row([value], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
             .optional()
     };
-    if let Some(number) = number_of(SEEN_DEVICE_ID, &identity.device_id.0)? {
-        return Ok(Some(Refusal::SeenDeviceId(number)));
-    }
-    if let Some(number) = number_of(SEEN_UEID, identity.ueid().as_bytes())? {
-        return Ok(Some(Refusal::SeenUeid(number)));
+    let same_device = number_of(SEEN_DEVICE_ID, &identity.device_id.0)?;
+    let same_ueid = number_of(SEEN_UEID, identity.ueid().as_bytes())?;
+    match (same_device, same_ueid) {
+        (Some(device), Some(ueid)) if device == ueid => return Ok(Some(Refusal::Known(device))),
+        (Some(number), _) => return Ok(Some(Refusal::SeenDeviceId(number))),
+        (None, Some(number)) => return Ok(Some(Refusal::SeenUeid(number))),
+        (None, None) => {}
     }
     let number = number_of(SEEN_PUBLIC_KEY, identity.public_key.as_bytes())?;
     Ok(number.map(Refusal::SeenPublicKey))
@@ -417,7 +419,7 @@ mod tests {
         (folder, ledger)
     }
 
-    /// How `SQLite` would run `statement`, with the triggers that it fires.
+    /// How SQLite would run `statement`, with the triggers that it fires.
     fn plan(connection: &Connection, statement: &str) -> Vec<String> {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let steps = statement.raw_query().mapped(|row| row.get("detail"));

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::console::{AGAIN, ConsoleError, Follower, Outcome, Step};
@@ -150,17 +149,17 @@ impl Timeouts {
 
 /// Follows one run on `source` to its end.
 ///
-/// `now` is the clock, [`Instant::now`] but for tests. A `stop` ends it within 100 ms. `nonce` is asked
+/// `now` is the clock, [`Instant::now`] but for tests. Where `stop` says so, it ends within 100 ms. `nonce` is asked
 /// where the part asks for one, and gives what is sent: the record must contain it. `on_step` gets each
 /// step as it happens. Nothing is read after the end of the run.
 ///
 /// # Errors
-/// The console shows no run of one part, is lost, or shows nothing for too long; or `stop` was set.
+/// The console shows no run of one part, is lost, or shows nothing for too long; or `stop` said so.
 pub fn follow(
     source: &mut (impl Source + ?Sized),
     timeouts: &Timeouts,
     now: impl Fn() -> Instant,
-    stop: &AtomicBool,
+    stop: impl Fn() -> bool,
     mut nonce: impl FnMut() -> [u8; 32],
     mut on_step: impl FnMut(&Step),
 ) -> Result<Outcome, FollowError> {
@@ -170,7 +169,7 @@ pub fn follow(
     let mut last = now();
     let mut left = timeouts.left(last, begun, last)?;
     loop {
-        if stop.load(Ordering::Relaxed) {
+        if stop() {
             return Err(FollowError::Stopped);
         }
         match source.read(&mut buffer, left.min(READ_TIME)).map_err(FollowError::Lost)? {

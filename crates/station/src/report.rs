@@ -161,7 +161,7 @@ impl Report {
                 hex(&head.hash)
             ));
         }
-        self.output.map(|()| entered == parts)
+        self.output.map(|()| refused == 0 && entered >= parts)
     }
 
     fn line(&mut self, line: &dyn Display) {

@@ -2,8 +2,6 @@
 
 //! The exported files as a verifier reads them, with other libraries than the ones that wrote them.
 
-#![allow(clippy::doc_markdown)] // CoRIM and CoMID are names, not code.
-
 use std::fs;
 
 use corim::cbor::DecodeLimits;

@@ -108,7 +108,7 @@ fn play_with(console: &mut Console<'_>, timeouts: &Timeouts) -> (Result, Vec<Ste
         console,
         timeouts,
         || begin + time.get(),
-        &AtomicBool::new(false),
+        || false,
         || NONCE,
         |step| steps.push(step.clone()),
     );
@@ -197,7 +197,14 @@ fn what_has_come_counts_however_late_it_is_read() {
     let hold = |_: &Step| time.set(Duration::from_secs(3600));
     let clock = || begin + time.get();
     let stop = AtomicBool::new(false);
-    let result = follow(&mut console, &Timeouts::default(), clock, &stop, || NONCE, hold);
+    let result = follow(
+        &mut console,
+        &Timeouts::default(),
+        clock,
+        || stop.load(Ordering::Relaxed),
+        || NONCE,
+        hold,
+    );
     assert_eq!(result.unwrap(), provisioned());
 }
 
@@ -245,7 +252,14 @@ fn a_stop_is_obeyed_at_the_next_read() {
             stop.store(steps == wanted, Ordering::Relaxed);
         };
         let clock = || begin + time.get();
-        let result = follow(&mut console, &Timeouts::default(), clock, &stop, || NONCE, on_step);
+        let result = follow(
+            &mut console,
+            &Timeouts::default(),
+            clock,
+            || stop.load(Ordering::Relaxed),
+            || NONCE,
+            on_step,
+        );
         assert!(matches!(result, Err(FollowError::Stopped)), "{result:?}");
         assert_eq!(steps, wanted);
     }
@@ -263,7 +277,14 @@ impl<R: Read> Read for Slow<R> {
 
 fn follow_log(log: impl Read) -> Result {
     let stop = AtomicBool::new(false);
-    follow(&mut Log(log), &Timeouts::default(), Instant::now, &stop, || NONCE, |_| ())
+    follow(
+        &mut Log(log),
+        &Timeouts::default(),
+        Instant::now,
+        || stop.load(Ordering::Relaxed),
+        || NONCE,
+        |_| (),
+    )
 }
 
 #[test]
@@ -346,7 +367,7 @@ mod terminal {
     /// station has seen.
     fn play(
         part: impl FnOnce(TTYPort, Receiver<Step>) -> Option<TTYPort> + Send,
-        stop: &AtomicBool,
+        stop: impl Fn() -> bool,
     ) -> Result {
         let (terminal, name, end) = pair();
         let mut console = SerialPort::open(&name, BAUD).unwrap();
@@ -382,7 +403,7 @@ mod terminal {
                 }
                 Some(part)
             },
-            &AtomicBool::new(false),
+            || false,
         );
         assert_eq!(result.unwrap(), provisioned());
     }
@@ -398,7 +419,7 @@ mod terminal {
                 part.write_all(lines().concat().as_bytes()).unwrap();
                 Some(part)
             },
-            &AtomicBool::new(false),
+            || false,
         );
         assert_eq!(result.unwrap(), provisioned());
     }
@@ -411,7 +432,7 @@ mod terminal {
                 wait_for(&steps, Event::GeneratingHuks);
                 None
             },
-            &AtomicBool::new(false),
+            || false,
         );
         assert!(matches!(result, Err(FollowError::Lost(_))), "{result:?}");
     }
@@ -426,7 +447,7 @@ mod terminal {
                 stop.store(true, Ordering::Relaxed);
                 Some(part)
             },
-            &stop,
+            || stop.load(Ordering::Relaxed),
         );
         assert!(matches!(result, Err(FollowError::Stopped)), "{result:?}");
     }

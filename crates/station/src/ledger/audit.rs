@@ -28,7 +28,7 @@ pub struct Audit {
 /// Something that is wrong with a ledger. Numbers are those of entries, as they stand in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// `SQLite`'s own check of the file complains.
+    /// SQLite's own check of the file complains.
     File(String),
     /// This table, index or trigger is missing, changed, or too many.
     Schema(String),
@@ -106,7 +106,7 @@ impl Ledger {
     }
 }
 
-/// What `SQLite` can tell. `integrity_check` and not `quick_check`, since only it compares the indexes
+/// What SQLite can tell. `integrity_check` and not `quick_check`, since only it compares the indexes
 /// with the table, and an index that lacks an entry lets its part in a second time.
 fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("PRAGMA integrity_check")?;

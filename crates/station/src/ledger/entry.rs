@@ -43,7 +43,9 @@ pub struct Receipt {
 /// They are looked for in this order, and the first is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The part is in the ledger.
+    /// The part is in the ledger, as it is now.
+    Known(u64),
+    /// The part is in the ledger with another identity: it was erased and provisioned again.
     SeenDeviceId(u64),
     /// Another part has this UEID, which means the same public key.
     SeenUeid(u64),
@@ -150,7 +152,7 @@ impl Row {
     }
 }
 
-/// The number of a row. `SQLite` has no other than an integer in a column that is INTEGER PRIMARY KEY;
+/// The number of a row. SQLite has no other than an integer in a column that is INTEGER PRIMARY KEY;
 /// where that was changed too, 0 is no entry's number.
 pub(super) fn number(row: &rusqlite::Row<'_>) -> u64 {
     row.get::<_, i64>("number").unwrap_or_default().cast_unsigned()
@@ -161,9 +163,10 @@ impl Refusal {
     #[must_use]
     pub const fn number(&self) -> u64 {
         match self {
-            Self::SeenDeviceId(number) | Self::SeenUeid(number) | Self::SeenPublicKey(number) => {
-                *number
-            }
+            Self::Known(number)
+            | Self::SeenDeviceId(number)
+            | Self::SeenUeid(number)
+            | Self::SeenPublicKey(number) => *number,
         }
     }
 }
@@ -171,9 +174,14 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SeenDeviceId(number) => {
+            Self::Known(number) => {
                 write!(f, "this part is in the ledger already, as entry {number}. Nothing was kept")
             }
+            Self::SeenDeviceId(number) => write!(
+                f,
+                "this part is in the ledger as entry {number} with another identity, so it was erased \
+                 since. Set it aside. Nothing was kept"
+            ),
             Self::SeenUeid(number) => write!(
                 f,
                 "the part of entry {number} has the same UEID, so both have the same identity key. \

@@ -25,13 +25,13 @@ pub enum LedgerError {
     LogOnly(PathBuf),
     /// A transaction that is no append was cut off and is not undone. The file is left as it is.
     Unfinished(PathBuf),
-    /// The folder is on a file system on which `SQLite` cannot keep a write-ahead log.
+    /// The folder is on a file system on which SQLite cannot keep a write-ahead log.
     FileSystem(PathBuf),
     /// Another program has had the ledger for longer than [`BUSY_TIMEOUT`].
     Busy(PathBuf),
     /// The ledger was tampered with.
     Damaged(PathBuf, Problem),
-    /// `SQLite` says no.
+    /// SQLite says no.
     Sqlite(PathBuf, rusqlite::Error),
 }
 

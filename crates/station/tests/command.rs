@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `cargo station` as a person uses it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use provisioning::{Config, IdentityKeySource, ImplementationId};
+use serde_json::Value;
+use silicon::{Silicon, Soc};
+use tempfile::TempDir;
+
+/// A station in a folder of its own.
+struct Bench(TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn station(&self, arguments: &[&str], stdin: &[u8]) -> Output {
+        let mut station = Command::new(env!("CARGO_BIN_EXE_station"))
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that does not read it may be gone.
+        let _ = station.stdin.take().unwrap().write_all(stdin);
+        station.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that is to end with that code, and gives its standard output.
+    #[track_caller]
+    fn run(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.station(arguments, b"");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// As `run`, for objects a line.
+    #[track_caller]
+    fn json(&self, code: i32, arguments: &[&str]) -> Vec<Value> {
+        self.run(code, &[arguments, &["--json"]].concat())
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Runs a command that cannot be carried out, and gives its complaint.
+    #[track_caller]
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.station(arguments, b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn id() -> ImplementationId {
+    ImplementationId::from_bytes([0xC7; 32]).unwrap()
+}
+
+/// What the simulator's part prints; `runs` of it, one after the other.
+fn console(source: IdentityKeySource, runs: usize) -> String {
+    let mut part = Silicon::erased(Soc::Nrf9160, [0x31; 32]);
+    let mut lines = String::new();
+    for _ in 0..runs {
+        lines.clear();
+        let config = Config::new(id(), source);
+        let mut print = |line: &dyn std::fmt::Display| writeln!(lines, "{line}").unwrap();
+        let (same, result) = simulator::run(part, &config, |event| print(&event));
+        if let Err(failure) = result {
+            print(&failure);
+        }
+        part = same;
+    }
+    lines
+}
+
+#[test]
+fn from_blank_parts_to_endorsements_in_one_command_each() {
+    let bench = Bench::new();
+    let printed = bench.run(0, &["provision", "--simulate", "20"]);
+    assert_eq!(printed.matches(": entered as ").count(), 20, "{printed}");
+    assert!(printed.contains("20 of 20 parts entered"), "{printed}");
+    assert!(printed.contains("The ledger has 20 entries. Its head, to write down: "), "{printed}");
+    let head = printed.trim_end().rsplit(' ').next().unwrap();
+
+    let audited = bench.run(0, &["audit", "--head", head]);
+    assert_eq!(audited, format!("20 entries, all of them good. Head: {head}\n"));
+    for profile in ["psa-iot-1", "psa-2025"] {
+        let exported = bench.run(0, &["export", "--profile", profile, "--output", profile]);
+        assert!(
+            exported.starts_with(&format!("20 parts as {profile} in {profile}: ")),
+            "{exported}"
+        );
+        for file in ["comid.json", "corim.json", "endorsements.cbor"] {
+            assert!(bench.path().join(profile).join(file).exists());
+        }
+    }
+    // What is there is not written over.
+    let complaint = bench.refused(&["export", "--profile", "psa-2025", "--output", "psa-2025"]);
+    assert!(complaint.contains("there is an earlier export"), "{complaint}");
+    bench.run(0, &["export", "--profile", "psa-2025", "--output", "psa-2025", "--overwrite"]);
+}
+
+#[test]
+fn every_part_is_in_the_list_and_can_be_shown() {
+    let bench = Bench::new();
+    let entered = bench.json(0, &["provision", "--simulate", "7"]);
+    let (end, entered) = entered.split_last().unwrap();
+    assert_eq!(entered.len(), 7);
+    assert_eq!(
+        [&end["event"], &end["entered"], &end["ledger_entries"]],
+        ["end", "7", "7"]
+            .map(|text| {
+                serde_json::from_str::<Value>(text).unwrap_or_else(|_| Value::from(text))
+            })
+            .each_ref()
+    );
+    let list = bench.run(0, &["list"]);
+    assert_eq!(list.lines().count(), 8, "{list}");
+    for (part, row) in entered.iter().zip(bench.json(0, &["list"])) {
+        for name in ["number", "hash", "device_id", "ueid", "implementation_id"] {
+            assert_eq!(part[name], row[name], "{name}");
+        }
+        let ueid = part["ueid"].as_str().unwrap();
+        assert!(list.contains(ueid));
+        let shown = bench.run(0, &["show", ueid]);
+        assert!(shown.contains(part["device_id"].as_str().unwrap()), "{shown}");
+        assert!(shown.contains("326 bytes, signed by the key below"), "{shown}");
+        assert!(shown.contains("-----BEGIN PUBLIC KEY-----"), "{shown}");
+        assert_eq!(bench.json(0, &["show", ueid]), [row]);
+    }
+    assert_eq!(bench.run(1, &["show", &format!("01{}", "00".repeat(32))]), "");
+}
+
+#[test]
+fn a_part_is_entered_once() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "3", "--seed", "1"]);
+    let again = bench.json(1, &["provision", "--simulate", "4", "--seed", "1"]);
+    let refused: Vec<_> = again.iter().filter(|event| event["error"] == "seen-before").collect();
+    assert_eq!(refused.len(), 3, "{again:?}");
+    assert_eq!(again.last().unwrap()["entered"], 1);
+    let printed = bench.run(1, &["provision", "--simulate", "1", "--seed", "1"]);
+    assert!(
+        printed.contains("NOT ENTERED: this part is in the ledger already, as entry "),
+        "{printed}"
+    );
+    assert_eq!(bench.json(0, &["list"]).len(), 4);
+    bench.run(0, &["audit"]);
+}
+
+#[test]
+fn a_changed_ledger_shows() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "3"]);
+    let ledger = rusqlite::Connection::open(bench.path().join("ledger.db")).unwrap();
+    ledger
+        .execute_batch(
+            "DROP TRIGGER entries_are_not_changed;
+             UPDATE entries SET port = 'elsewhere' WHERE number = 2;",
+        )
+        .unwrap();
+    drop(ledger);
+    let printed = bench.run(1, &["audit"]);
+    assert!(printed.contains("entries_are_not_changed is not as in a new ledger"), "{printed}");
+    assert!(printed.contains("entry 2: its content was changed"), "{printed}");
+    assert!(printed.contains("3 entries, NOT GOOD"), "{printed}");
+    // Nor does a line go on with it.
+    let complaint = bench.refused(&["provision", "--simulate", "1"]);
+    assert!(complaint.contains("Stop the line and audit the ledger"), "{complaint}");
+}
+
+#[test]
+fn the_audit_reads_each_record() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "2"]);
+    // Whoever makes a chain of his own still cannot sign for a part.
+    let audited = bench.json(0, &["audit"]);
+    assert_eq!(audited[0]["problems"], Value::Array(Vec::new()));
+    let head = "00".repeat(31) + "01";
+    let other = bench.run(1, &["audit", "--head", &head]);
+    assert!(other.contains("the expected head is no entry's hash"), "{other}");
+}
+
+#[test]
+fn entries_are_exported_in_ranges() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "5"]);
+    let exported = bench.json(0, &["export", "--profile", "psa-2025", "--entries", "2..4"]);
+    assert_eq!(exported[0]["parts"], 3);
+    let comid: Value =
+        serde_json::from_slice(&fs::read(bench.path().join("endorsements/comid.json")).unwrap())
+            .unwrap();
+    assert_eq!(comid["triples"]["attester-verification-keys"].as_array().unwrap().len(), 3);
+    for range in ["0..3", "2..6"] {
+        let complaint =
+            bench.refused(&["export", "--profile", "psa-2025", "--overwrite", "--entries", range]);
+        assert!(complaint.contains("the ledger has 5 entries"), "{complaint}");
+    }
+    for range in ["4..2", "4", "a..b"] {
+        let complaint =
+            bench.refused(&["export", "--profile", "psa-2025", "--overwrite", "--entries", range]);
+        assert!(complaint.contains("FIRST..LAST"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_log_is_verified() {
+    let bench = Bench::new();
+    let verify = |code: i32, arguments: &[&str], log: &str| {
+        let output = bench.station(&[&["verify"], arguments].concat(), log.as_bytes());
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let log = console(IdentityKeySource::Generated, 1);
+    let good = verify(0, &[], &log);
+    assert!(good.contains("good: UEID 01"), "{good}");
+    assert!(good.contains("device ID 3131313131313131"), "{good}");
+    verify(0, &["--implementation-id", &"C7".repeat(32)], &log);
+    // A part that is complete prints its record again.
+    verify(0, &[], &console(IdentityKeySource::Generated, 2));
+
+    let other = verify(1, &["--implementation-id", &"C8".repeat(32)], &log);
+    assert!(other.contains("the implementation ID of the record is c7c7"), "{other}");
+    let dummy = console(IdentityKeySource::Dummy, 1);
+    let refused = verify(1, &[], &dummy);
+    assert!(refused.contains("test-only key"), "{refused}");
+    verify(0, &["--allow-dummy"], &dummy);
+    let bad = log.replace("Provisioning record: gtK", "Provisioning record: htK");
+    let bad = verify(1, &[], &bad);
+    assert!(bad.starts_with("NOT GOOD: "), "{bad}");
+    for log in ["", "Hello\n", &log[..log.len() - 2], &log[40..]] {
+        let printed = verify(1, &["--json"], log);
+        let event: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!([&event["event"], &event["error"]], ["bad", "console"]);
+    }
+    let failed = verify(
+        1,
+        &[],
+        "Failure: the random generator gives zeros. Nothing was written to the part. Try once more, then set the part aside. [31]\n",
+    );
+    assert!(failed.contains("the part says: Failure: the random generator"), "{failed}");
+    assert!(!bench.path().join("ledger.db").exists(), "a ledger was made");
+}
+
+#[test]
+fn the_dummy_key_gets_in_and_out_on_request_only() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "2"]);
+    let mut ledger =
+        station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
+    let log = console(IdentityKeySource::Dummy, 1);
+    let text = log.lines().find_map(|line| line.strip_prefix("Provisioning record: ")).unwrap();
+    let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
+    let (identity, record) = station::batch::check(text, None, &wanted).unwrap();
+    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
+    ledger.append(&[entry]).unwrap()[0].unwrap();
+    drop(ledger);
+
+    let audited = bench.run(1, &["audit"]);
+    assert!(audited.contains("entry 3: its record is bad"), "{audited}");
+    bench.run(0, &["audit", "--allow-dummy"]);
+    let parts = |arguments: &[&str]| {
+        let export = ["export", "--profile", "psa-2025", "--overwrite"];
+        bench.json(0, &[&export, arguments].concat())[0]["parts"].clone()
+    };
+    assert_eq!(parts(&[]), 2);
+    assert_eq!(parts(&["--allow-dummy"]), 3);
+}
+
+#[test]
+fn wrong_usage_is_explained_and_makes_no_ledger() {
+    let bench = Bench::new();
+    let no_port = "/dev/there-is-no-such-port";
+    let some_id = "C7".repeat(32);
+    for (arguments, complaint) in [
+        (&["provision"][..], "--port"),
+        (&["provision", "--port", no_port], "--implementation-id"),
+        (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
+        (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
+        (&["provision", "--simulate", "0"], "--simulate"),
+        (&["provision", "--simulate", "1", "--port", no_port], "cannot be used with"),
+        (&["export", "--profile", "psa"], "the profiles are psa-iot-1 and psa-2025"),
+        (&["export", "--profile", "psa-2025"], "there is no ledger here"),
+        (&["audit"], "there is no ledger here"),
+        (&["audit", "--head", "12"], "64 hexadecimal digits"),
+        (&["list"], "there is no ledger here"),
+        (&["show", "01ab"], "66 hexadecimal digits"),
+    ] {
+        let said = bench.refused(arguments);
+        assert!(said.contains(complaint), "{arguments:?}: {said}");
+        assert!(!bench.path().join("ledger.db").exists(), "{arguments:?} made a ledger");
+    }
+    fs::write(bench.path().join("letter.txt"), "Dear all").unwrap();
+    let said = bench.refused(&["provision", "--simulate", "1", "--ledger", "letter.txt"]);
+    assert!(said.contains("this is no ledger"), "{said}");
+    assert_eq!(fs::read(bench.path().join("letter.txt")).unwrap(), b"Dear all");
+}

@@ -1,0 +1,690 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The ledger: what it keeps, what it refuses, and what an audit sees.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use p256::ecdsa::SigningKey;
+use provisioning::{ImplementationId, PublicKey};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use station::ledger::{
+    Audit, GENESIS, Ledger, LedgerError, NewEntry, PROBLEMS_LISTED, Problem, Receipt, Refusal, Row,
+};
+use station::{DeviceId, Identity};
+use tempfile::TempDir;
+
+/// Made-up part `n`, whose private key is the number n.
+fn part(n: u8) -> NewEntry {
+    let mut scalar = [0; 32];
+    scalar[31] = n;
+    let key = SigningKey::from_slice(&scalar).unwrap();
+    let point = key.verifying_key().to_sec1_point(false);
+    NewEntry {
+        identity: Identity {
+            device_id: DeviceId([n, 2, 3, 4, 5, 6, 7, 8]),
+            implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
+            public_key: PublicKey::from_sec1_bytes(point.as_bytes()).unwrap(),
+        },
+        port: format!("/dev/tty{n}"),
+        record: vec![n; 200],
+    }
+}
+
+fn parts(numbers: impl IntoIterator<Item = u8>) -> Vec<NewEntry> {
+    numbers.into_iter().map(part).collect()
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    (folder, path)
+}
+
+/// A ledger with parts 1 to 5 in it, closed.
+fn five() -> (TempDir, PathBuf, Vec<Receipt>) {
+    let (folder, path) = folder();
+    let answers = Ledger::open_or_create(&path).unwrap().append(&parts(1..=5)).unwrap();
+    (folder, path, answers.into_iter().collect::<Result<_, _>>().unwrap())
+}
+
+fn rows(ledger: &Ledger) -> Vec<Row> {
+    let mut rows = Vec::new();
+    ledger
+        .entries::<LedgerError>(|row| {
+            rows.push(row);
+            Ok(())
+        })
+        .unwrap();
+    rows
+}
+
+fn audit(path: &Path, expected_head: Option<[u8; 32]>) -> Audit {
+    Ledger::open(path).unwrap().audit(expected_head, |_| Ok(()), |_| ()).unwrap()
+}
+
+fn hex(hash: [u8; 32]) -> String {
+    hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[test]
+fn keeps_what_it_is_given() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    assert_eq!(ledger.head().unwrap(), Receipt { number: 0, hash: GENESIS });
+    let mut receipts = ledger.append(&parts([1])).unwrap();
+    receipts.extend(ledger.append(&parts([2, 3])).unwrap());
+    let receipts: Vec<_> = receipts.into_iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(receipts.iter().map(|receipt| receipt.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(ledger.head().unwrap(), receipts[2]);
+    drop(ledger);
+
+    let ledger = Ledger::open(&path).unwrap();
+    assert_eq!(ledger.head().unwrap(), receipts[2]);
+    let rows = rows(&ledger);
+    assert_eq!(rows.len(), 3);
+    let mut previous = GENESIS;
+    for ((row, receipt), n) in rows.iter().zip(&receipts).zip(1..) {
+        let NewEntry { identity, port, record } = part(n);
+        assert_eq!((row.identity, &row.port, &row.record), (identity, &port, &record));
+        assert_eq!((row.number, row.hash), (receipt.number, receipt.hash));
+        assert_eq!((row.previous, row.hash), (previous, row.computed_hash()));
+        assert_eq!((row.time.len(), &row.time[10..11], &row.time[23..]), (24, "T", "Z"));
+        assert_eq!(ledger.find(&identity.ueid()).unwrap().as_ref(), Some(row));
+        previous = row.hash;
+    }
+    assert_eq!(ledger.find(&part(4).identity.ueid()).unwrap(), None);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 3, "ledger, -wal and -shm");
+}
+
+#[test]
+fn the_hash_is_that_of_the_documented_array() {
+    // From a CBOR encoder of the test's author, which knows nothing of this program.
+    let row = Row {
+        number: 70_000,
+        time: "2026-02-03T04:05:06.789Z".to_owned(),
+        port: "/dev/ttyACM0".to_owned(),
+        identity: Identity {
+            device_id: DeviceId([1, 2, 3, 4, 5, 6, 7, 8]),
+            implementation_id: ImplementationId::from_bytes([0x22; 32]).unwrap(),
+            public_key: part(1).identity.public_key,
+        },
+        record: vec![0; 300],
+        previous: [0x33; 32],
+        hash: GENESIS,
+    };
+    let hash = hex(row.computed_hash());
+    assert_eq!(hash, "c661f4681536cfcaf255cddae6a642787101b88e3c73ea764211cedc3775c30f");
+}
+
+#[test]
+fn a_caller_can_stop_reading() {
+    let (_folder, path, _) = five();
+    let ledger = Ledger::open(&path).unwrap();
+    let mut read = 0;
+    let result = ledger.entries(|row| {
+        read += 1;
+        if row.number == 2 { Err(LedgerError::Missing(path.clone())) } else { Ok(()) }
+    });
+    assert!(matches!(result, Err(LedgerError::Missing(_))));
+    assert_eq!(read, 2);
+}
+
+#[test]
+fn refuses_what_it_has_seen_and_keeps_the_rest() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&parts([1, 2])).unwrap();
+    let mut device_again = part(3);
+    device_again.identity.device_id = part(2).identity.device_id;
+    let mut key_again = part(4);
+    key_again.identity.public_key = part(1).identity.public_key;
+    let mut both = part(2);
+    both.identity.public_key = part(1).identity.public_key;
+    let answers = ledger
+        .append(&[device_again, part(5), key_again, part(1), both, part(6), part(5)])
+        .unwrap();
+    let numbers: Vec<_> =
+        answers.iter().map(|answer| answer.map(|receipt| receipt.number)).collect();
+    assert_eq!(
+        numbers,
+        [
+            Err(Refusal::SeenDeviceId(2)),
+            Ok(3),
+            Err(Refusal::SeenUeid(1)),
+            Err(Refusal::Known(1)),
+            Err(Refusal::SeenDeviceId(2)),
+            Ok(4),
+            Err(Refusal::Known(3)), // earlier in the same call
+        ]
+    );
+    assert_eq!(ledger.append(&parts([1])).unwrap(), [Err(Refusal::Known(1))]);
+    assert_eq!(ledger.append(&parts([7])).unwrap()[0].unwrap().number, 5, "no hole");
+    assert!(audit(&path, None).is_clean());
+}
+
+#[test]
+fn refuses_a_key_under_another_ueid() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    // Another program may write what this one cannot.
+    let raw = Connection::open(&path).unwrap();
+    raw.execute(
+        "INSERT INTO entries VALUES (1, '2026-01-01T00:00:00.000Z', '', zeroblob(8), zeroblob(32), \
+         zeroblob(33), ?1, '', zeroblob(32), zeroblob(32))",
+        [part(1).identity.public_key.as_bytes()],
+    )
+    .unwrap_err(); // the record must be a BLOB: the table is strict
+    raw.execute(
+        "INSERT INTO entries VALUES (1, '2026-01-01T00:00:00.000Z', '', zeroblob(8), zeroblob(32), \
+         zeroblob(33), ?1, x'', zeroblob(32), zeroblob(32))",
+        [part(1).identity.public_key.as_bytes()],
+    )
+    .unwrap();
+    assert_eq!(ledger.append(&parts([1])).unwrap(), [Err(Refusal::SeenPublicKey(1))]);
+}
+
+#[test]
+fn an_append_that_fails_keeps_nothing() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&parts([1])).unwrap();
+    let head = ledger.head().unwrap();
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "CREATE TRIGGER full BEFORE INSERT ON entries WHEN NEW.port = '/dev/tty3'
+         BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    )
+    .unwrap();
+    let error = ledger.append(&parts([2, 3, 4])).unwrap_err();
+    assert!(error.to_string().contains("no room"), "{error}");
+    assert_eq!(ledger.head().unwrap(), head);
+    raw.execute_batch("DROP TRIGGER full").unwrap();
+    let answers = ledger.append(&parts([2, 3, 4])).unwrap();
+    assert_eq!(answers[2].unwrap().number, 4);
+    assert!(audit(&path, Some(head.hash)).is_clean());
+}
+
+/// A statement that puts a copy of entry 5 as entry `number`, with some columns replaced.
+fn insert(or: &str, number: i64, previous: &str, replaced: &[(&str, &str)]) -> String {
+    let column = |name: &str| {
+        let fresh = match name {
+            "device_id" => "zeroblob(8)",
+            "ueid" => "zeroblob(33)",
+            "public_key" => "zeroblob(65)",
+            _ => name,
+        };
+        replaced
+            .iter()
+            .find(|(column, _)| *column == name)
+            .map_or(fresh, |(_, value)| *value)
+            .to_owned()
+    };
+    format!(
+        "INSERT {or} INTO entries SELECT {number}, time, port, {}, implementation_id, {}, {}, record, \
+         {previous}, hash FROM entries WHERE number = 5",
+        column("device_id"),
+        column("ueid"),
+        column("public_key"),
+    )
+}
+
+#[test]
+fn no_program_can_do_more_than_append() {
+    const PREVIOUS: &str = "(SELECT hash FROM entries WHERE number = 5)";
+    let (_folder, path, _) = five();
+    let raw = Connection::open(&path).unwrap();
+    let before = rows(&Ledger::open(&path).unwrap());
+    let mut statements: Vec<String> = [
+        "UPDATE entries SET port = 'x' WHERE number = 5",
+        "UPDATE OR REPLACE entries SET number = 1 WHERE number = 5",
+        "UPDATE entries SET record = record",
+        "DELETE FROM entries WHERE number = 5",
+        "DELETE FROM entries",
+        "REPLACE INTO entries SELECT * FROM entries WHERE number = 5",
+        "INSERT INTO entries SELECT * FROM entries WHERE number = 5
+         ON CONFLICT DO UPDATE SET port = 'x'",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for or in ["", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ROLLBACK"] {
+        for column in ["device_id", "ueid", "public_key"] {
+            for victim in [1, 5] {
+                let value = format!("(SELECT {column} FROM entries WHERE number = {victim})");
+                statements.push(insert(or, 6, PREVIOUS, &[(column, &value)]));
+            }
+        }
+        for number in [-1, 0, 1, 5, 7, i64::MAX] {
+            statements.push(insert(or, number, PREVIOUS, &[]));
+        }
+        for previous in ["zeroblob(32)", "(SELECT hash FROM entries WHERE number = 4)", "x''"] {
+            statements.push(insert(or, 6, previous, &[]));
+        }
+    }
+    for statement in statements {
+        let error = raw.execute(&statement, []).expect_err(&statement).to_string();
+        assert!(error.contains("the ledger"), "{statement}: {error}");
+    }
+    // A number has to be stated.
+    let unnumbered = insert("", 6, PREVIOUS, &[]).replace("SELECT 6", "SELECT NULL");
+    assert!(raw.execute(&unnumbered, []).is_err());
+    for (column, bad) in [
+        ("device_id", "zeroblob(7)"),
+        ("device_id", "'12345678'"),
+        ("ueid", "zeroblob(32)"),
+        ("public_key", "zeroblob(64)"),
+        ("public_key", "NULL"),
+    ] {
+        assert!(raw.execute(&insert("", 6, PREVIOUS, &[(column, bad)]), []).is_err(), "{bad}");
+    }
+    assert_eq!(rows(&Ledger::open(&path).unwrap()), before);
+    assert!(audit(&path, None).is_clean());
+    // All these were refused for what they are, and not because nothing can be inserted.
+    raw.execute(&insert("", 6, PREVIOUS, &[]), []).unwrap();
+}
+
+#[test]
+fn many_write_at_once() {
+    for empty_file in [false, true] {
+        let (_folder, path) = folder();
+        if empty_file {
+            fs::write(&path, b"").unwrap();
+        }
+        thread::scope(|threads| {
+            for thread in 0..6 {
+                let path = &path;
+                threads.spawn(move || {
+                    let mut ledger = Ledger::open_or_create(path).unwrap();
+                    for n in 0..5 {
+                        let first = 1 + thread * 20 + n * 4;
+                        // Every thread also has a part of all others.
+                        let mut slice = parts(first..first + 4);
+                        slice.push(part(200));
+                        let answers = ledger.append(&slice).unwrap();
+                        assert!(answers[..4].iter().all(Result::is_ok), "{answers:?}");
+                    }
+                });
+            }
+        });
+        let audit = audit(&path, None);
+        assert_eq!((audit.entries, audit.problems), (6 * 5 * 4 + 1, vec![]));
+    }
+}
+
+#[test]
+fn readers_see_one_moment_while_a_station_writes() {
+    let (_folder, path, receipts) = five();
+    let reader = Ledger::open(&path).unwrap();
+    let writer = std::cell::RefCell::new(Ledger::open_or_create(&path).unwrap());
+    let append = |n: u64| {
+        let n = u8::try_from(n).unwrap();
+        writer.borrow_mut().append(&[part(n + 100)]).unwrap()[0].unwrap();
+    };
+    let mut read = Vec::new();
+    let found = reader.audit(
+        None,
+        |row| {
+            append(row.number);
+            Ok(())
+        },
+        |entries| read.push(entries),
+    );
+    let found = found.unwrap();
+    assert_eq!((found.head, found.entries, found.problems), (receipts[4], 5, vec![]));
+    assert_eq!(read, [1, 2, 3, 4, 5]);
+    assert_eq!(reader.head().unwrap().number, 10);
+    let mut listed = 0;
+    reader
+        .entries::<LedgerError>(|row| {
+            append(row.number + 10);
+            listed += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(listed, 10);
+    assert_eq!(audit(&path, None).entries, 20);
+}
+
+#[test]
+fn a_reader_neither_creates_nor_writes() {
+    let (folder, path) = folder();
+    assert!(matches!(Ledger::open(&path), Err(LedgerError::Missing(_))));
+    fs::write(&path, b"").unwrap();
+    assert!(matches!(Ledger::open(&path), Err(LedgerError::Missing(_))));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    drop(Ledger::open_or_create(&path).unwrap());
+    let before = fs::read(&path).unwrap();
+    let mut reader = Ledger::open(&path).unwrap();
+    assert!(matches!(reader.append(&parts([1])), Err(LedgerError::Sqlite(..))));
+    drop(reader);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// Wants both ways to open `path` to fail as `expected` says and to leave the file and its log alone.
+/// A log that is missing may come to be an empty one, which means the same.
+#[track_caller]
+fn assert_refused(path: &Path, expected: impl Fn(&LedgerError) -> bool) {
+    let log = path.with_extension("db-wal");
+    let content = || (fs::read(path).ok(), fs::read(&log).unwrap_or_default());
+    let before = content();
+    for result in [Ledger::open(path), Ledger::open_or_create(path)] {
+        let error = result.unwrap_err();
+        assert!(expected(&error), "{error:?}");
+        assert!(error.to_string().contains("file.db"), "{error}");
+        assert!(content() == before, "a file was changed");
+    }
+}
+
+#[test]
+fn what_is_no_ledger_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.db");
+    let not_a_ledger = |error: &LedgerError| matches!(error, LedgerError::NotALedger(_));
+    for content in [&b"Dear all"[..], b"\0", &[0; 4096], &[0xFF; 10_000], b"SQLite format 3\0"] {
+        fs::write(&path, content).unwrap();
+        assert_refused(&path, not_a_ledger);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_refused(&path, |error| matches!(error, LedgerError::Sqlite(..)));
+    fs::remove_dir(&path).unwrap();
+
+    // Another program's database, with and without a log that is still to be read.
+    let others = Connection::open(&path).unwrap();
+    others.execute_batch("CREATE TABLE entries (number INTEGER PRIMARY KEY)").unwrap();
+    assert_refused(&path, not_a_ledger);
+    others
+        .execute_batch("PRAGMA journal_mode = WAL; INSERT INTO entries VALUES (1), (2)")
+        .unwrap_or(()); // the pragma gives a row
+    others.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    others.execute_batch("INSERT INTO entries VALUES (3)").unwrap();
+    drop(others);
+    assert!(fs::metadata(path.with_extension("db-wal")).unwrap().len() > 0);
+    assert_refused(&path, not_a_ledger);
+}
+
+#[test]
+fn a_ledger_of_a_later_version_is_refused_and_left_alone() {
+    for in_log in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.db");
+        drop(Ledger::open_or_create(&path).unwrap());
+        let raw = Connection::open(&path).unwrap();
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, in_log).unwrap();
+        raw.pragma_update(None, "user_version", 2).unwrap();
+        drop(raw);
+        assert_eq!(path.with_extension("db-wal").exists(), in_log);
+        assert_refused(&path, |error| matches!(error, LedgerError::Newer(_, 2)));
+        let raw = Connection::open(&path).unwrap();
+        raw.pragma_update(None, "user_version", 0).unwrap();
+        drop(raw);
+        assert_refused(&path, |error| matches!(error, LedgerError::NotALedger(_)));
+    }
+}
+
+#[test]
+fn a_log_without_its_ledger_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.db");
+    let log = path.with_extension("db-wal");
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&parts([1])).unwrap();
+    let (kept, entries) = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
+    drop(ledger);
+    fs::write(&log, &entries).unwrap();
+    for empty_file in [true, false] {
+        fs::remove_file(&path).unwrap();
+        if empty_file {
+            fs::write(&path, b"").unwrap();
+        }
+        let error = Ledger::open_or_create(&path).unwrap_err();
+        assert!(matches!(error, LedgerError::LogOnly(_)), "{error:?}");
+        assert!(fs::read(&log).unwrap() == entries);
+    }
+    fs::write(&path, kept).unwrap();
+    assert_eq!(audit(&path, None).entries, 1);
+}
+
+#[test]
+fn what_is_left_of_a_killed_creation_is_no_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.db");
+    drop(Ledger::open_or_create(&path).unwrap());
+    // An empty file in which a ledger was being made, when the process was killed before its commit.
+    let journal = path.with_extension("db-journal");
+    fs::write(&journal, [0xD9; 512]).unwrap();
+    assert_refused(&path, |error| matches!(error, LedgerError::Unfinished(_)));
+    assert!(journal.exists());
+    // Next to a file that is still empty, a journal is nothing.
+    fs::write(&path, b"").unwrap();
+    drop(Ledger::open_or_create(&path).unwrap());
+    assert!(audit(&path, None).is_clean());
+}
+
+/// Changes the ledger as someone may who takes its triggers away and puts them back.
+fn tamper(path: &Path, edit: &str) {
+    let raw = Connection::open(path).unwrap();
+    let triggers: Vec<(String, String)> = raw
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(triggers.len(), 3);
+    raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    for (name, _) in &triggers {
+        raw.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    raw.execute_batch(edit).expect(edit);
+    for (_, statement) in triggers {
+        raw.execute_batch(&statement).unwrap();
+    }
+}
+
+#[test]
+fn an_audit_sees_every_edit() {
+    use Problem::{Column, CutOff, Hash, Number, Previous};
+    let cases: [(&str, &[Problem]); _] = [
+        ("SELECT 1", &[]),
+        ("UPDATE entries SET time = '2026-01-01T00:00:00.000Z' WHERE number = 3", &[Hash(3)]),
+        ("UPDATE entries SET port = 'x' WHERE number = 3", &[Hash(3)]),
+        ("UPDATE entries SET device_id = x'0000000000000000' WHERE number = 3", &[Hash(3)]),
+        ("UPDATE entries SET implementation_id = zeroblob(32) WHERE number = 3", &[Hash(3)]),
+        ("UPDATE entries SET ueid = zeroblob(33) WHERE number = 3", &[Column(3, "ueid")]),
+        (
+            "UPDATE entries SET public_key = zeroblob(65) WHERE number = 3",
+            &[Column(3, "public_key")],
+        ),
+        ("UPDATE entries SET record = x'00' WHERE number = 3", &[Hash(3)]),
+        ("UPDATE entries SET previous = zeroblob(32) WHERE number = 3", &[Previous(3), Hash(3)]),
+        ("UPDATE entries SET hash = zeroblob(32) WHERE number = 3", &[Hash(3), Previous(4)]),
+        ("UPDATE entries SET previous = x'00' WHERE number = 1", &[Column(1, "previous")]),
+        ("UPDATE entries SET port = 'x' WHERE number = 1", &[Hash(1)]),
+        ("UPDATE entries SET port = 'x' WHERE number = 5", &[Hash(5)]),
+        ("UPDATE entries SET number = 6 WHERE number = 5", &[Number(4, 6), Hash(6), CutOff(6, 5)]),
+        ("UPDATE entries SET number = 0 WHERE number = 1", &[Number(0, 0), Hash(0), Number(0, 2)]),
+        (
+            "UPDATE entries SET number = -1 WHERE number = 1",
+            &[Number(0, u64::MAX), Hash(u64::MAX), Number(u64::MAX, 2)],
+        ),
+        ("DELETE FROM entries WHERE number = 1", &[Number(0, 2), Previous(2)]),
+        ("DELETE FROM entries WHERE number = 3", &[Number(2, 4), Previous(4)]),
+        ("DELETE FROM entries WHERE number = 5", &[CutOff(4, 5)]),
+        ("DELETE FROM entries", &[CutOff(0, 5)]),
+        (
+            "UPDATE entries SET number = 9 WHERE number = 2;
+             UPDATE entries SET number = 2 WHERE number = 4;
+             UPDATE entries SET number = 4 WHERE number = 9",
+            &[Previous(2), Hash(2), Previous(3), Previous(4), Hash(4), Previous(5)],
+        ),
+        ("UPDATE sqlite_sequence SET seq = 4", &[CutOff(5, 4)]),
+        ("UPDATE sqlite_sequence SET seq = 6", &[CutOff(5, 6)]),
+        ("DELETE FROM sqlite_sequence", &[CutOff(5, 0)]),
+        ("INSERT INTO sqlite_sequence VALUES ('entries', 7)", &[CutOff(5, 7)]),
+    ];
+    for (edit, expected) in cases {
+        let (_folder, path, receipts) = five();
+        tamper(&path, edit);
+        let head = receipts[0].hash;
+        let mut problems = audit(&path, None).problems;
+        // SQLite sees some of it too.
+        problems.retain(|problem| !matches!(problem, Problem::File(_)));
+        // A changed trigger, or one that was not put back, would be told here.
+        assert_eq!(problems, expected, "{edit}");
+        assert!(expected.is_empty() || !audit(&path, Some(head)).is_clean());
+    }
+}
+
+#[test]
+fn an_audit_sees_columns_of_another_form() {
+    for column in ["device_id", "implementation_id", "ueid", "public_key", "previous", "hash"] {
+        for bad in ["x''", "zeroblob(31)", "zeroblob(66)"] {
+            let (_folder, path, _) = five();
+            tamper(&path, &format!("UPDATE entries SET {column} = {bad} WHERE number = 2"));
+            let found = audit(&path, None);
+            assert_eq!(found.entries, 5);
+            let column = Problem::Column(2, column);
+            assert!(found.problems.contains(&column), "{column:?} not in {found:?}");
+            let ledger = Ledger::open(&path).unwrap();
+            let error = ledger.entries::<LedgerError>(|_| Ok(())).unwrap_err();
+            assert!(matches!(error, LedgerError::Damaged(..)), "{error:?}");
+        }
+    }
+    let (_folder, path, _) = five();
+    tamper(&path, "UPDATE entries SET implementation_id = unhex(hex(zeroblob(32))) WHERE number = 1;
+        UPDATE entries SET implementation_id = unhex(replace(hex(zeroblob(32)), '0', 'F')) WHERE number = 2;
+        UPDATE entries SET port = CAST(x'FF' AS TEXT) WHERE number = 3");
+    let expected =
+        [Problem::Hash(1), Problem::Column(2, "implementation_id"), Problem::Column(3, "port")];
+    assert_eq!(audit(&path, None).problems, expected);
+}
+
+#[test]
+fn a_head_written_down_shows_what_the_file_cannot() {
+    let (_folder, path, receipts) = five();
+    for receipt in &receipts {
+        assert!(audit(&path, Some(receipt.hash)).is_clean());
+    }
+    assert!(audit(&path, Some(GENESIS)).is_clean(), "the head of the empty ledger");
+    assert_eq!(audit(&path, Some([1; 32])).problems, [Problem::Head]);
+
+    let cut = "DELETE FROM entries WHERE number = 5; UPDATE sqlite_sequence SET seq = 4";
+    tamper(&path, cut);
+    assert!(audit(&path, None).is_clean(), "this is what cannot be seen");
+    assert!(audit(&path, Some(receipts[3].hash)).is_clean());
+    assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Head]);
+    // Nor do entries that are appended after it hide it.
+    Ledger::open_or_create(&path).unwrap().append(&parts([6, 7])).unwrap();
+    assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Head]);
+
+    // A last entry that was written anew, with the hash that it should have.
+    let (_folder, path, receipts) = five();
+    let mut row = rows(&Ledger::open(&path).unwrap()).pop().unwrap();
+    row.port = "x".to_owned();
+    let hash = hex(row.computed_hash());
+    tamper(&path, &format!("UPDATE entries SET port = 'x', hash = x'{hash}' WHERE number = 5"));
+    assert!(audit(&path, None).is_clean());
+    assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Head]);
+    // A hash that only stands there is none.
+    let hash = hex(receipts[4].hash);
+    tamper(&path, &format!("UPDATE entries SET hash = x'{hash}' WHERE number = 5"));
+    assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Hash(5), Problem::Head]);
+}
+
+#[test]
+fn a_ledger_without_its_end_takes_no_entry() {
+    let (_folder, path, _) = five();
+    tamper(&path, "DELETE FROM entries WHERE number = 5");
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    let error = ledger.append(&parts([6])).unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged(_, Problem::CutOff(4, 5))), "{error:?}");
+    // Nor from another program.
+    let raw = Connection::open(&path).unwrap();
+    for (number, previous, complaint) in
+        [(5, "hash", "missing at its end"), (6, "zeroblob(32)", "not the next number")]
+    {
+        let statement = format!(
+            "INSERT INTO entries SELECT {number}, time, port, zeroblob(8), implementation_id, \
+             zeroblob(33), zeroblob(65), record, {previous}, hash FROM entries WHERE number = 4"
+        );
+        let error = raw.execute(&statement, []).unwrap_err().to_string();
+        assert!(error.contains(complaint), "{error}");
+    }
+}
+
+#[test]
+fn changed_guards_are_seen() {
+    for (edit, name) in [
+        ("DROP TRIGGER entries_are_not_changed", "entries_are_not_changed"),
+        ("DROP TRIGGER entries_are_not_deleted", "entries_are_not_deleted"),
+        ("DROP TRIGGER entries_are_appended", "entries_are_appended"),
+        (
+            "DROP TRIGGER entries_are_not_deleted;
+             CREATE TRIGGER entries_are_not_deleted BEFORE DELETE ON entries BEGIN SELECT 1; END",
+            "entries_are_not_deleted",
+        ),
+        ("CREATE TRIGGER more AFTER INSERT ON entries BEGIN SELECT 1; END", "more"),
+        ("CREATE TABLE more (c)", "more"),
+        ("CREATE INDEX more ON entries (port)", "more"),
+        ("ALTER TABLE entries ADD COLUMN more BLOB", "entries"),
+        ("ALTER TABLE entries RENAME TO more", "entries"),
+    ] {
+        let (_folder, path, receipts) = five();
+        Connection::open(&path).unwrap().execute_batch(edit).unwrap();
+        let found = audit(&path, Some(receipts[4].hash));
+        assert!(found.problems.contains(&Problem::Schema(name.to_owned())), "{edit}: {found:?}");
+        let error = Ledger::open_or_create(&path).unwrap_err();
+        assert!(matches!(error, LedgerError::Damaged(_, Problem::Schema(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn an_index_that_lacks_an_entry_is_seen() {
+    let (_folder, path, _) = five();
+    let mut file = fs::read(&path).unwrap();
+    // The device ID of part 3 stands in its entry, before the implementation ID, and in the index.
+    let id = part(3).identity.device_id.0;
+    let places: Vec<_> =
+        (0..file.len() - 9).filter(|&at| file[at..at + 8] == id && file[at + 8] != 0xAA).collect();
+    let [place] = places[..] else { panic!("{places:?}") };
+    file[place + 7] ^= 1;
+    fs::write(&path, file).unwrap();
+    let found = audit(&path, None);
+    assert!(matches!(found.problems[..], [Problem::File(_), ..]), "{found:?}");
+}
+
+#[test]
+fn the_callers_check_is_heard_and_the_list_has_an_end() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&parts(1..=120)).unwrap();
+    let check = |row: &Row| if row.number == 7 { Err("no".to_owned()) } else { Ok(()) };
+    let found = ledger.audit(None, check, |_| ()).unwrap();
+    assert_eq!(found.problems, [Problem::Record(7, "no".to_owned())]);
+    assert!(found.problems[0].to_string().contains("entry 7"));
+    let found = ledger.audit(None, |_| Err("no".to_owned()), |_| ()).unwrap();
+    assert_eq!((found.problems.len(), found.unlisted), (PROBLEMS_LISTED, 20));
+    assert_eq!(found.entries, 120);
+}
+
+#[test]
+fn pages_that_make_no_sense_are_a_problem() {
+    let (_folder, path) = folder();
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&parts(1..=120)).unwrap();
+    drop(ledger);
+    let good = fs::read(&path).unwrap();
+    let pages = good.len() / 4096;
+    assert!(pages > 10);
+    for page in 1..pages {
+        let mut file = good.clone();
+        file[page * 4096..(page + 1) * 4096].fill(0xA5);
+        fs::write(&path, file).unwrap();
+        let found = audit(&path, None);
+        assert!(!found.is_clean(), "page {page}");
+    }
+}

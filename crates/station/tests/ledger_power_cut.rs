@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The ledger after a loss of power: what was acknowledged is there, whole, and it goes on.
+//!
+//! What a disk can hold then is made from copies of the files. They rest on what SQLite also rests
+//! on: what was synced stays, and a write that is cut off changes no byte outside its range.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use p256::ecdsa::SigningKey;
+use provisioning::{ImplementationId, PublicKey};
+use rusqlite::Connection;
+use station::ledger::{Ledger, LedgerError, NewEntry, Receipt};
+use station::{DeviceId, Identity};
+
+const SECTOR: usize = 512;
+const PAGE: usize = 4096;
+
+/// Made-up part `n`, whose private key is the number n.
+fn part(n: u8) -> NewEntry {
+    static PARTS: LazyLock<Vec<NewEntry>> = LazyLock::new(|| (1..=200).map(make_part).collect());
+    PARTS[usize::from(n) - 1].clone()
+}
+
+fn make_part(n: u8) -> NewEntry {
+    let mut scalar = [0; 32];
+    scalar[31] = n;
+    let key = SigningKey::from_slice(&scalar).unwrap();
+    let point = key.verifying_key().to_sec1_point(false);
+    NewEntry {
+        identity: Identity {
+            device_id: DeviceId([n; 8]),
+            implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
+            public_key: PublicKey::from_sec1_bytes(point.as_bytes()).unwrap(),
+        },
+        port: format!("/dev/tty{n}"),
+        record: vec![n; 400],
+    }
+}
+
+/// Numbers from a fixed seed: `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound
+    }
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+}
+
+/// The ledger and its write-ahead log at one moment.
+#[derive(Clone, PartialEq, Eq)]
+struct Files {
+    ledger: Vec<u8>,
+    log: Vec<u8>,
+}
+
+impl Files {
+    fn read(path: &Path) -> Self {
+        Self { ledger: fs::read(path).unwrap(), log: fs::read(log_of(path)).unwrap() }
+    }
+
+    /// Writes them into a folder of their own, without the index of the log, which is lost.
+    fn restore(&self) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        fs::write(&path, &self.ledger).unwrap();
+        fs::write(log_of(&path), &self.log).unwrap();
+        (folder, path)
+    }
+
+    /// Whether after the power is back these files are a ledger that begins with the `acknowledged`
+    /// and has no other entries than the first of `all`, and whether it goes on. Gives their number.
+    #[track_caller]
+    fn check(&self, acknowledged: usize, all: &[Receipt]) -> usize {
+        let (_folder, path) = self.restore();
+        let reader = Ledger::open(&path).unwrap();
+        let audit = reader.audit(None, |_| Ok(()), |_| ()).unwrap();
+        assert_eq!(audit.problems, []);
+        let mut rows = Vec::new();
+        reader
+            .entries::<LedgerError>(|row| {
+                rows.push(row);
+                Ok(())
+            })
+            .unwrap();
+        assert!(rows.len() >= acknowledged, "{} of {acknowledged} entries", rows.len());
+        for ((row, receipt), n) in rows.iter().zip(all).zip(1..) {
+            assert_eq!((row.number, row.hash), (receipt.number, receipt.hash));
+            assert_eq!((row.identity, &row.record), (part(n).identity, &part(n).record));
+        }
+        drop(reader);
+        let mut ledger = Ledger::open_or_create(&path).unwrap();
+        let kept = u8::try_from(rows.len()).unwrap();
+        let answers = ledger.append(&[part(200), part(kept.max(1))]).unwrap();
+        assert_eq!(answers[0].unwrap().number, u64::from(kept) + 1);
+        assert_eq!(answers[1].is_err(), kept > 0, "a part that is kept is known");
+        assert!(ledger.audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
+        rows.len()
+    }
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    path.with_file_name("ledger-wal")
+}
+
+/// Appends parts 1 to `count` one by one, and gives the files before the first and after each
+/// acknowledgement.
+fn history(count: u8, mut after_each: impl FnMut(&Path, u8)) -> (Vec<Files>, Vec<Receipt>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    let (mut files, mut receipts) = (vec![Files::read(&path)], Vec::new());
+    for n in 1..=count {
+        receipts.push(ledger.append(&[part(n)]).unwrap()[0].unwrap());
+        files.push(Files::read(&path));
+        after_each(&path, n);
+    }
+    (files, receipts)
+}
+
+#[test]
+fn a_log_that_is_cut_keeps_what_was_acknowledged() {
+    let (files, receipts) = history(40, |_, _| ());
+    let (first, last) = (&files[0], &files[40]);
+    assert!(first.ledger == last.ledger, "the entries are in the log alone");
+    let boundaries: Vec<_> = files.iter().map(|files| files.log.len()).collect();
+    assert!(boundaries.is_sorted_by(|a, b| a < b) && boundaries[0] == 0);
+    assert!(files.iter().all(|files| last.log.starts_with(&files.log)), "it only grows");
+
+    let mut random = Random(1);
+    let around = |at: &usize| [at.saturating_sub(1), *at, at + 1];
+    let mut cuts: Vec<_> = boundaries.iter().flat_map(around).collect();
+    cuts.extend((0..200).map(|_| random.below(last.log.len())));
+    for cut in cuts {
+        let mut log = last.log[..cut.min(last.log.len())].to_vec();
+        let acknowledged = boundaries.iter().filter(|at| **at <= log.len()).count() - 1;
+        for torn in [false, true] {
+            if torn {
+                // The rest of the last sector, and one more, hold anything but what was to be there.
+                for at in log.len()..(log.len() / SECTOR + 2) * SECTOR {
+                    let expected = last.log.get(at).copied().unwrap_or_default();
+                    log.push(expected ^ u8::try_from(1 + random.below(255)).unwrap());
+                }
+            }
+            let files = Files { ledger: last.ledger.clone(), log: log.clone() };
+            assert_eq!(files.check(acknowledged, &receipts), acknowledged, "cut at {cut}");
+        }
+    }
+}
+
+/// `old` on its way to `new`: of each piece of `size` bytes one or the other has reached the disk, and
+/// the length may be either.
+fn mixed(old: &[u8], new: &[u8], size: usize, random: &mut Random) -> Vec<u8> {
+    let mut file = old.to_vec();
+    file.resize(old.len().max(new.len()), 0);
+    for (at, piece) in new.chunks(size).enumerate() {
+        if random.coin() {
+            file[at * size..][..piece.len()].copy_from_slice(piece);
+        }
+    }
+    if new.len() > old.len() && random.coin() {
+        let length = old.len() + random.below(new.len() - old.len() + 1);
+        file.truncate(length);
+    }
+    file
+}
+
+#[test]
+fn an_append_that_is_cut_off_is_there_or_not() {
+    // Every seventh acknowledgement the log is written back, so that the next append begins it anew,
+    // over what is left of the old entries.
+    let (files, receipts) = history(30, |path, n| {
+        if n % 7 == 0 {
+            let connection = Connection::open(path).unwrap();
+            let busy: i64 =
+                connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0)).unwrap();
+            assert_eq!(busy, 0);
+        }
+    });
+    let restarts = files.windows(2).filter(|pair| !pair[1].log.starts_with(&pair[0].log)).count();
+    assert!(restarts >= 3, "{restarts}");
+    let mut random = Random(2);
+    for (acknowledged, pair) in files.windows(2).enumerate() {
+        let [before, after] = pair else { unreachable!() };
+        // What a checkpoint wrote it also synced, before the log began anew.
+        for _ in 0..8 {
+            let log = mixed(&before.log, &after.log, SECTOR, &mut random);
+            let kept = Files { ledger: after.ledger.clone(), log }.check(acknowledged, &receipts);
+            assert!(kept <= acknowledged + 1);
+        }
+        assert_eq!(after.check(acknowledged + 1, &receipts), acknowledged + 1);
+    }
+}
+
+#[test]
+fn a_log_that_is_written_back_loses_nothing_on_the_way() {
+    let mut pairs = Vec::new();
+    let (_, receipts) = history(40, |path, n| {
+        if n % 10 == 0 {
+            let before = Files::read(path);
+            let connection = Connection::open(path).unwrap();
+            connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+            pairs.push((usize::from(n), before, Files::read(path)));
+        }
+    });
+    let mut random = Random(3);
+    for (acknowledged, before, after) in pairs {
+        assert!(before.ledger != after.ledger && before.log == after.log);
+        for size in [SECTOR, PAGE] {
+            for _ in 0..25 {
+                let ledger = mixed(&before.ledger, &after.ledger, size, &mut random);
+                let files = Files { ledger, log: before.log.clone() };
+                assert_eq!(files.check(acknowledged, &receipts), acknowledged);
+            }
+        }
+        // Done: the log is needed no more.
+        let files = Files { log: Vec::new(), ..after };
+        assert_eq!(files.check(acknowledged, &receipts), acknowledged);
+    }
+}
+
+#[test]
+fn a_creation_that_is_cut_off_is_a_new_ledger_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    drop(Ledger::open_or_create(&path).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the ledger is left");
+    let whole = fs::read(&path).unwrap();
+    assert!(whole.len() > 4 * PAGE && whole.len().is_multiple_of(PAGE));
+    let around = |at: usize| [at.saturating_sub(1), at, at + 1];
+    let short = (0..=whole.len()).step_by(PAGE).flat_map(around).map(|cut| (cut, false));
+    // Of full length, with nothing written behind the cut.
+    let zeros = (0..=whole.len()).step_by(SECTOR).map(|cut| (cut, true));
+    for (cut, zeros) in short.chain(zeros) {
+        let mut content = whole[..cut.min(whole.len())].to_vec();
+        if zeros {
+            content.resize(whole.len(), 0);
+        }
+        // A last page that is cut is read as if zeros followed, which may be what stood there.
+        let mut read = content.clone();
+        read.resize(whole.len(), 0);
+        let good = content.is_empty() || read == whole;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        fs::write(&path, &content).unwrap();
+        // Damage to a page that only an append reads is told then.
+        let answers =
+            Ledger::open_or_create(&path).and_then(|mut ledger| ledger.append(&[part(1)]));
+        match answers {
+            Ok(answers) => {
+                assert!(good, "cut at {cut}, {zeros}");
+                assert_eq!(answers[0].unwrap().number, 1);
+                let ledger = Ledger::open(&path).unwrap();
+                assert!(ledger.audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
+            }
+            Err(error) => {
+                assert!(!good, "{error}");
+                assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+                assert!(fs::read(&path).unwrap() == content, "it is left as it is");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_creation_left_behind_does_not_disturb() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    for (name, content) in [(".tmpAbCdEf", &[0; PAGE][..]), (".tmpAbCdEf-journal", b"\xD9\xD5")] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let mut ledger = Ledger::open_or_create(&path).unwrap();
+    ledger.append(&[part(1)]).unwrap()[0].unwrap();
+    assert!(ledger.audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
+}
