@@ -8,6 +8,7 @@
 //!
 //! Modelled:
 //! - UICR as flash: bits only clear; OTP takes each halfword once; words only, aligned ([`Silicon`]).
+//! - FICR: the device ID, which the seed gives.
 //! - KMU: slot selection, permissions, write-once slots, `0xDEADDEAD`, push.
 //! - CryptoCell: CTR_DRBG, SP 800-108 derivation from key slots, a key wrapped under the MKEK.
 //! - The calls that reach both: `nrfx_nvmc` ([`nvmc`]), and the CryptoCell platform library, PSA Crypto

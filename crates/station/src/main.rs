@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
@@ -127,14 +128,19 @@ struct Provision {
     #[arg(long)]
     require_nonce: bool,
     /// How long to wait for the first line of a part
-    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().start.as_secs())]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
     /// How long a part may be silent in its run
-    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().line.as_secs())]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().line.as_secs())]
     line_timeout: u64,
     /// How long a part's run may take
-    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().run.as_secs())]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().run.as_secs())]
     run_timeout: u64,
+}
+
+/// A time-out ends within a day.
+fn seconds() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=86_400)
 }
 
 fn profile(name: &str) -> Result<Profile, String> {

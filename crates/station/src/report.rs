@@ -2,11 +2,11 @@
 
 //! What a batch shows: bars on a terminal, lines elsewhere, JSON for machines.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 use station::batch::{Entered, Event, PartError};
 use station::console::Step;
@@ -203,9 +203,13 @@ impl Bars {
             })
             .collect();
         let batch = all.add(ProgressBar::new(parts as u64));
-        batch.set_style(style(
-            "{prefix:14!} {bar:40} {pos} of {len}, {per_sec} (about {eta} to go)",
-        ));
+        let rate = |state: &ProgressState, f: &mut dyn fmt::Write| {
+            let _ = write!(f, "{:.0} parts/s", state.per_sec()); // the bar has its own errors
+        };
+        batch.set_style(
+            style("{prefix:14!} {bar:40} {pos} of {len}, {rate} (about {eta} to go)")
+                .with_key("rate", rate),
+        );
         batch.set_prefix("batch");
         batch.tick();
         Self { batch, benches }
@@ -216,7 +220,7 @@ impl Bars {
 struct Seconds(Duration);
 
 impl Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} s", self.0.as_secs_f64())
     }
 }

@@ -292,6 +292,7 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
         (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
         (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
         (&["provision", "--simulate", "0"], "--simulate"),
+        (&["provision", "--simulate", "1", "--line-timeout", "0"], "--line-timeout"),
         (&["provision", "--simulate", "1", "--port", no_port], "cannot be used with"),
         (&["export", "--profile", "psa"], "the profiles are psa-iot-1 and psa-2025"),
         (&["export", "--profile", "psa-2025"], "there is no ledger here"),
