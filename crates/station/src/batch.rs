@@ -49,6 +49,8 @@ pub struct Plan {
     pub wanted: Wanted,
     /// Whether an image that does not ask for a nonce is refused.
     pub require_nonce: bool,
+    /// Whether a port may be that of an image on modelled silicon.
+    pub allow_modelled: bool,
     /// How long a part may take.
     pub timeouts: Timeouts,
 }
@@ -82,6 +84,8 @@ pub enum PartError {
     Record(RecordError),
     /// It says it is complete already, as another part than the one in its record.
     OtherPart(Ueid),
+    /// It is none: the image runs on modelled silicon.
+    Modelled,
     /// Its image has not asked for a nonce.
     NoNonce,
     /// The ledger has it, or something of it, already.
@@ -234,6 +238,7 @@ impl Worker<'_> {
             asked = true;
             nonce
         };
+        let mut modelled = false;
         let waiting = Cell::new(count);
         let stop = || {
             if waiting.get() { self.is_over() } else { self.stop.load(Ordering::Relaxed) }
@@ -242,6 +247,7 @@ impl Worker<'_> {
             if waiting.replace(false) {
                 self.begun.fetch_add(1, Ordering::Relaxed);
             }
+            modelled |= *step == Step::Modelled;
             let _ = self.events.send(Event::Step(self.number, step.clone()));
         };
         let outcome = follow(source, &self.plan.timeouts, Instant::now, stop, give_nonce, on_step)
@@ -251,6 +257,9 @@ impl Worker<'_> {
             Outcome::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
             Outcome::Failed { line, .. } => return Err(PartError::Failed(line)),
         };
+        if modelled && !self.plan.allow_modelled {
+            return Err(PartError::Modelled);
+        }
         if !asked && self.plan.require_nonce {
             return Err(PartError::NoNonce);
         }
@@ -305,6 +314,7 @@ impl PartError {
             Self::Follow(FollowError::Stopped) => "stopped",
             Self::Failed(_) => "failed",
             Self::Record(_) | Self::OtherPart(_) => "record",
+            Self::Modelled => "modelled",
             Self::NoNonce => "no-nonce",
             Self::Refused(..) => "seen-before",
             Self::NoSeed(_) => "no-random-numbers",
@@ -322,6 +332,10 @@ impl fmt::Display for PartError {
                 f,
                 "the part calls itself {ueid}, and its record is another part's. Nothing was entered. Start \
                  the part again, with no other program on its port."
+            ),
+            Self::Modelled => f.write_str(
+                "this is modelled silicon, whose keys are no secret. Nothing was entered. Use \
+                 --allow-modelled, and another ledger than that of the line.",
             ),
             Self::NoNonce => f.write_str(
                 "the image did not ask for a nonce. Nothing was entered. Build it with \

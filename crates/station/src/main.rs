@@ -127,6 +127,9 @@ struct Provision {
     /// Refuse a part whose image did not ask for a nonce
     #[arg(long)]
     require_nonce: bool,
+    /// Take an image on modelled silicon, in QEMU for example, whose keys are no secret
+    #[arg(long, conflicts_with = "simulate")]
+    allow_modelled: bool,
     /// How long to wait for the first line of a part
     #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
@@ -242,6 +245,7 @@ fn provision(options: &Provision, path: &Path, json: bool) -> Result<bool, Error
             allow_dummy: options.allow_dummy,
         },
         require_nonce: options.require_nonce,
+        allow_modelled: options.allow_modelled,
         timeouts: Timeouts {
             start: Duration::from_secs(options.start_timeout),
             line: Duration::from_secs(options.line_timeout),

@@ -186,6 +186,25 @@ fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
 }
 
 #[test]
+fn modelled_silicon_is_taken_on_request_only() {
+    let mut console =
+        b"WARN:provisioning_image: modelled nrf5340, seed 1: nothing that is written \
+                        here is secret\r\n"
+            .to_vec();
+    let run = part(1, None, 1);
+    let begin = run.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    console.extend(&run[begin..]);
+    let mut station = Station::start(1, &[]);
+    station.play(0, &console);
+    let (events, _folder) = station.end(1);
+    assert_eq!(names(&events, "error"), ["modelled"]);
+    let mut station = Station::start(1, &["--allow-modelled"]);
+    station.play(0, &console);
+    let (events, _folder) = station.end(0);
+    assert_eq!(names(&events, "event"), ["entered", "end"]);
+}
+
+#[test]
 fn what_is_no_good_run_enters_nothing() {
     let good = part(1, None, 1);
     let text = String::from_utf8(good.clone()).unwrap();
