@@ -35,6 +35,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
+use base16ct::lower::encode_string;
 use base64ct::{Base64, Encoding};
 use corim::builder::{ComidBuilder, CorimBuilder};
 use corim::cbor::value::Value;
@@ -216,7 +217,8 @@ pub fn export(
     }
     // The head alone would give two ranges of one ledger, or two profiles, the same identifier, and the
     // verifier refuses the second CoRIM.
-    let id = format!("ledger-{}-{}", Hex(&options.head), Hex(&contents.finalize()));
+    let id =
+        format!("ledger-{}-{}", encode_string(&options.head), encode_string(&contents.finalize()));
     Ok(Files {
         endorsements: endorsements(options, &id, &parts)?,
         comid: template(&ComidTemplate {
@@ -354,15 +356,6 @@ fn template(content: &impl Serialize) -> Result<Vec<u8>, ExportError> {
 
 fn encoding(error: impl fmt::Display) -> ExportError {
     ExportError::Encoding(error.to_string())
-}
-
-/// Bytes as a text of two digits each.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
 
 impl Files {

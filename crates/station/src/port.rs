@@ -200,8 +200,7 @@ pub fn follow(
 
 /// A nonce as the part reads it.
 fn line(nonce: [u8; 32]) -> Vec<u8> {
-    let digits = nonce.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
-    format!("{digits}\r\n").into_bytes()
+    (base16ct::lower::encode_string(&nonce) + "\r\n").into_bytes()
 }
 
 /// Why a port cannot be opened.
