@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -17,8 +18,16 @@ const KILLS_PER_LEDGER: usize = 10;
 /// Which entries were acknowledged: number and hash as the station has printed them.
 type Acknowledged = BTreeMap<u64, String>;
 
-/// Starts a station, kills it after `delay`, and adds what it had acknowledged by then.
-fn start_and_kill(ledger: &str, delay: Duration, acknowledged: &mut Acknowledged) {
+/// When a station is killed.
+struct Kill {
+    /// After so many acknowledgements were read,
+    acknowledged: usize,
+    /// and this time more.
+    delay: Duration,
+}
+
+/// Starts a station, kills it, and adds what it had acknowledged by then.
+fn start_and_kill(ledger: &str, kill: &Kill, acknowledged: &mut Acknowledged) {
     let mut station = Command::new(env!("CARGO_BIN_EXE_station"))
         .args(["provision", "--simulate", "1000000", "--json", "--ledger", ledger])
         .stdout(Stdio::piped())
@@ -26,23 +35,26 @@ fn start_and_kill(ledger: &str, delay: Duration, acknowledged: &mut Acknowledged
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(station.stdout.take().unwrap());
+    let (send, entered) = mpsc::channel();
     let reader = thread::spawn(move || {
-        let mut entered = Vec::new();
         let mut line = String::new();
         // A line without its end was not acknowledged.
         while stdout.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(event["event"], "entered", "{line}");
             let hash = event["hash"].as_str().unwrap().to_owned();
-            entered.push((event["number"].as_u64().unwrap(), hash));
+            send.send((event["number"].as_u64().unwrap(), hash)).unwrap();
             line.clear();
         }
-        entered
     });
-    thread::sleep(delay);
+    let mut read: Vec<_> = entered.iter().take(kill.acknowledged).collect();
+    assert_eq!(read.len(), kill.acknowledged, "the station has ended by itself");
+    thread::sleep(kill.delay);
     station.kill().unwrap(); // SIGKILL
     station.wait().unwrap();
-    for (number, hash) in reader.join().unwrap() {
+    read.extend(entered);
+    reader.join().unwrap();
+    for (number, hash) in read {
         assert!(acknowledged.insert(number, hash).is_none(), "number {number} was given twice");
     }
 }
@@ -74,20 +86,25 @@ fn check(ledger: &str, acknowledged: &Acknowledged) -> bool {
 #[test]
 fn no_acknowledged_entry_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut entries, mut created, mut with_acknowledged) = (0, 0, 0);
+    let (mut entries, mut early) = (0, 0);
     for batch in 0..KILLS / KILLS_PER_LEDGER {
         let path = folder.path().join(format!("{batch}.db"));
         let path = path.to_str().unwrap();
         let mut acknowledged = Acknowledged::new();
-        for _ in 0..KILLS_PER_LEDGER {
-            let mut random = [0; 4];
+        for kill in 0..KILLS_PER_LEDGER {
+            let mut random = [0; 5];
             getrandom::fill(&mut random).unwrap();
-            // Up to 50 ms, and more often early, where a ledger is created and opened.
-            let delay = u64::from(u32::from_le_bytes(random) % 50_000) >> (random[0] % 4);
-            let before = acknowledged.len();
-            start_and_kill(path, Duration::from_micros(delay), &mut acknowledged);
-            with_acknowledged += usize::from(acknowledged.len() > before);
-            created += usize::from(check(path, &acknowledged));
+            let [count, micros @ ..] = random;
+            let micros = u64::from(u32::from_le_bytes(micros));
+            // The first ones while the ledger is created or opened, the others while it is written.
+            let kill = if kill < 3 {
+                Kill { acknowledged: 0, delay: Duration::from_micros(micros % 10_000) }
+            } else {
+                let acknowledged = usize::from(count % 16);
+                Kill { acknowledged, delay: Duration::from_micros(micros % 3_000) }
+            };
+            start_and_kill(path, &kill, &mut acknowledged);
+            early += usize::from(!check(path, &acknowledged));
         }
         // A station that is not killed goes on with it.
         let status = Command::new(env!("CARGO_BIN_EXE_station"))
@@ -102,7 +119,6 @@ fn no_acknowledged_entry_is_lost() {
             let _ = fs::remove_file(format!("{path}{end}"));
         }
     }
-    // The kills have hit what they were to hit: before there is a ledger, and while it is written.
-    assert!(created < KILLS && with_acknowledged > KILLS / 10, "{created}, {with_acknowledged}");
     assert!(entries > KILLS, "{entries} entries");
+    assert!(early > 0, "no kill came before there was a ledger");
 }
