@@ -3,13 +3,17 @@
 //! A record is believed as a modelled part has made it, and in no other form.
 
 use coset::cbor::value::Value;
-use coset::{CborSerializable, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable, iana};
+use coset::{
+    CborSerializable, CoseKeyBuilder, CoseSign1Builder, Header, HeaderBuilder,
+    TaggedCborSerializable, iana,
+};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use provisioning::{
     Config, DUMMY_PUBLIC_KEY, Event, IdentityKeySource, ImplementationId, Nonce, PublicKey, Ueid,
 };
 use silicon::{Silicon, Soc};
+use station::batch::{PartError, check};
 use station::record::{Record, RecordError, Wanted, decode, verify};
 
 const ANY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: false };
@@ -92,6 +96,17 @@ fn no_flipped_bit_and_no_cut_is_believed() {
 
 /// A record with the claims of a good one, changed, and signed by the right key.
 fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<Record, RecordError> {
+    let header = HeaderBuilder::new().algorithm(iana::Algorithm::ES256);
+    forged_with(change, header.build(), Header::default(), |key| key)
+}
+
+/// As `forged`, with these headers and another key beside the token.
+fn forged_with(
+    change: impl FnOnce(&mut Vec<(Value, Value)>),
+    protected: Header,
+    unprotected: Header,
+    change_key: impl FnOnce(CoseKeyBuilder) -> CoseKeyBuilder,
+) -> Result<Record, RecordError> {
     let key = SigningKey::from_slice(&[9; 32]).unwrap();
     let point = key.verifying_key().to_sec1_point(false);
     let public_key = PublicKey::from_sec1_bytes(point.as_bytes()).unwrap();
@@ -108,20 +123,21 @@ fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<Record, Recor
     .to_vec();
     change(&mut claims);
     let token = CoseSign1Builder::new()
-        .protected(HeaderBuilder::new().algorithm(iana::Algorithm::ES256).build())
+        .protected(protected)
+        .unprotected(unprotected)
         .payload(Value::Map(claims).to_vec().unwrap())
         .create_signature(b"", |data| {
             let signature: Signature = key.sign(data);
             signature.to_bytes().to_vec()
         })
         .build();
-    let cose_key = coset::CoseKeyBuilder::new_ec2_pub_key(
+    let cose_key = CoseKeyBuilder::new_ec2_pub_key(
         iana::EllipticCurve::P_256,
         public_key.as_bytes()[1..33].to_vec(),
         public_key.as_bytes()[33..].to_vec(),
     )
-    .algorithm(iana::Algorithm::ES256)
-    .build();
+    .algorithm(iana::Algorithm::ES256);
+    let cose_key = change_key(cose_key).build();
     let items = [token.to_tagged_vec().unwrap(), cose_key.to_vec().unwrap()];
     verify(&[&[0x82], &items[0][..], &items[1][..]].concat(), &ANY)
 }
@@ -165,6 +181,41 @@ fn each_claim_is_checked() {
             assert_eq!(set(at, value), Err(RecordError::Claim(name)));
         }
     }
+}
+
+#[test]
+fn nothing_stands_beside_what_a_part_writes() {
+    let es256 = || HeaderBuilder::new().algorithm(iana::Algorithm::ES256);
+    let empty = || Header::default();
+    let sign1 = Err(RecordError::Structure("a COSE_Sign1 with ES256"));
+    // A header that whoever does not know it must refuse: RFC 9052, section 3.1.
+    let critical = es256().add_critical(iana::HeaderParameter::X5Chain).build();
+    assert_eq!(forged_with(|_| (), critical, empty(), |key| key), sign1);
+    let other = HeaderBuilder::new().algorithm(iana::Algorithm::ES384).build();
+    assert_eq!(forged_with(|_| (), other, empty(), |key| key), sign1);
+    assert_eq!(forged_with(|_| (), empty(), empty(), |key| key), sign1);
+    // What is not signed can be anybody's.
+    let unsigned = HeaderBuilder::new().key_id(vec![1]).build();
+    assert_eq!(forged_with(|_| (), es256().build(), unsigned, |key| key), sign1);
+
+    let key = Err(RecordError::Structure("a COSE_Key for ES256"));
+    let changes: [fn(CoseKeyBuilder) -> CoseKeyBuilder; 2] = [
+        |key| key.algorithm(iana::Algorithm::ES384),
+        |key| key.param(iana::Ec2KeyParameter::D as i64, Value::Bytes(vec![9; 32])),
+    ];
+    for change in changes {
+        assert_eq!(forged_with(|_| (), es256().build(), empty(), change), key);
+    }
+}
+
+#[test]
+fn a_part_has_the_name_that_it_gives_itself() {
+    let (text, public_key) = made_by(Soc::Nrf5340, IdentityKeySource::Generated, None);
+    let own = Ueid::of(&public_key);
+    assert!(check(&text, Some(own), &ANY).is_ok());
+    let other = Ueid::of(&DUMMY_PUBLIC_KEY);
+    let error = check(&text, Some(other), &ANY).unwrap_err();
+    assert!(matches!(error, PartError::OtherPart(ueid) if ueid == other), "{error}");
 }
 
 #[test]
