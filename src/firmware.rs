@@ -14,6 +14,9 @@ use zephyr::kconfig;
 /// The module name in the log lines.
 const NAME: &str = "provisioning_image";
 
+/// Whether this image is for `cargo xtask bench`.
+const MEASURE: bool = matches!(kconfig::CONFIG_PROVISIONING_MEASURED.as_bytes(), b"yes");
+
 /// What CMakeLists.txt has refused already; this is what holds where a build goes around it.
 const IMPLEMENTATION_ID: ImplementationId =
     match ImplementationId::from_hex(kconfig::CONFIG_PROVISIONING_IMPLEMENTATION_ID) {
@@ -30,6 +33,10 @@ unsafe extern "C" {
     fn provisioning_console_line(line: *mut c_char, size: usize) -> c_int;
     /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
     fn provisioning_clear_stack();
+    /// Cycles since Zephyr's clock has started (`src/measure.c`, with `MEASURE` only).
+    fn provisioning_cycles() -> u64;
+    /// Bytes of this thread's stack that were ever used, and its size (`src/measure.c`, with `MEASURE` only).
+    fn provisioning_stack_used(size: *mut u32) -> u32;
 }
 
 /// Called once by zephyr-lang-rust, from Zephyr's main thread.
@@ -41,6 +48,12 @@ extern "C" fn rust_main() {
     let _ = unsafe { zephyr::set_logger() };
 
     let result = run();
+    if MEASURE {
+        let mut size = 0;
+        // SAFETY: `size` is valid for the write.
+        let used = unsafe { provisioning_stack_used(&raw mut size) };
+        info!(target: NAME, "Measured: {used} of {size} bytes of main stack");
+    }
     // SAFETY: it writes below this frame only, where nothing lives.
     unsafe { provisioning_clear_stack() };
     if let Err(stop) = result {
@@ -98,9 +111,16 @@ fn run() -> Result<(), Stop> {
             _ => None,
         },
     };
-    provision(&mut drivers, &config, |event| match event.level() {
-        Level::Info => info!(target: NAME, "{event}"),
-        Level::Warning => warn!(target: NAME, "{event}"),
+    provision(&mut drivers, &config, |event| {
+        // SAFETY: it only reads a clock.
+        let cycles = if MEASURE { unsafe { provisioning_cycles() } } else { 0 };
+        match event.level() {
+            Level::Info => info!(target: NAME, "{event}"),
+            Level::Warning => warn!(target: NAME, "{event}"),
+        }
+        if MEASURE {
+            info!(target: NAME, "Measured: {cycles} cycles");
+        }
     })
     .map(|_| ())
     .map_err(Stop::Failure)

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The linked image: how much flash and RAM it takes, and what takes them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{
+    Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags, SectionKind,
+    SymbolKind, elf,
+};
+use rustc_demangle::try_demangle;
+
+/// Who has what is not Rust: Zephyr, the SDK, its libraries, the C library and the C glue.
+pub const C: &str = "zephyr and SDK (C)";
+/// What has no symbol: string literals and other constants, tables that the linker makes, padding.
+pub const NAMELESS: &str = "constants and padding without a symbol";
+
+/// Where a Cortex-M has its RAM, whatever the part (Armv8-M Architecture Reference Manual, system
+/// address map). All below is code memory.
+const SRAM: Range<u64> = 0x2000_0000..0x4000_0000;
+
+/// An image.
+pub struct Elf<'data> {
+    file: ElfFile32<'data, Endianness>,
+}
+
+/// Why a file is no image that can be measured.
+#[derive(Debug)]
+pub struct ElfError(String);
+
+impl fmt::Display for ElfError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not an image that can be measured: {}. Build it anew.", self.0)
+    }
+}
+
+impl std::error::Error for ElfError {}
+
+impl From<object::Error> for ElfError {
+    fn from(error: object::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Bytes that an image takes, as the linker counts them: from the first to the last in each memory,
+/// with the gaps between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Code, constants, and the initial values of variables.
+    pub flash: u64,
+    /// Variables and stacks.
+    pub ram: u64,
+}
+
+/// A function or an object of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name, demangled and without the hash if it is Rust's.
+    pub name: String,
+    /// The crate whose code it is, or [`C`].
+    pub krate: String,
+    /// Bytes that no symbol before it has.
+    pub size: u64,
+    /// Whether it takes flash: code, constants, and variables with an initial value.
+    pub is_flash: bool,
+}
+
+impl<'data> Elf<'data> {
+    /// Reads `data`, a 32-bit ELF executable with its symbols.
+    ///
+    /// # Errors
+    /// Where it is anything else.
+    pub fn parse(data: &'data [u8]) -> Result<Self, ElfError> {
+        let elf = Self { file: ElfFile32::parse(data)? };
+        if elf.file.symbols().next().is_none() {
+            return Err(ElfError(String::from("it has no symbols")));
+        }
+        Ok(elf)
+    }
+
+    /// What the image takes of each memory.
+    ///
+    /// # Errors
+    /// If nothing of it is loaded.
+    pub fn size(&self) -> Result<Size, ElfError> {
+        let loaded = self.file.segments().filter_map(|segment| {
+            // By the load address: initial values of RAM are in flash.
+            let address = segment.elf_program_header().p_paddr(self.file.endian()).into();
+            let (_, size) = segment.file_range();
+            (size > 0).then_some(address..end(address, size))
+        });
+        let used = self.file.sections().filter(is_in_memory).filter_map(|section| {
+            let address = section.address();
+            SRAM.contains(&address).then(|| address..end(address, section.size()))
+        });
+        let flash = extent(loaded.filter(|range| !SRAM.contains(&range.start)));
+        if flash == 0 {
+            return Err(ElfError(String::from("nothing of it is loaded to flash")));
+        }
+        Ok(Size { flash, ram: extent(used) })
+    }
+
+    /// The compilers that the image was built with, as each has left its name, such as
+    /// `rustc version 1.96.0`.
+    #[must_use]
+    pub fn compilers(&self) -> Vec<String> {
+        let comment = self.file.section_by_name(".comment");
+        let data = comment.and_then(|section| section.data().ok()).unwrap_or_default();
+        let names = data.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let mut names: Vec<_> =
+            names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// Whether `section` is in memory when the image runs.
+fn is_in_memory<'data>(section: &impl ObjectSection<'data>) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_ALLOC))
+        && section.size() > 0
+}
+
+fn end(address: u64, size: u64) -> u64 {
+    address.saturating_add(size)
+}
+
+/// From the first to the last of `ranges`.
+fn extent(ranges: impl Iterator<Item = Range<u64>>) -> u64 {
+    ranges
+        .reduce(|all, range| all.start.min(range.start)..all.end.max(range.end))
+        .map_or(0, |all| all.end - all.start)
+}
+
+/// All functions and objects of the image, by their address. None counts a byte twice: where symbols
+/// overlap, such as aliases, the first has it, of these the longest.
+#[must_use]
+pub fn symbols(elf: &Elf<'_>) -> Vec<Symbol> {
+    let mut found: Vec<_> = elf
+        .file
+        .symbols()
+        .filter_map(|symbol| {
+            let section = elf.file.section_by_index(symbol.section_index()?).ok()?;
+            let is_flash = section.kind() != SectionKind::UninitializedData;
+            let is_code = symbol.kind() == SymbolKind::Text;
+            if !is_in_memory(&section) || !(is_code || symbol.kind() == SymbolKind::Data) {
+                return None;
+            }
+            // The lowest bit of a function's address says that it is Thumb code.
+            let address = if is_code { symbol.address() & !1 } else { symbol.address() };
+            let name = symbol.name_bytes().ok()?;
+            Some((address, symbol.size(), String::from_utf8_lossy(name).into_owned(), is_flash))
+        })
+        .collect();
+    // Names decide among aliases, so that each build gives the same.
+    found.sort_by(|a, b| (a.0, b.1, &a.2).cmp(&(b.0, a.1, &b.2)));
+    let mut counted = 0;
+    found
+        .into_iter()
+        .filter_map(|(address, size, name, is_flash)| {
+            let until = end(address, size);
+            let size = until.saturating_sub(address.max(counted));
+            counted = counted.max(until);
+            let (krate, name) = owner(&name);
+            (size > 0).then_some(Symbol { name, krate, size, is_flash })
+        })
+        .collect()
+}
+
+/// Bytes of flash of each crate, of [`C`], and of what is [`NAMELESS`]; their sum is [`Size::flash`].
+///
+/// # Errors
+/// If nothing of the image is loaded.
+pub fn by_crate(elf: &Elf<'_>) -> Result<BTreeMap<String, u64>, ElfError> {
+    let mut crates = BTreeMap::new();
+    for symbol in symbols(elf).into_iter().filter(|symbol| symbol.is_flash) {
+        *crates.entry(symbol.krate).or_default() += symbol.size;
+    }
+    let named = crates.values().sum();
+    let rest = elf.size()?.flash.checked_sub(named).ok_or_else(|| {
+        ElfError(format!("its symbols have {named} bytes, which is more than it has"))
+    })?;
+    if rest > 0 {
+        *crates.entry(String::from(NAMELESS)).or_default() += rest;
+    }
+    Ok(crates)
+}
+
+/// The crate of a symbol, and its name for people.
+///
+/// A method counts for the crate of the type that it is of, or for that of the trait if the type is
+/// built in. Code that was inlined counts where it ended up, which the symbol cannot tell.
+#[must_use]
+pub fn owner(symbol: &str) -> (String, String) {
+    // Constants that the compiler itself has named.
+    if symbol.starts_with("anon.") || symbol.starts_with(".Lanon.") {
+        return (String::from(NAMELESS), String::from(symbol));
+    }
+    // zephyr-lang-rust calls it by this name.
+    if symbol == "rust_main" {
+        return (String::from("rustapp"), String::from(symbol));
+    }
+    match try_demangle(symbol) {
+        Ok(name) => {
+            let name = format!("{name:#}");
+            (String::from(first_crate(&name).unwrap_or("core")), name)
+        }
+        Err(_) => (String::from(C), String::from(symbol)),
+    }
+}
+
+/// The first path of `name` begins with the crate: `core::fmt::write`, `<p256::Scalar>::invert`,
+/// `<[u8; 32] as base16ct::Encode>::encode`.
+fn first_crate(name: &str) -> Option<&str> {
+    name.match_indices("::").find_map(|(colons, _)| {
+        let start = name[..colons]
+            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(0, |before| before + 1);
+        // `<T>::f` and `{closure#0}::f` have no name before the colons.
+        (start < colons).then(|| &name[start..colons])
+    })
+}

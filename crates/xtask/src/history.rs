@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What was measured before: a file with an entry a line, and the comparison with its last one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::thousands;
+
+/// By how many percent a total may grow.
+pub const TOLERANCE: u64 = 2;
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, as YYYY-MM-DD.
+    pub date: Date,
+    /// The commit that was measured, with a `+` where something was changed since.
+    pub commit: String,
+    /// The board, as west names it.
+    pub board: String,
+    /// The compilers that built it.
+    pub compilers: Vec<String>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What is measured of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Figures {
+    /// Bytes.
+    Size {
+        /// All of the image.
+        flash: u64,
+        /// Variables and stacks.
+        ram: u64,
+        /// Flash by crate, with the sum `flash`.
+        crates: BTreeMap<String, u64>,
+    },
+    /// A run from an erased part to success.
+    Bench {
+        /// All of the run.
+        instructions: u64,
+        /// By step, with the sum `instructions`.
+        steps: BTreeMap<String, u64>,
+        /// The most bytes of the main stack in use.
+        stack: u64,
+        /// All bytes of the main stack.
+        stack_size: u64,
+    },
+}
+
+impl Figures {
+    /// Their name in the file.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Size { .. } => "size",
+            Self::Bench { .. } => "bench",
+        }
+    }
+
+    /// What must not grow.
+    fn totals(&self) -> BTreeMap<String, u64> {
+        let totals = match *self {
+            Self::Size { flash, ram, .. } => [("flash", flash), ("RAM", ram)],
+            Self::Bench { instructions, stack, .. } => {
+                [("instructions", instructions), ("stack", stack)]
+            }
+        };
+        totals.map(|(name, figure)| (String::from(name), figure)).into()
+    }
+
+    /// What the first total is made of.
+    const fn parts(&self) -> &BTreeMap<String, u64> {
+        match self {
+            Self::Size { crates, .. } => crates,
+            Self::Bench { steps, .. } => steps,
+        }
+    }
+
+    fn is_sum(&self) -> bool {
+        let (Self::Size { flash: total, .. } | Self::Bench { instructions: total, .. }) = self;
+        let parts = self.parts().values();
+        parts.copied().try_fold(0, u64::checked_add) == Some(*total)
+    }
+}
+
+/// A day of the Gregorian calendar.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Date(String);
+
+impl TryFrom<String> for Date {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = |at: std::ops::Range<usize>| -> Option<u32> {
+            let digits = text.get(at)?;
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+        };
+        let days = match (number(0..4), number(5..7)) {
+            (Some(year), Some(2)) => {
+                let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+                if leap { 29 } else { 28 }
+            }
+            (Some(_), Some(4 | 6 | 9 | 11)) => 30,
+            (Some(_), Some(1..=12)) => 31,
+            _ => 0,
+        };
+        let dashes = text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
+        match number(8..10) {
+            Some(day) if text.len() == 10 && dashes && (1..=days).contains(&day) => Ok(Self(text)),
+            _ => Err(format!("\"{text}\" is no date, write it as YYYY-MM-DD")),
+        }
+    }
+}
+
+impl std::str::FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::try_from(String::from(text))
+    }
+}
+
+impl From<Date> for String {
+    fn from(date: Date) -> Self {
+        date.0
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A history that was read.
+pub struct History {
+    path: PathBuf,
+    text: String,
+    entries: Vec<Entry>,
+}
+
+/// Why a history cannot be used. It was left alone.
+#[derive(Debug)]
+pub enum HistoryError {
+    /// It cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// A line of it is not as it was written.
+    Damaged(PathBuf, usize, String),
+    /// It cannot be written.
+    Unwritable(PathBuf, io::Error),
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(
+                f,
+                "cannot read the history {}: {error}. Check it out again; an empty file begins a new one.",
+                path.display()
+            ),
+            Self::Damaged(path, line, what) => write!(
+                f,
+                "{}, line {line}: {what}. The file was left alone; check it out again.",
+                path.display()
+            ),
+            Self::Unwritable(path, error) => {
+                write!(f, "cannot write the history {}: {error}. It is as it was.", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for HistoryError {}
+
+impl History {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// If it is not there, or any line of it is damaged.
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| HistoryError::Unreadable(path.to_owned(), error))?;
+        let entries = text
+            .split_inclusive('\n')
+            .zip(1..)
+            .map(|(line, number)| {
+                entry(line).map_err(|what| HistoryError::Damaged(path.to_owned(), number, what))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { path: path.to_owned(), text, entries })
+    }
+
+    /// The last entry of this kind and board.
+    #[must_use]
+    pub fn last(&self, kind: &str, board: &str) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.figures.kind() == kind && entry.board == board)
+    }
+
+    /// Appends `entries`: afterwards the file has all of them, or is as it was.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), HistoryError> {
+        let mut text = self.text.clone();
+        let written = entries.iter().try_for_each(|entry| {
+            text.push_str(&serde_json::to_string(entry)?);
+            text.push('\n');
+            Ok(())
+        });
+        let written = written.and_then(|()| {
+            // In the same folder, or it could not be renamed.
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+            file.write_all(text.as_bytes())?;
+            // Nobody but the owner may read a temporary file.
+            file.as_file().set_permissions(fs::metadata(&self.path)?.permissions())?;
+            file.as_file().sync_all()?;
+            file.persist(&self.path)?;
+            Ok(())
+        });
+        written.map_err(|error| HistoryError::Unwritable(self.path.clone(), error))?;
+        self.text = text;
+        self.entries.extend_from_slice(entries);
+        Ok(())
+    }
+}
+
+fn entry(line: &str) -> Result<Entry, String> {
+    let line = line.strip_suffix('\n').ok_or("the line is cut")?;
+    let entry: Entry = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if entry.figures.is_sum() {
+        Ok(entry)
+    } else {
+        Err(String::from("the parts are not the sum of the total"))
+    }
+}
+
+/// A figure that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Of which total, crate or step.
+    pub name: String,
+    /// What it was, 0 if it was not there.
+    pub old: u64,
+    /// What it is, 0 if it is no more.
+    pub new: u64,
+}
+
+impl Change {
+    /// By how much it has grown.
+    #[must_use]
+    pub fn growth(&self) -> i128 {
+        i128::from(self.new) - i128::from(self.old)
+    }
+
+    /// Whether it has grown by more than [`TOLERANCE`].
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        u128::from(self.new) * 100 > u128::from(self.old) * u128::from(100 + TOLERANCE)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, old, new } = self;
+        let sign = if new < old { '-' } else { '+' };
+        let by = new.abs_diff(*old);
+        write!(f, "{name}: ")?;
+        match (old, new) {
+            (0, _) => write!(f, "new, {}", thousands(*new)),
+            (_, 0) => write!(f, "gone, was {}", thousands(*old)),
+            _ => {
+                let percent = u128::from(by) * 10_000 / u128::from(*old);
+                write!(f, "{} to {} ({sign}{}, ", thousands(*old), thousands(*new), thousands(by))?;
+                write!(f, "{sign}{}.{:02} %)", percent / 100, percent % 100)
+            }
+        }
+    }
+}
+
+/// What has changed between two entries of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// Flash and RAM, or instructions and stack.
+    pub totals: Vec<Change>,
+    /// Crates or steps, the largest growth first.
+    pub parts: Vec<Change>,
+}
+
+impl Comparison {
+    /// Whether a total has grown by more than [`TOLERANCE`]. Parts may, for others shrink.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        self.totals.iter().any(Change::is_too_much)
+    }
+}
+
+/// Compares figures of one kind.
+#[must_use]
+pub fn compare(old: &Figures, new: &Figures) -> Comparison {
+    Comparison {
+        totals: changes(&old.totals(), &new.totals()),
+        parts: changes(old.parts(), new.parts()),
+    }
+}
+
+/// What differs, the largest growth first.
+fn changes(old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>) -> Vec<Change> {
+    let figure = |figures: &BTreeMap<_, _>, name| figures.get(name).copied().unwrap_or_default();
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    let mut changes: Vec<_> = new
+        .keys()
+        .chain(gone)
+        .map(|name| Change { name: name.clone(), old: figure(old, name), new: figure(new, name) })
+        .filter(|change| change.growth() != 0)
+        .collect();
+    changes.sort_by_key(|change| (-change.growth(), change.name.clone()));
+    changes
+}

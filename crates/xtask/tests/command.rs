@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The command where there is no Zephyr, and what a linker says.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use xtask::build::memory_regions;
+
+/// In a home without a registered workspace.
+fn xtask(home: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(arguments)
+        .env("HOME", home)
+        .env_remove("ZEPHYR_BASE")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn without_a_workspace_it_says_so_in_a_line() {
+    let home = tempfile::tempdir().unwrap();
+    for command in ["size", "bench"] {
+        let output = xtask(home.path(), &[command]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("error: no Zephyr workspace is registered"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_workspace_that_is_gone_is_not_registered() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = home.path().join(".cmake/packages/Zephyr");
+    std::fs::create_dir_all(&registry).unwrap();
+    let gone = home.path().join("gone/share/zephyr-package/cmake");
+    std::fs::write(registry.join("0123"), gone.to_str().unwrap()).unwrap();
+    let output = xtask(home.path(), &["size"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no Zephyr workspace is registered"));
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["size", "--board", "../../home"][..],
+        &["size", "--board", "-d"],
+        &["size", "--board", ""],
+        &["size", "--date", "2026-11-23"],
+        &["size", "--record", "--date", "2026-11-31"],
+        &["bench", "--board", "mps2/an521/cpu0"],
+        &[],
+    ] {
+        let output = xtask(home.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!error.contains("workspace"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn the_linker_table_is_read_in_its_units() {
+    let log = "[1/2] Linking\nMemory region         Used Size  Region Size  %age Used\n\
+        \x20          FLASH:      107656 B         1 MB     10.27%\n\
+        \x20            RAM:         20 KB       448 KB      4.46%\n\
+        \x20       IDT_LIST:          0 GB        32 KB      0.00%\n\
+        Generating files from zephyr.elf for board: nrf5340dk\n";
+    let regions = memory_regions(log);
+    assert_eq!(regions.get("FLASH"), Some(&107_656));
+    assert_eq!(regions.get("RAM"), Some(&20_480));
+    assert_eq!(regions.get("IDT_LIST"), Some(&0));
+    assert_eq!(regions.len(), 3);
+    assert!(memory_regions("ninja: no work to do.\n").is_empty());
+}
