@@ -87,6 +87,14 @@ fn console(source: IdentityKeySource, runs: usize) -> String {
     lines
 }
 
+/// The part in a console, and its record.
+fn checked(console: &str) -> (station::Identity, Vec<u8>) {
+    let mut lines = console.lines();
+    let text = lines.find_map(|line| line.strip_prefix("Provisioning record: ")).unwrap();
+    let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
+    station::batch::check(text, None, &wanted).unwrap()
+}
+
 #[test]
 fn from_blank_parts_to_endorsements_in_one_command_each() {
     let bench = Bench::new();
@@ -187,12 +195,23 @@ fn a_changed_ledger_shows() {
 fn the_audit_reads_each_record() {
     let bench = Bench::new();
     bench.run(0, &["provision", "--simulate", "2"]);
-    // Whoever makes a chain of his own still cannot sign for a part.
     let audited = bench.json(0, &["audit"]);
     assert_eq!(audited[0]["problems"], Value::Array(Vec::new()));
     let head = "00".repeat(31) + "01";
     let other = bench.run(1, &["audit", "--head", &head]);
     assert!(other.contains("the expected head is no entry's hash"), "{other}");
+
+    // Whoever makes a chain of his own still cannot sign for a part.
+    let mut ledger =
+        station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
+    let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
+    identity.device_id = station::DeviceId([9; 8]);
+    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
+    ledger.append(&[entry]).unwrap()[0].unwrap();
+    drop(ledger);
+    let audited = bench.run(1, &["audit"]);
+    let problem = "entry 3: its record is bad: it is of another part than the entry says";
+    assert!(audited.contains(problem), "{audited}");
 }
 
 #[test]
@@ -262,10 +281,7 @@ fn the_dummy_key_gets_in_and_out_on_request_only() {
     bench.run(0, &["provision", "--simulate", "2"]);
     let mut ledger =
         station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
-    let log = console(IdentityKeySource::Dummy, 1);
-    let text = log.lines().find_map(|line| line.strip_prefix("Provisioning record: ")).unwrap();
-    let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
-    let (identity, record) = station::batch::check(text, None, &wanted).unwrap();
+    let (identity, record) = checked(&console(IdentityKeySource::Dummy, 1));
     let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
     ledger.append(&[entry]).unwrap()[0].unwrap();
     drop(ledger);
