@@ -7,7 +7,7 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use crate::failure::{Cause, Failure, Piece, Written};
-use crate::identity::{self, ProofError};
+use crate::identity::{self, ProofError, PublicPoint};
 use crate::record::{Claims, Unsigned};
 use crate::{
     DUMMY_PUBLIC_KEY, Device, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, IdentityKeySource,
@@ -153,7 +153,7 @@ fn run(
         return Err(Cause::AlreadyProvisioned(Ueid::of(&public_key)));
     }
     let mut key = IdentityKey::empty();
-    let public_key = choose_identity_key(device, config.identity_key, &mut key)?;
+    let public = choose_identity_key(device, config.identity_key, &mut key)?;
     let mut mext = HukKey::empty();
     if missing == Missing::Mext {
         device.fill_random(mext.expose_mut()).map_err(Cause::NoRandom)?;
@@ -191,7 +191,7 @@ fn run(
     }
     report(Event::WritingIdentityKey);
     write_identity_key(device, config.identity_key, &mut key)?;
-    let public_key = verify_identity_key(device, config, &mut key, public_key, report)?;
+    let public_key = verify_identity_key(device, config, &mut key, public, report)?;
     report(Event::Success);
     Ok(public_key)
 }
@@ -307,26 +307,21 @@ fn verify_all(
     verify_lifecycle(device)?;
     verify_huks(device)?;
     verify_identity_key_slots(device)?;
-    let expected = match config.identity_key {
-        IdentityKeySource::Dummy => Some(DUMMY_PUBLIC_KEY),
-        IdentityKeySource::Generated | IdentityKeySource::Driver => None,
-    };
-    verify_identity_key(device, config, &mut IdentityKey::empty(), expected, report)
+    verify_identity_key(device, config, &mut IdentityKey::empty(), None, report)
 }
 
-/// Gets the identity key ready, as far as it is ours to make, and its public key where it is known.
+/// Gets the identity key ready, as far as it is ours to make, and its public one where that is at hand.
 fn choose_identity_key(
     device: &mut impl Device,
     source: IdentityKeySource,
     key: &mut IdentityKey,
-) -> Result<Option<PublicKey>, Cause> {
+) -> Result<Option<PublicPoint>, Cause> {
     match source {
         IdentityKeySource::Generated => identity::generate(key, |bytes| device.fill_random(bytes))
             .map_err(Cause::NoRandom)?
             .ok_or(Cause::NoPrivateKey)
             .map(Some),
-        IdentityKeySource::Driver => Ok(None),
-        IdentityKeySource::Dummy => Ok(Some(DUMMY_PUBLIC_KEY)),
+        IdentityKeySource::Driver | IdentityKeySource::Dummy => Ok(None),
     }
 }
 
@@ -408,7 +403,7 @@ fn verify_identity_key(
     device: &mut impl Device,
     config: &Config,
     key: &mut IdentityKey,
-    expected: Option<PublicKey>,
+    expected: Option<PublicPoint>,
     report: &mut impl FnMut(Event<'_>),
 ) -> Result<PublicKey, Cause> {
     let mut nonce = Nonce([0; 32]);
@@ -431,9 +426,13 @@ fn verify_identity_key(
     device.free_identity_key(key);
     key.clear();
     let (public_key, record) = proof?;
-    // A part that came with this key, or whose driver gave it, is not to be told from others.
-    if config.identity_key != IdentityKeySource::Dummy && public_key == DUMMY_PUBLIC_KEY {
-        return Err(Cause::IdentityKeyIsDummy);
+    match (config.identity_key, public_key == DUMMY_PUBLIC_KEY) {
+        (IdentityKeySource::Dummy, false) => return Err(Cause::IdentityKeyMismatch),
+        // A part that came with this key, or whose driver gave it, is not to be told from others.
+        (IdentityKeySource::Generated | IdentityKeySource::Driver, true) => {
+            return Err(Cause::IdentityKeyIsDummy);
+        }
+        _ => {}
     }
     if config.record {
         report(Event::Record(&record));
@@ -447,20 +446,21 @@ fn read_and_prove(
     config: &Config,
     key: &mut IdentityKey,
     nonce: Nonce,
-    expected: Option<PublicKey>,
+    expected: Option<PublicPoint>,
 ) -> Result<(PublicKey, Record), Cause> {
     device.read_identity_key(key).map_err(Cause::IdentityKeyUnreadable)?;
-    let public_key = match expected {
-        Some(public_key) => public_key,
-        None => key.public_key().ok_or(Cause::IdentityKeyInvalid)?,
+    let public = match expected {
+        Some(public) => public,
+        None => key.public_point().ok_or(Cause::IdentityKeyInvalid)?,
     };
+    let public_key = public.to_public_key();
     let record = Unsigned::new(&Claims {
         nonce,
         implementation_id: config.implementation_id,
         device_id: device.device_id(),
         public_key,
     });
-    match key.prove(&record.to_be_signed(), &public_key) {
+    match key.prove(&record.to_be_signed(), public) {
         Ok(signature) => Ok((public_key, record.sign(&signature))),
         Err(ProofError::Invalid) => Err(Cause::IdentityKeyInvalid),
         Err(ProofError::Mismatch) => Err(Cause::IdentityKeyMismatch),
