@@ -17,6 +17,7 @@
 int provisioning_console_line(char *line, size_t size)
 {
 #if defined(CONFIG_PROVISIONING_RECORD_NONCE)
+	BUILD_ASSERT(IS_ENABLED(CONFIG_SERIAL), "the nonce comes over a UART");
 	const struct device *console = DEVICE_DT_GET(DT_CHOSEN(zephyr_console));
 	k_timepoint_t end = sys_timepoint_calc(K_SECONDS(CONFIG_PROVISIONING_RECORD_NONCE_TIMEOUT));
 	size_t length = 0;
