@@ -2,7 +2,7 @@
 
 //! The linked image: how much flash and RAM it takes, and what takes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -103,6 +103,30 @@ impl<'data> Elf<'data> {
         Ok(Size { flash, ram: extent(used) })
     }
 
+    /// The paths of Rust source files that are in flash: the locations of panics name them.
+    #[must_use]
+    pub fn rust_files(&self) -> BTreeSet<String> {
+        let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte);
+        let mut files = BTreeSet::new();
+        for section in self.file.sections().filter(is_in_memory).filter(|section| !is_code(section))
+        {
+            let data = section.data().unwrap_or_default();
+            // Its bytes are those of a path, up to a 0 or another text.
+            for text in data.split(|byte| !is_path(byte)) {
+                let text = String::from_utf8_lossy(text);
+                for (end, extension) in text.match_indices(".rs") {
+                    let path = &text[..end + extension.len()];
+                    // What follows another path at once begins behind it.
+                    let path = path.rsplit(".rs/").next().unwrap_or(path);
+                    if path.len() > extension.len() {
+                        files.insert(String::from(path));
+                    }
+                }
+            }
+        }
+        files
+    }
+
     /// The compilers that the image was built with, as each has left its name, such as
     /// `rustc version 1.96.0`.
     #[must_use]
@@ -122,6 +146,11 @@ impl<'data> Elf<'data> {
 fn is_in_memory<'data>(section: &impl ObjectSection<'data>) -> bool {
     matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_ALLOC))
         && section.size() > 0
+}
+
+/// Whether `section` has instructions.
+fn is_code<'data>(section: &impl ObjectSection<'data>) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_EXECINSTR))
 }
 
 fn end(address: u64, size: u64) -> u64 {

@@ -2,7 +2,7 @@
 
 //! Measures the firmware image, and compares it with what was measured before.
 //!
-//! [`elf`] reads the linked image, [`console`] reads what an image with `CONFIG_PROVISIONING_MEASURE`
+//! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] reads what an image with `CONFIG_PROVISIONING_MEASURE`
 //! logs, and [`history`] keeps and compares the figures. None of these needs Zephyr; [`build`] and
 //! [`qemu`] do.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod build;
 pub mod console;
 pub mod elf;
 pub mod history;
+pub mod panics;
 pub mod qemu;
 
 /// A number with commas between its thousands, as the tables print it.

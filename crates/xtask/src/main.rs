@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use xtask::console::{self, STEPS};
 use xtask::elf::{self, Elf};
 use xtask::history::{self, Change, Date, Entry, Figures, History, TOLERANCE};
-use xtask::{build, qemu, thousands};
+use xtask::{build, panics, qemu, thousands};
 
 /// Measures the image and compares it with what was measured before.
 ///
@@ -128,6 +128,7 @@ fn size(root: &Path, boards: Vec<String>, keep: &Keep) -> Result<ExitCode, Error
         boards
     };
     let mut measured = Vec::new();
+    let mut code = ExitCode::SUCCESS;
     for board in boards {
         eprintln!("building for {board}");
         let image = build::build(root, &zephyr, "build-size", &board, &[])?;
@@ -148,10 +149,38 @@ fn size(root: &Path, boards: Vec<String>, keep: &Keep) -> Result<ExitCode, Error
         }
         let crates = elf::by_crate(&elf)?;
         print_size(&board, size, &crates);
+        // With the modelled part: the model's panics say what was done wrong to it.
+        if board != QEMU_BOARD && !print_panics(&elf) {
+            code = ExitCode::from(1);
+        }
         let figures = Figures::Size { flash: size.flash, ram: size.ram, crates };
         measured.push((board, elf.compilers(), figures));
     }
-    conclude(root, history, keep, measured)
+    let conclusion = conclude(root, history, keep, measured)?;
+    Ok(if code == ExitCode::SUCCESS { conclusion } else { code })
+}
+
+/// What can still panic, and whether nothing else can.
+fn print_panics(elf: &Elf<'_>) -> bool {
+    println!("what can still panic");
+    let mut all_expected = true;
+    for panic in panics::panics(elf) {
+        println!("  {:17} {}", panic.krate, panic.why.unwrap_or("UNEXPECTED"));
+        if panic.why.is_none() {
+            all_expected = false;
+            println!("    {}", panic.files.join(", "));
+        }
+    }
+    for symbol in panics::needless(elf) {
+        all_expected = false;
+        println!("  UNEXPECTED, {} bytes: {}", symbol.size, symbol.name);
+    }
+    if !all_expected {
+        println!(
+            "  Rule out what is unexpected, or say why it is there in crates/xtask/src/panics.rs."
+        );
+    }
+    all_expected
 }
 
 fn print_size(board: &str, size: elf::Size, crates: &BTreeMap<String, u64>) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use object::build::elf::{Builder, SectionData};
 use object::{Endianness, elf};
 use xtask::elf::{C, Elf, NAMELESS, Size, Symbol, by_crate, owner, symbols};
+use xtask::panics::{needless, panics};
 
 /// Address, size, and the load address if it takes flash.
 type Section = (u64, u64, Option<u64>);
@@ -158,6 +159,41 @@ fn the_crates_sum_up_to_the_flash() {
     let expected = [("p256", 0x10), ("sha2", 0x80), (C, 0x188), (NAMELESS, 0x350 - 0x218)];
     let expected = expected.map(|(name, size)| (String::from(name), size));
     assert_eq!(crates, BTreeMap::from(expected));
+}
+
+/// As a compiler leaves them: after one another, with and without a 0 between, and behind a message.
+const FILES: &[u8] = b"index out of bounds/c/registry/src/i-01/crypto-bigint-0.7.10/src/uint/shr.rs\0\
+    src/lib.rs\0/sdk/lang/zephyr/src/printk.rs/c/registry/src/i-01/crypto-bigint-0.7.10/src/limb.rs\0Success!.rst";
+
+#[test]
+fn what_can_panic_is_told_by_its_files() {
+    let mut data = usual();
+    let at = data.iter().position(|byte| *byte == 0xA5).unwrap();
+    assert!(panics(&Elf::parse(&data).unwrap()).is_empty());
+    data[at..at + FILES.len()].copy_from_slice(FILES);
+    let found = panics(&Elf::parse(&data).unwrap());
+    let told: Vec<_> = found
+        .iter()
+        .map(|panic| (panic.krate.as_str(), panic.files.join(" "), panic.why.is_some()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("crypto-bigint", String::from("uint/shr.rs limb.rs"), true),
+            ("src/lib.rs", String::from("src/lib.rs"), false),
+            ("zephyr", String::from("printk.rs"), true),
+        ]
+    );
+}
+
+#[test]
+fn formatting_that_nothing_needs_is_found() {
+    let float = "_ZN4core3fmt5float29float_to_decimal_common_exact17h0123456789abcdefE";
+    let data = image(&[TEXT], &[(float, 0x1001, 0x100, 0, elf::STT_FUNC)]);
+    let found = needless(&Elf::parse(&data).unwrap());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].name, "core::fmt::float::float_to_decimal_common_exact");
+    assert!(needless(&Elf::parse(&usual()).unwrap()).is_empty());
 }
 
 #[test]
