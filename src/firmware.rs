@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use core::ffi::{c_char, c_int};
-use core::fmt;
 
 use log::{error, info, warn};
 use nrf_keys::Drivers;
 use provisioning::{
     Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Nonce, Written, provision,
 };
-use silicon::boot::{self, BootError, Model};
+use silicon::boot::{self, Model};
 use zephyr::kconfig;
 
 /// The module name in the log lines.
@@ -25,6 +24,16 @@ const IMPLEMENTATION_ID: ImplementationId =
             panic!("CONFIG_PROVISIONING_IMPLEMENTATION_ID must be 64 hexadecimal digits, not all F")
         }
     };
+
+/// One that Kconfig knows, so that the image has the code of no other.
+const IDENTITY_KEY: IdentityKeySource =
+    match IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY) {
+        Some(source) => source,
+        None => panic!("CONFIG_PROVISIONING_IDENTITY_KEY is no source of identity keys"),
+    };
+
+/// In its range by Kconfig.
+const SEED: u32 = kconfig::CONFIG_SILICON_MODEL_SEED as u32;
 
 unsafe extern "C" {
     /// `k_panic()` of Zephyr, a macro (`src/kernel_panic.c`).
@@ -56,44 +65,29 @@ extern "C" fn rust_main() {
     }
     // SAFETY: it writes below this frame only, where nothing lives.
     unsafe { provisioning_clear_stack() };
-    if let Err(stop) = result {
-        error!(target: NAME, "{stop}");
+    if let Err(failure) = result {
+        if let Some(failure) = failure {
+            error!(target: NAME, "{failure}");
+        }
         // SAFETY: k_panic() may be called from any thread; it does not return.
         unsafe { provisioning_kernel_panic() }
     }
 }
 
-/// Why the image panics.
-enum Stop {
-    Failure(Failure),
-    /// On modelled silicon only.
-    Boot(BootError),
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failure(failure) => failure.fmt(f),
-            Self::Boot(error) => write!(f, "No part to provision: {error}"),
-        }
-    }
-}
-
+/// Without a failure in its error, it has said itself why there is no part.
+///
 /// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
 #[inline(never)]
-fn run() -> Result<(), Stop> {
-    let unwritten = |cause| Stop::Failure(Failure { cause, written: Written::Nothing });
-    let bad_configuration = || unwritten(Cause::BadConfiguration);
-    let identity_key = IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY)
-        .ok_or_else(bad_configuration)?;
-    let seed =
-        u32::try_from(kconfig::CONFIG_SILICON_MODEL_SEED).map_err(|_| bad_configuration())?;
+fn run() -> Result<(), Option<Failure>> {
     let model = boot::power_on(
         kconfig::CONFIG_SILICON_MODEL_SOC,
         kconfig::CONFIG_SILICON_MODEL_STATE,
-        seed,
+        SEED,
     )
-    .map_err(Stop::Boot)?;
+    .map_err(|error| {
+        error!(target: NAME, "No part to provision: {error}");
+        None
+    })?;
     if let Some(Model { soc, seed }) = model {
         warn!(target: NAME, "modelled {soc}, seed {seed}: nothing that is written here is secret");
     }
@@ -103,11 +97,14 @@ fn run() -> Result<(), Stop> {
     let mut drivers = unsafe { Drivers::new() };
     let config = Config {
         implementation_id: IMPLEMENTATION_ID,
-        identity_key,
+        identity_key: IDENTITY_KEY,
         resume: matches!(kconfig::CONFIG_PROVISIONING_IN_PROVISIONING.as_bytes(), b"resume"),
         record: !matches!(kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes(), b"none"),
         nonce: match kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes() {
-            b"asked" => Some(ask_for_nonce().ok_or_else(|| unwritten(Cause::NoNonce))?),
+            b"asked" => Some(
+                ask_for_nonce()
+                    .ok_or(Failure { cause: Cause::NoNonce, written: Written::Nothing })?,
+            ),
             _ => None,
         },
     };
@@ -123,7 +120,7 @@ fn run() -> Result<(), Stop> {
         }
     })
     .map(|_| ())
-    .map_err(Stop::Failure)
+    .map_err(Some)
 }
 
 /// What the station sends before the run. Empty lines are noise of a port that was just opened.
