@@ -42,8 +42,8 @@ unsafe extern "C" {
     fn provisioning_console_line(line: *mut c_char, size: usize) -> c_int;
     /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
     fn provisioning_clear_stack();
-    /// Cycles since Zephyr's clock has started (`src/measure.c`, with `MEASURE` only).
-    fn provisioning_cycles() -> u64;
+    /// Cycles since reset (`src/measure.c`, with `MEASURE` only).
+    fn provisioning_cycles() -> u32;
     /// Bytes of this thread's stack that were ever used, and its size (`src/measure.c`, with `MEASURE` only).
     fn provisioning_stack_used(size: *mut u32) -> u32;
 }
@@ -109,7 +109,7 @@ fn run() -> Result<(), Option<Failure>> {
         },
     };
     provision(&mut drivers, &config, |event| {
-        // SAFETY: it only reads a clock.
+        // SAFETY: it only reads a counter.
         let cycles = if MEASURE { unsafe { provisioning_cycles() } } else { 0 };
         match event.level() {
             Level::Info => info!(target: NAME, "{event}"),

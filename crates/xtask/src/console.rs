@@ -6,11 +6,7 @@ use std::fmt;
 
 use provisioning::Event;
 
-/// Nanoseconds of a cycle of Zephyr's clock, `SysTick`: QEMU clocks its mps2-an521 with 20 MHz. Zephyr has
-/// 25 MHz for it (`CONFIG_SYS_CLOCK_HW_CYCLES_PER_SEC`), which bends its seconds, but no count of cycles.
-///
-/// Measured with QEMU 7.2, on a loop of 200,000 instructions between two reads of `SysTick` and nothing
-/// else: 512,002 cycles at `-icount shift=7` (128 ns for each instruction), 256,001 at `shift=6` (64 ns).
+/// Nanoseconds of a cycle of mps2-an521's FPGAIO counter: QEMU clocks it with 20 MHz.
 const CYCLE_NS: u64 = 50;
 
 /// What stands before each message of the image, behind the level.
@@ -43,7 +39,7 @@ pub const STEPS: [Step; 6] = [
 /// A run, measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Cycles since Zephyr's clock has started, at the end of each of [`STEPS`].
+    /// Cycles since reset, at the end of each of [`STEPS`].
     pub cycles: [u64; STEPS.len()],
     /// The most bytes of the main stack that were in use.
     pub stack: u64,
@@ -136,11 +132,11 @@ pub fn parse(console: &str) -> Result<Run, ConsoleError> {
 }
 
 impl Run {
-    /// Instructions at the end of each of [`STEPS`], since Zephyr's clock has started, of a run under
+    /// Instructions from reset to the end of each of [`STEPS`], of a run under
     /// QEMU's `-icount shift=SHIFT`, where each takes 2^`shift` ns.
     ///
-    /// At shift 7 a cycle is 0.39 instructions, so that reading the clock costs no precision. Counted are
-    /// the lines that are printed and the clock's interrupts, too; how much that is stands in the README.
+    /// At shift 7 a cycle is 0.39 instructions, so that reading the counter costs no precision. The lines that
+    /// are printed are counted, too.
     #[must_use]
     pub fn instructions(&self, shift: u32) -> [u64; STEPS.len()] {
         self.cycles.map(|cycles| (cycles * CYCLE_NS) >> shift)
