@@ -2,9 +2,9 @@
 
 //! Measures the firmware image, and compares it with what was measured before.
 //!
-//! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] reads what an image with `CONFIG_PROVISIONING_MEASURE`
-//! logs, and [`history`] keeps and compares the figures. None of these needs Zephyr; [`build`] and
-//! [`qemu`] do.
+//! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] what an image with
+//! `CONFIG_PROVISIONING_MEASURE` logs, and [`history`] keeps and compares the figures. None of these needs
+//! Zephyr; [`build`] and [`qemu`] do.
 #![forbid(unsafe_code)]
 
 pub mod build;
