@@ -5,9 +5,10 @@ use core::ffi::{c_char, c_int};
 use log::{error, info, warn};
 use nrf_keys::Drivers;
 use provisioning::{
-    Cause, Config, Failure, IdentityKeySource, ImplementationId, Level, Nonce, Written, provision,
+    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement, Nonce,
+    Provisioned, provision,
 };
-use silicon::boot::{self, Model};
+use silicon::boot;
 use zephyr::kconfig;
 
 /// The module name in the log lines.
@@ -32,6 +33,12 @@ const IDENTITY_KEY: IdentityKeySource =
         None => panic!("CONFIG_PROVISIONING_IDENTITY_KEY is no source of identity keys"),
     };
 
+/// That of the part, so that the image has AES with keys of no other size.
+const HUK_SIZE: HukSize = match HukSize::from_bits(kconfig::CONFIG_PROVISIONING_HUK_BITS as usize) {
+    Some(size) => size,
+    None => panic!("CONFIG_PROVISIONING_HUK_BITS is no size of a HUK"),
+};
+
 /// In its range by Kconfig.
 const SEED: u32 = kconfig::CONFIG_SILICON_MODEL_SEED as u32;
 
@@ -40,6 +47,8 @@ unsafe extern "C" {
     fn provisioning_kernel_panic() -> !;
     /// Reads a line of the console (`src/console_line.c`).
     fn provisioning_console_line(line: *mut c_char, size: usize) -> c_int;
+    /// The bytes of this image in flash, as they were programmed (`src/image.c`).
+    fn provisioning_image(size: *mut usize) -> *const u8;
     /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
     fn provisioning_clear_stack();
     /// Cycles since reset (`src/measure.c`, with `MEASURE` only).
@@ -65,12 +74,28 @@ extern "C" fn rust_main() {
     }
     // SAFETY: it writes below this frame only, where nothing lives.
     unsafe { provisioning_clear_stack() };
-    if let Err(failure) = result {
-        if let Some(failure) = failure {
-            error!(target: NAME, "{failure}");
+    match result.and_then(|part| part.success().map_err(Some)) {
+        Ok(success) => report(success),
+        Err(failure) => {
+            if let Some(failure) = failure {
+                error!(target: NAME, "{failure}");
+            }
+            // SAFETY: k_panic() may be called from any thread; it does not return.
+            unsafe { provisioning_kernel_panic() }
         }
-        // SAFETY: k_panic() may be called from any thread; it does not return.
-        unsafe { provisioning_kernel_panic() }
+    }
+}
+
+/// A line of the console.
+fn report(event: Event<'_>) {
+    // SAFETY: it only reads a counter.
+    let cycles = if MEASURE { unsafe { provisioning_cycles() } } else { 0 };
+    match event.level() {
+        Level::Info => info!(target: NAME, "{event}"),
+        Level::Warning => warn!(target: NAME, "{event}"),
+    }
+    if MEASURE {
+        info!(target: NAME, "Measured: {cycles} cycles");
     }
 }
 
@@ -78,7 +103,7 @@ extern "C" fn rust_main() {
 ///
 /// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
 #[inline(never)]
-fn run() -> Result<(), Option<Failure>> {
+fn run() -> Result<Provisioned, Option<Failure>> {
     let model = boot::power_on(
         kconfig::CONFIG_SILICON_MODEL_SOC,
         kconfig::CONFIG_SILICON_MODEL_STATE,
@@ -88,13 +113,13 @@ fn run() -> Result<(), Option<Failure>> {
         error!(target: NAME, "No part to provision: {error}");
         None
     })?;
-    if let Some(Model { soc, seed }) = model {
-        warn!(target: NAME, "modelled {soc}, seed {seed}: nothing that is written here is secret");
+    if let Some(model) = model {
+        warn!(target: NAME, "{model}");
     }
 
     // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
     // calls the key drivers.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = unsafe { Drivers::new(HUK_SIZE) };
     let config = Config {
         implementation_id: IMPLEMENTATION_ID,
         identity_key: IDENTITY_KEY,
@@ -102,25 +127,25 @@ fn run() -> Result<(), Option<Failure>> {
         record: !matches!(kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes(), b"none"),
         nonce: match kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes() {
             b"asked" => Some(
-                ask_for_nonce()
-                    .ok_or(Failure { cause: Cause::NoNonce, written: Written::Nothing })?,
+                ask_for_nonce().ok_or(Failure::no_nonce())?,
             ),
             _ => None,
         },
+        measurement: measure_image(),
     };
-    provision(&mut drivers, &config, |event| {
-        // SAFETY: it only reads a counter.
-        let cycles = if MEASURE { unsafe { provisioning_cycles() } } else { 0 };
-        match event.level() {
-            Level::Info => info!(target: NAME, "{event}"),
-            Level::Warning => warn!(target: NAME, "{event}"),
-        }
-        if MEASURE {
-            info!(target: NAME, "Measured: {cycles} cycles");
-        }
-    })
-    .map(|_| ())
-    .map_err(Some)
+    provision(&mut drivers, &config, report).map_err(Some)
+}
+
+/// What `sha256sum` gives of `zephyr.bin`.
+fn measure_image() -> Measurement {
+    let mut size = 0;
+    // SAFETY: `size` is valid for the write.
+    let image = unsafe { provisioning_image(&raw mut size) };
+    if size == 0 {
+        return Measurement::of(&[]);
+    }
+    // SAFETY: so many bytes of flash are there by the linker script, and nothing writes them.
+    Measurement::of(unsafe { core::slice::from_raw_parts(image, size) })
 }
 
 /// What the station sends before the run. Empty lines are noise of a port that was just opened.

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include <zephyr/kernel.h>
 #include <zephyr/random/random.h>
@@ -38,7 +39,6 @@ UNCHANGED_VALUE(ENOTSUP, 134);
 UNCHANGED_VALUE(HW_UNIQUE_KEY_SUCCESS, 0);
 UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_MISSING, 0x16501);
 UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_WRITE_FAILED, 0x16502);
-UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_GENERATION_FAILED, 0x16503);
 UNCHANGED_VALUE(HW_UNIQUE_KEY_ERR_DERIVE_FAILED, 0x16504);
 UNCHANGED_VALUE(IDENTITY_KEY_SUCCESS, 0);
 UNCHANGED_VALUE(IDENTITY_KEY_ERR_MKEK_MISSING, 0x15501);
@@ -178,23 +178,23 @@ int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32])
 {
 	uint32_t slot, total;
 
-	BUILD_ASSERT(HUK_SIZE_BYTES <= 32);
+	BUILD_ASSERT(HUK_SIZE_BYTES * 8 == CONFIG_PROVISIONING_HUK_BITS);
 	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0) {
 		return -EINVAL;
 	}
 	return hw_unique_key_write(slot, key);
 }
 
-int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16])
+int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t label[13], uint8_t derived[16])
 {
-	/* In RAM: CryptoCell cannot read flash. */
-	uint8_t label[] = {'p', 'r', 'o', 'v', 'i', 's', 'i', 'o', 'n', '-', 'c', 'h', 'e', 'c', 'k'};
+	uint8_t in_ram[13]; /* CryptoCell cannot read flash */
 	uint32_t slot, total;
 
 	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0) {
 		return -EINVAL;
 	}
-	return hw_unique_key_derive_key(slot, NULL, 0, label, sizeof(label), derived, 16);
+	memcpy(in_ram, label, sizeof(in_ram));
+	return hw_unique_key_derive_key(slot, NULL, 0, in_ram, sizeof(in_ram), derived, 16);
 }
 
 int32_t nrf_keys_identity_key_write_random(void)

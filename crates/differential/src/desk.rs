@@ -9,7 +9,7 @@ use std::vec::Vec;
 use nrf_keys::Drivers;
 use silicon::{Silicon, Soc, UICR_WORDS};
 
-use crate::{SEED, Scenario};
+use crate::{SEED, Scenario, huk_size};
 
 /// What became of a part.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,13 +35,14 @@ pub fn run(scenario: &Scenario, soc: Soc) -> Outcome {
 /// This thread has a part installed already.
 #[must_use]
 pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
+    let soc = part.soc();
     let mut lines = Vec::new();
     // A part that refuses to begin is frozen, which its lines will tell.
     let _ = scenario.prepare(&mut part);
     assert!(silicon::install(Box::new(part)).is_none(), "this thread has a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
     // removed.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = unsafe { Drivers::new(huk_size(soc)) };
     let with_part = |access: fn(&mut Silicon)| {
         silicon::with_installed(access);
     };

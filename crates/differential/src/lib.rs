@@ -17,8 +17,8 @@ mod list;
 use core::fmt::{self, Display};
 
 use provisioning::{
-    Config, Device, DriverError, Huk, HukKey, IdentityKey, IdentityKeySource, ImplementationId,
-    provision,
+    Config, Device, DriverError, Huk, HukKey, HukSize, IdentityKey, IdentityKeySource,
+    ImplementationId, KeyCheckValue, provision,
 };
 use silicon::faults::Fault;
 use silicon::power::{Cut, Reach};
@@ -41,6 +41,15 @@ const fn id(text: &str) -> ImplementationId {
 /// The seed of every scenario's part.
 pub const SEED: [u8; 32] = [0xD1; 32];
 const SEED_AFTER_RESTART: [u8; 32] = [0xD2; 32];
+
+/// How long the HUKs of a part are.
+///
+/// # Panics
+/// Never: the modelled parts have HUKs of 128 or 256 bits.
+#[must_use]
+pub const fn huk_size(soc: Soc) -> HukSize {
+    HukSize::from_bits(8 * soc.huk_size()).expect("HUKs of 128 or 256 bits")
+}
 
 /// How many writes the provisioning of an erased part takes: lifecycle, eight words of implementation ID,
 /// DEST, VALUE and PERM of each slot of two HUKs, VALUE and PERM of the two of the identity key.
@@ -77,6 +86,8 @@ pub enum Start {
     ImplementationId([u8; 4]),
     /// Erased but for one word.
     Word(u32, u32),
+    /// Erased but for so many bytes of zeros where lifecycle and implementation ID are.
+    Zeros(u32),
 }
 
 /// One thing that is done to the part, through the bindings.
@@ -88,8 +99,6 @@ pub enum Step {
     EnterProvisioning,
     /// `Device::write_implementation_id_word`
     WriteIdWord(u32, u32),
-    /// `Device::write_random_huks`
-    WriteRandomHuks,
     /// `Device::write_huk`, with a key that is always the same
     WriteHuk(Huk),
     /// `Device::derive_from_huk`
@@ -138,6 +147,7 @@ impl Scenario {
             Start::ImplementationId(bytes) => {
                 nvmc::words_write(part, storage + 8, [u32::from_le_bytes(bytes)]);
             }
+            Start::Zeros(size) => nvmc::words_write(part, storage, (0..size / 4).map(|_| 0)),
             Start::Word(address, value) => {
                 part.page_mut()[(address - UICR_BASE) as usize / 4] = value;
             }
@@ -186,8 +196,12 @@ impl Step {
             Self::Provision(identity_key) => {
                 let config = Config::new(IMPLEMENTATION_ID, identity_key);
                 match provision(device, &config, |event| line(&event)) {
-                    Ok(public_key) => {
-                        line(&format_args!("public key {}", Hex(public_key.as_bytes())));
+                    Ok(part) => {
+                        line(&format_args!("public key {}", Hex(part.public_key().as_bytes())));
+                        match part.success() {
+                            Ok(success) => line(&success),
+                            Err(failure) => line(&failure),
+                        }
                     }
                     Err(failure) => line(&failure),
                 }
@@ -196,16 +210,15 @@ impl Step {
             Self::Restart => return, // not the device's to do
             Self::EnterProvisioning => device.enter_provisioning(),
             Self::WriteIdWord(index, word) => device.write_implementation_id_word(index, word),
-            Self::WriteRandomHuks => device.write_random_huks(),
             Self::WriteHuk(huk) => {
                 let mut key = HukKey::empty();
                 key.expose_mut().fill(0x17 + huk as u8);
                 device.write_huk(huk, &key)
             }
             Self::DeriveFromHuk(huk) => {
-                let mut derived = [0; 16];
-                let result = device.derive_from_huk(huk, &mut derived);
-                line(&format_args!("derived {}", Hex(&derived)));
+                let mut value = KeyCheckValue::empty();
+                let result = device.derive_from_huk(huk, &mut value);
+                line(&format_args!("derived {}", Hex(value.expose_mut())));
                 result
             }
             Self::WriteIdentityKey => {

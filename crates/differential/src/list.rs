@@ -10,10 +10,10 @@ use silicon::states::State;
 use silicon::{Silicon, Soc};
 
 use crate::Scenario;
-use crate::Start::{self, ImplementationId, Lifecycle, Word};
+use crate::Start::{self, ImplementationId, Lifecycle, Word, Zeros};
 use crate::Step::{
     self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, Restart, WriteHuk,
-    WriteIdWord, WriteIdentityKey, WriteRandomHuks, WriteRandomIdentityKey,
+    WriteIdWord, WriteIdentityKey, WriteRandomIdentityKey,
 };
 
 const ERASED: Start = Start::State(State::Erased);
@@ -31,6 +31,8 @@ const ID4: Step = WriteIdWord(4, ID);
 const ID5: Step = WriteIdWord(5, ID);
 const ID6: Step = WriteIdWord(6, ID);
 const ID7: Step = WriteIdWord(7, ID);
+const MKEK: Step = WriteHuk(Huk::Mkek);
+const MEXT: Step = WriteHuk(Huk::Mext);
 const GO: Step = Provision(Generated);
 
 const fn scenario(name: &'static str, start: Start, steps: &'static [Step]) -> Scenario {
@@ -86,6 +88,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("bare PROVISIONING", Lifecycle([0, F, F, F]), PROVISION),
     scenario("bare SECURED", Lifecycle([0, 0, F, F]), PROVISION),
     scenario("bare DECOMMISSIONED", Lifecycle([0, 0, F, 0]), PROVISION),
+    scenario("MCUboot's provision.hex", Zeros(44), PROVISION),
     scenario("corrupt OTP, half a state", Lifecycle([0x00FF, F, F, F]), PROVISION),
     scenario("corrupt OTP, a bit of SECURED", Lifecycle([0, 0x7FFF, F, F]), PROVISION),
     scenario("corrupt OTP, a bit is left", Lifecycle([0, 0, F, 0x0001]), PROVISION),
@@ -124,10 +127,6 @@ pub const SCENARIOS: &[Scenario] = &[
     fault("lifecycle not written", Call::HalfwordWrite, 1, Nothing),
     fault("ID's 1st word not written", Call::WordWrite, 1, Nothing),
     fault("ID's 8th word not written", Call::WordWrite, 8, Nothing),
-    fault("DRBG does not start", Call::DrbgInit, 1, Error),
-    fault("DRBG fails", Call::DrbgGet, 1, Error),
-    fault("DRBG gives nothing", Call::DrbgGet, 1, Nothing),
-    fault("DRBG does not end", Call::DrbgFree, 1, Error),
     fault("1st key slot fails", Call::KmuWriteKeySlot, 1, Error),
     fault("2nd key slot fails", Call::KmuWriteKeySlot, 2, Error),
     two_slot_fault("3rd key slot fails", 3, Error),
@@ -138,14 +137,24 @@ pub const SCENARIOS: &[Scenario] = &[
     two_slot_fault("4th key slot not written", 4, Nothing),
     fault("MKEK derives nothing", Call::ShadowKeyDerive, 1, Error),
     fault("MEXT derives nothing", Call::ShadowKeyDerive, 2, Error),
+    fault("MKEK derives zeros", Call::ShadowKeyDerive, 1, Nothing),
+    fault("MEXT derives zeros", Call::ShadowKeyDerive, 2, Nothing),
+    fault("MKEK derives zeros at the second look", Call::ShadowKeyDerive, 3, Nothing),
+    fault("MEXT derives zeros at the second look", Call::ShadowKeyDerive, 4, Nothing),
     fault("identity key not stored", Call::IdentityKeyStore, 1, Error),
     fault("identity key lost", Call::IdentityKeyStore, 1, Nothing),
     fault("identity key not retrieved", Call::IdentityKeyRetrieve, 1, Error),
     fault("identity key retrieved as zeros", Call::IdentityKeyRetrieve, 1, Nothing),
+    fault("identity key retrieved once", Call::IdentityKeyRetrieve, 2, Error),
+    fault("identity key retrieved as zeros then", Call::IdentityKeyRetrieve, 2, Nothing),
     fault("no random key", Call::CsrandGet, 1, Error),
     fault("random key of zeros", Call::CsrandGet, 1, Nothing),
-    fault("no random challenge", Call::CsrandGet, 2, Error),
-    fault("challenge of zeros", Call::CsrandGet, 2, Nothing),
+    fault("no random MKEK", Call::CsrandGet, 2, Error),
+    fault("random MKEK of zeros", Call::CsrandGet, 2, Nothing),
+    fault("no random MEXT", Call::CsrandGet, 3, Error),
+    fault("random MEXT of zeros", Call::CsrandGet, 3, Nothing),
+    fault("no random nonce", Call::CsrandGet, 4, Error),
+    fault("random nonce of zeros", Call::CsrandGet, 4, Nothing),
     driver_fault("PSA does not start", Call::PsaCryptoInit, Error),
     driver_fault("PSA generates no key", Call::PsaGenerateKey, Error),
     driver_fault("PSA generates zeros", Call::PsaGenerateKey, Nothing),
@@ -157,21 +166,21 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("ID half", ERASED, &[EnterProvisioning, ID0, ID1, ID2, ID3, GO]),
     scenario("ID torn", ERASED, &[EnterProvisioning, ID0, WriteIdWord(1, 0xFFFF_FFD1), GO]),
     scenario("ID another", ERASED, &[EnterProvisioning, WriteIdWord(7, 0x5A5A_5A5A), GO]),
-    scenario("MKEK whole, ID blank", ERASED, &[EnterProvisioning, WriteHuk(Huk::Mkek), GO]),
+    scenario("MKEK whole, ID blank", ERASED, &[EnterProvisioning, MKEK, GO]),
     scenario(
         "MKEK whole",
         ERASED,
-        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteHuk(Huk::Mkek), GO],
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, MKEK, GO],
     ),
     scenario(
         "MEXT whole, MKEK blank",
         ERASED,
-        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteHuk(Huk::Mext), GO],
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, MEXT, GO],
     ),
     scenario(
         "HUKs whole",
         ERASED,
-        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, WriteRandomHuks, GO],
+        &[EnterProvisioning, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, MKEK, MEXT, GO],
     ),
     scenario("dummy key found", ERASED, &[Provision(Dummy), GO]),
     scenario("no dummy key found", ERASED, &[Provision(Driver), Provision(Dummy)]),
@@ -180,19 +189,19 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("lifecycle set back", Lifecycle([0, 0, F, F]), &[EnterProvisioning]),
     scenario("lifecycle of no state set", Lifecycle([F, 0, F, F]), &[EnterProvisioning]),
     scenario("HUKs missing", ERASED, &[DeriveFromHuk(Huk::Mkek), DeriveFromHuk(Huk::Mext)]),
-    scenario("HUKs written twice", ERASED, &[WriteRandomHuks, WriteRandomHuks]),
+    scenario("HUKs written twice", ERASED, &[MKEK, MEXT, MKEK]),
     scenario(
         "HUKs derive",
         ERASED,
-        &[WriteRandomHuks, DeriveFromHuk(Huk::Mkek), DeriveFromHuk(Huk::Mext)],
+        &[MKEK, MEXT, DeriveFromHuk(Huk::Mkek), DeriveFromHuk(Huk::Mext)],
     ),
     scenario("identity key without MKEK", ERASED, &[WriteIdentityKey, ReadIdentityKey]),
     scenario("random identity key without MKEK", ERASED, &[WriteRandomIdentityKey]),
-    scenario("identity key missing", ERASED, &[WriteRandomHuks, ReadIdentityKey]),
+    scenario("identity key missing", ERASED, &[MKEK, MEXT, ReadIdentityKey]),
     scenario(
         "identity key read",
         ERASED,
-        &[WriteRandomHuks, WriteIdentityKey, ReadIdentityKey, ReadIdentityKey],
+        &[MKEK, MEXT, WriteIdentityKey, ReadIdentityKey, ReadIdentityKey],
     ),
     // What silicon refuses.
     scenario("identity key written twice", ERASED, &[Provision(Generated), WriteIdentityKey]),

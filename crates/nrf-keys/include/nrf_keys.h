@@ -5,9 +5,9 @@
 /*
  * Every C symbol that the bindings call: crates/nrf-keys/src/raw.rs says the same in Rust.
  *
- * The first two groups are functions of the nRF Connect SDK by their own names. src/nrf_keys.c
- * includes the SDK's headers together with this one, so the compiler refuses any that has changed.
- * The third group is src/nrf_keys.c itself: functions of the SDK that are inline, take an enum or
+ * The first group is functions of the nRF Connect SDK by their own names. src/nrf_keys.c includes
+ * the SDK's headers together with this one, so the compiler refuses any that has changed. The rest
+ * is src/nrf_keys.c itself: functions of the SDK that are inline, take an enum or
  * are there in some configurations only, behind fixed-width integers.
  *
  * Functions that return int32_t give 0 or the driver's negative error code.
@@ -18,9 +18,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* hw_unique_key.h */
-int hw_unique_key_write_random(void);
 
 /* identity_key.h */
 bool identity_key_is_written(void);
@@ -62,8 +59,8 @@ int32_t nrf_keys_slot_read(uint32_t key, uint32_t index, uint32_t words[6], uint
 /* hw_unique_key_write(): writes the HUK to blank slots. It takes as many bytes as the HUK has. */
 int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32]);
 
-/* Derives 16 bytes from the HUK under a label that nothing else uses. */
-int32_t nrf_keys_huk_derive(uint32_t huk, uint8_t derived[16]);
+/* hw_unique_key_derive_key(): derives 16 bytes from the HUK under this label and no context. */
+int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t label[13], uint8_t derived[16]);
 
 /* identity_key_write_random(), or -ENOTSUP without CONFIG_IDENTITY_KEY_RANDOM. */
 int32_t nrf_keys_identity_key_write_random(void);

@@ -13,25 +13,26 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DeviceId, DriverError, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, KeySlots,
-    Lifecycle,
+    Device, DeviceId, DriverError, HUK_CHECK_LABEL, Huk, HukKey, HukSize, IMPLEMENTATION_ID_SIZE,
+    IdentityKey, KeyCheckValue, KeySlots, Lifecycle,
 };
 
 /// The key drivers of the part that the program runs on.
 pub struct Drivers {
+    huk_size: HukSize,
     // Not Send: the modelled part on a desk belongs to one thread.
     _not_send: PhantomData<*mut ()>,
 }
 
 impl Drivers {
-    /// Takes hold of the drivers.
+    /// Takes hold of the drivers of a part whose HUKs are as long as this.
     ///
     /// # Safety
     /// The drivers are not reentrant: while this value lives, nothing else may call them, neither
     /// another `Drivers` nor C code, in another thread or in an interrupt.
     #[must_use]
-    pub unsafe fn new() -> Self {
-        Self { _not_send: PhantomData }
+    pub unsafe fn new(huk_size: HukSize) -> Self {
+        Self { huk_size, _not_send: PhantomData }
     }
 }
 
@@ -75,7 +76,9 @@ fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
         let readable = key != raw::NRF_KEYS_IDENTITY && value != [READ_DENIED; 4];
         slots.blank += u32::from(words == [ERASED; 6]);
         slots.exposed += u32::from(perm != ERASED && readable);
-        slots.whole += u32::from([dest, perm] == closed && !readable);
+        // A word of the identity key that was left out shows: that a word is all ones by chance happens to one
+        // part in 2^29, which is then refused. A HUK is compared otherwise.
+        slots.whole += u32::from([dest, perm] == closed && !readable && !value.contains(&ERASED));
         index += 1;
     }
     Ok(slots)
@@ -120,6 +123,10 @@ impl Device for Drivers {
         check(unsafe { raw::nrf_keys_implementation_id_write_word(index, word) })
     }
 
+    fn huk_size(&self) -> HukSize {
+        self.huk_size
+    }
+
     fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
         key_slots(huk_number(huk))
     }
@@ -128,19 +135,16 @@ impl Device for Drivers {
         key_slots(raw::NRF_KEYS_IDENTITY)
     }
 
-    fn write_random_huks(&mut self) -> Result<(), DriverError> {
-        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
-        check(unsafe { raw::hw_unique_key_write_random() })
-    }
-
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         // SAFETY: the key is valid for reads of the 32 bytes that the header names.
         check(unsafe { raw::nrf_keys_huk_write(huk_number(huk), key.expose().as_ptr()) })
     }
 
-    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
-        // SAFETY: `derived` is valid for the write of the 16 bytes that the header names.
-        check(unsafe { raw::nrf_keys_huk_derive(huk_number(huk), derived.as_mut_ptr()) })
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        let (label, derived) = (HUK_CHECK_LABEL.as_ptr(), value.expose_mut().as_mut_ptr());
+        // SAFETY: the label is valid for reads of the 13 bytes that the header names, and `derived` for the write
+        // of the 16.
+        check(unsafe { raw::nrf_keys_huk_derive(huk_number(huk), label, derived) })
     }
 
     fn identity_key_is_written(&mut self) -> bool {

@@ -15,8 +15,6 @@ pub(crate) const NRF_KEYS_MEXT: u32 = 1;
 pub(crate) const NRF_KEYS_IDENTITY: u32 = 2;
 
 unsafe extern "C" {
-    pub(crate) fn hw_unique_key_write_random() -> c_int;
-
     pub(crate) fn identity_key_is_written() -> bool;
     pub(crate) fn identity_key_read(key: *mut u8) -> c_int;
     pub(crate) fn identity_key_free(key: *mut u8);
@@ -33,7 +31,7 @@ unsafe extern "C" {
         closed: *mut u32,
     ) -> i32;
     pub(crate) fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32;
-    pub(crate) fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32;
+    pub(crate) fn nrf_keys_huk_derive(huk: u32, label: *const u8, derived: *mut u8) -> i32;
     pub(crate) fn nrf_keys_identity_key_write_random() -> i32;
     pub(crate) fn nrf_keys_identity_key_write_dummy() -> i32;
     pub(crate) fn nrf_keys_device_id(words: *mut u32);

@@ -4,9 +4,7 @@
 
 use core::fmt;
 
-use zeroize::ZeroizeOnDrop;
-
-use crate::{DeviceId, IMPLEMENTATION_ID_SIZE, IdentityKey};
+use crate::{DeviceId, HukKey, HukSize, IMPLEMENTATION_ID_SIZE, IdentityKey, KeyCheckValue};
 
 /// A part that can be provisioned, as its drivers show it.
 ///
@@ -40,6 +38,9 @@ pub trait Device {
     /// The driver's error.
     fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError>;
 
+    /// How long its HUKs are. Nothing can go wrong: it is a property of the part.
+    fn huk_size(&self) -> HukSize;
+
     /// Looks at each KMU slot that holds a part of `huk`.
     ///
     /// # Errors
@@ -52,12 +53,6 @@ pub trait Device {
     /// The driver's error.
     fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError>;
 
-    /// Generates every HUK in the driver and writes it.
-    ///
-    /// # Errors
-    /// The driver's error. Some slots may be written by then.
-    fn write_random_huks(&mut self) -> Result<(), DriverError>;
-
     /// Writes one HUK to its slots, which must be blank. A part whose HUKs are shorter takes as many bytes
     /// of `key` as they have.
     ///
@@ -65,12 +60,12 @@ pub trait Device {
     /// The driver's error. Some slots may be written by then.
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError>;
 
-    /// Derives 16 bytes from `huk` under a label that nothing else uses, to show that CryptoCell can
-    /// use the key. The caller clears them.
+    /// Lets CryptoCell derive 16 bytes from `huk` under [`HUK_CHECK_LABEL`](crate::HUK_CHECK_LABEL), by which the
+    /// key can be told from others.
     ///
     /// # Errors
-    /// The driver's error.
-    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError>;
+    /// The driver's error; what `value` holds then was not derived.
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError>;
 
     /// Whether an identity key is stored, as the driver sees it. What it looks at is not documented, so
     /// this alone does not tell a whole key from a torn one: see [`Device::identity_key_slots`].
@@ -172,29 +167,6 @@ impl fmt::Display for Huk {
     }
 }
 
-/// Room for one HUK, cleared when it goes out of scope: 32 bytes, of which CryptoCell 310 uses 16.
-#[derive(ZeroizeOnDrop)]
-pub struct HukKey([u8; 32]);
-
-impl HukKey {
-    /// Room for a key; all zero.
-    #[must_use]
-    pub const fn empty() -> Self {
-        Self([0; 32])
-    }
-
-    /// The key's bytes, for a generator to fill.
-    pub fn expose_mut(&mut self) -> &mut [u8; 32] {
-        &mut self.0
-    }
-
-    /// The key's bytes.
-    #[must_use]
-    pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
 /// How many of the KMU slots of one key are in which state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySlots {
@@ -276,7 +248,7 @@ impl DriverError {
             -0x16501 | -0x15501 | -0x15502 => DriverErrorKind::KeyMissing,
             -0x16502 | -0x15504 => DriverErrorKind::WriteFailed,
             -0x15503 => DriverErrorKind::ReadFailed,
-            -0x16503 | -0x15505 => DriverErrorKind::GenerationFailed,
+            -0x15505 => DriverErrorKind::GenerationFailed,
             -0x16504 => DriverErrorKind::DerivationFailed,
             -134 => DriverErrorKind::NotSupported, // -ENOTSUP of Zephyr's C libraries
             _ => DriverErrorKind::Unknown,

@@ -13,7 +13,34 @@ pub struct Failure {
     pub cause: Cause,
     /// Whether the run had begun to write.
     pub written: Written,
+    /// Which part it is, if it is a complete one. Not in the cause, which is handed on more often: 750 bytes less.
+    pub ueid: Option<Ueid>,
 }
+
+impl Failure {
+    pub(crate) const fn new(cause: Cause, written: Written) -> Self {
+        Self { cause, written, ueid: None }
+    }
+
+    /// The image has waited for a nonce in vain.
+    #[must_use]
+    pub const fn no_nonce() -> Self {
+        Self::new(Cause::NoNonce, Written::Nothing)
+    }
+
+    /// The part is complete, and was before this run.
+    #[must_use]
+    pub const fn already_provisioned(ueid: Ueid) -> Self {
+        Self {
+            cause: Cause::AlreadyProvisioned,
+            written: Written::Nothing,
+            ueid: Some(ueid),
+        }
+    }
+}
+
+/// What helps where something was written.
+const ERASE: &str = "erase it with ERASEALL and start again.";
 
 /// What a failed run has done to the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +75,8 @@ pub enum Cause {
     HukUnreadable(Huk, DriverError),
     /// A HUK is written already.
     HukTaken(Huk),
-    /// The random HUKs were not written.
-    HukNotWritten(DriverError),
+    /// A HUK was not written.
+    HukNotWritten(Huk, DriverError),
     /// A slot of a HUK is blank after the write.
     HukIncomplete(Huk),
     /// The CPU can read a slot of a HUK.
@@ -83,13 +110,21 @@ pub enum Cause {
     /// A write of this piece was cut off: what is there may be any part of what was meant.
     Torn(Piece),
     /// Everything is there and was checked, since an earlier run.
-    AlreadyProvisioned(Ueid),
+    AlreadyProvisioned,
     /// The part has the test-only identity key, and this image is not for it.
     IdentityKeyIsDummy,
     /// The random generator claims success and gives zeros.
     RandomIsZero,
     /// The image waits for a nonce, and none came.
     NoNonce,
+    /// OTP holds zeros where lifecycle and implementation ID are.
+    StorageZeroed,
+    /// The random generator gives the same number again.
+    RandomRepeats,
+    /// CryptoCell derives from a HUK what the key that was written does not give.
+    HukMismatch(Huk),
+    /// The second look at the part has not found what the first one did.
+    LooksDisagree,
 }
 
 /// What a run writes, in this order, and what a run that was cut off leaves torn.
@@ -128,7 +163,7 @@ impl Cause {
             Self::ImplementationIdMismatch => 8,
             Self::HukUnreadable(..) => 9,
             Self::HukTaken(_) => 10,
-            Self::HukNotWritten(_) => 11,
+            Self::HukNotWritten(..) => 11,
             Self::HukIncomplete(_) => 12,
             Self::HukExposed(_) => 13,
             Self::HukUnusable(..) => 14,
@@ -146,10 +181,14 @@ impl Cause {
             Self::IdentityKeySlotsUnreadable(_) => 26,
             Self::IdentityKeyIncomplete => 27,
             Self::Torn(_) => 28,
-            Self::AlreadyProvisioned(_) => 29,
+            Self::AlreadyProvisioned => 29,
             Self::IdentityKeyIsDummy => 30,
             Self::RandomIsZero => 31,
             Self::NoNonce => 32,
+            Self::StorageZeroed => 33,
+            Self::RandomRepeats => 34,
+            Self::HukMismatch(_) => 35,
+            Self::LooksDisagree => 36,
         }
     }
 
@@ -162,7 +201,7 @@ impl Cause {
             | Self::ImplementationIdUnreadable(error)
             | Self::ImplementationIdNotWritten(error)
             | Self::HukUnreadable(_, error)
-            | Self::HukNotWritten(error)
+            | Self::HukNotWritten(_, error)
             | Self::HukUnusable(_, error)
             | Self::NoRandom(error)
             | Self::IdentityKeyNotWritten(error)
@@ -198,7 +237,7 @@ impl fmt::Display for Cause {
             }
             Self::HukUnreadable(huk, _) => write!(f, "cannot inspect the KMU slots of the {huk}"),
             Self::HukTaken(huk) => write!(f, "the part has a {huk} already"),
-            Self::HukNotWritten(_) => f.write_str("cannot write the random HUKs"),
+            Self::HukNotWritten(huk, _) => write!(f, "cannot write the {huk}"),
             Self::HukIncomplete(huk) => write!(f, "a KMU slot of the {huk} is still blank"),
             Self::HukExposed(huk) => write!(f, "the CPU can read a KMU slot of the {huk}"),
             Self::HukUnusable(huk, _) => write!(f, "CryptoCell cannot use the {huk}"),
@@ -219,10 +258,16 @@ impl fmt::Display for Cause {
                 f.write_str("a KMU slot of the identity key is still blank")
             }
             Self::Torn(piece) => write!(f, "the {piece} is torn, a run was cut off"),
-            Self::AlreadyProvisioned(ueid) => write!(f, "already provisioned, UEID {ueid}"),
+            Self::AlreadyProvisioned => f.write_str("already provisioned"),
             Self::RandomIsZero => f.write_str("the random generator gives zeros"),
             Self::NoNonce => f.write_str("no nonce came over the console"),
             Self::IdentityKeyIsDummy => f.write_str("the part has the test-only identity key"),
+            Self::StorageZeroed => f.write_str(
+                "OTP holds zeros, as provision.hex for MCUboot alone leaves them",
+            ),
+            Self::RandomRepeats => f.write_str("the random generator repeats itself"),
+            Self::HukMismatch(huk) => write!(f, "the {huk} is another key than the one written"),
+            Self::LooksDisagree => f.write_str("two looks at the part do not agree"),
         }
     }
 }
@@ -231,33 +276,34 @@ impl fmt::Display for Failure {
     /// One line: what failed, the driver's code, what it did to the part, what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Failure: {}", self.cause)?;
+        if let Some(ueid) = self.ueid {
+            write!(f, ", UEID {ueid}")?;
+        }
         if let Some(error) = self.cause.driver_error() {
             write!(f, " (driver error {error})")?;
         }
-        let advice = match (self.written, self.cause) {
-            (_, Cause::Torn(_)) => {
-                "The part cannot be used: erase it with ERASEALL and start again."
-            }
-            (Written::Something, _) => {
-                "The part is half provisioned: do not ship it, erase it with ERASEALL and start again."
-            }
-            (Written::Nothing, Cause::AlreadyProvisioned(_)) => {
-                "The part is good and checked. Nothing was written to it."
-            }
-            (Written::Nothing, Cause::NotInAssembly(Lifecycle::Provisioning)) => {
-                "It was provisioned before, or a run was cut off. Nothing was written to it."
-            }
-            (Written::Nothing, Cause::NoRandom(_) | Cause::NoPrivateKey | Cause::RandomIsZero) => {
-                "Nothing was written to the part. Try once more, then set the part aside."
-            }
-            (Written::Nothing, Cause::NoNonce) => {
-                "Nothing was written to the part. Start it again and send 64 hexadecimal digits and a line end."
-            }
-            (Written::Nothing, _) => {
-                "Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again."
-            }
+        let (state, advice) = match (self.written, self.cause) {
+            (_, Cause::Torn(_)) => ("The part cannot be used: ", ERASE),
+            (Written::Something, _) => ("The part is half provisioned: do not ship it, ", ERASE),
+            (Written::Nothing, cause) => (
+                "Nothing was written to the part. ",
+                match cause {
+                    Cause::AlreadyProvisioned => "It is good and checked.",
+                    Cause::NotInAssembly(Lifecycle::Provisioning) => {
+                        "It was provisioned before, or a run was cut off."
+                    }
+                    Cause::NoRandom(_)
+                    | Cause::NoPrivateKey
+                    | Cause::RandomIsZero
+                    | Cause::RandomRepeats => "Try once more, then set it aside.",
+                    Cause::NoNonce => {
+                        "Start it again and send 64 hexadecimal digits and a line end."
+                    }
+                    _ => "Set it aside, or erase it with ERASEALL and start again.",
+                },
+            ),
         };
-        write!(f, ". {advice} [{}]", self.cause.code())
+        write!(f, ". {state}{advice} [{}]", self.cause.code())
     }
 }
 
@@ -285,7 +331,7 @@ mod tests {
             Cause::ImplementationIdMismatch,
             Cause::HukUnreadable(Huk::Mkek, error),
             Cause::HukTaken(Huk::Mext),
-            Cause::HukNotWritten(error),
+            Cause::HukNotWritten(Huk::Mext, error),
             Cause::HukIncomplete(Huk::Mkek),
             Cause::HukExposed(Huk::Mext),
             Cause::HukUnusable(Huk::Mext, error),
@@ -302,10 +348,14 @@ mod tests {
             Cause::IdentityKeySlotsUnreadable(error),
             Cause::IdentityKeyIncomplete,
             Cause::Torn(Piece::Huk(Huk::Mkek)),
-            Cause::AlreadyProvisioned(Ueid::of(&crate::DUMMY_PUBLIC_KEY)),
+            Cause::AlreadyProvisioned,
             Cause::IdentityKeyIsDummy,
             Cause::RandomIsZero,
             Cause::NoNonce,
+            Cause::StorageZeroed,
+            Cause::RandomRepeats,
+            Cause::HukMismatch(Huk::Mkek),
+            Cause::LooksDisagree,
         ]);
         // Adding a cause without listing it above leaves a hole here, or fails to compile in `code`. 25 is one.
         assert_eq!(usize::from(causes.last().unwrap().code()), causes.len() + 1);
@@ -324,7 +374,7 @@ mod tests {
         let mut lines = BTreeSet::new();
         for cause in every_cause() {
             for written in [Written::Nothing, Written::Something] {
-                let line = Failure { cause, written }.to_string();
+                let line = Failure::new(cause, written).to_string();
                 assert!(line.starts_with("Failure: "), "{line}");
                 assert!(!line.contains('\n'), "{line}");
                 assert!(line.contains(&cause.to_string()), "{line}");

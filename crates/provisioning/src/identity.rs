@@ -57,18 +57,21 @@ impl IdentityKey {
         Some(PublicPoint(ProjectivePoint::mul_by_generator(&scalar).to_affine()))
     }
 
-    /// Signs `message` and verifies the signature with `public`, which must be this key's: `r || s`.
+    /// Signs a message's SHA-256 hash and verifies the signature with `public`, which must be this key's: `r || s`.
+    ///
+    /// `hedge` is random: the signature stays safe if it is not, and a fault in one of two runs over the same
+    /// message shows nothing of the key if it is.
     ///
     /// That needs two multiplications on the curve and not three, for the public key is not computed
     /// again unless something is wrong.
     pub(crate) fn prove(
         &self,
-        message: &[u8],
+        digest: &FieldBytes,
+        hedge: &[u8],
         public: PublicPoint,
     ) -> Result<[u8; 64], ProofError> {
-        let digest = Sha256::digest(message);
-        let signature = self.sign(&digest).ok_or(ProofError::Invalid)?;
-        if public.verifies(&digest, &signature) {
+        let signature = self.sign(digest, hedge).ok_or(ProofError::Invalid)?;
+        if public.verifies(digest, &signature) {
             Ok(signature.to_bytes().into())
         } else if self.public_point() == Some(public) {
             Err(ProofError::Signature)
@@ -77,12 +80,14 @@ impl IdentityKey {
         }
     }
 
+    /// RFC 6979 with additional data (section 3.6).
+    ///
     /// Not inlined, as [`PublicPoint::verifies`] is not: each has kilobytes of frames, which are then not
     /// there at the same time.
     #[inline(never)]
-    fn sign(&self, digest: &FieldBytes) -> Option<Signature> {
+    fn sign(&self, digest: &FieldBytes, hedge: &[u8]) -> Option<Signature> {
         let scalar = self.scalar()?;
-        Some(hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, &[]).0)
+        Some(hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, hedge).0)
     }
 
     fn scalar(&self) -> Option<Zeroizing<NonZeroScalar>> {
@@ -325,7 +330,19 @@ mod tests {
             "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
             "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
         );
-        assert_eq!(one.prove(b"sample", one.public_point().unwrap()), Ok(expected));
+        assert_eq!(one.prove(&Sha256::digest(b"sample"), &[], one.public_point().unwrap()), Ok(expected));
+    }
+
+    #[test]
+    fn a_hedge_changes_the_signature_and_not_that_it_verifies() {
+        let key = key([7; 32]);
+        let public = key.public_point().unwrap();
+        let [one, other, again] =
+            [[1; 32], [2; 32], [1; 32]].map(|hedge| key.prove(&Sha256::digest(b"message"), &hedge, public).unwrap());
+        // r and s, for k is another one.
+        assert!(one[..32] != other[..32] && one[32..] != other[32..]);
+        assert_eq!(one, again);
+        assert_ne!(Ok(one), key.prove(&Sha256::digest(b"message"), &[], public));
     }
 
     /// Project Wycheproof: signatures that are good, and many that almost are.
@@ -358,7 +375,7 @@ mod tests {
             let key = key([number; 32]);
             let mut public = key.public_point().unwrap();
             let mut digest = Sha256::digest([number]);
-            let mut signature = key.sign(&digest).unwrap();
+            let mut signature = key.sign(&digest, &[number]).unwrap();
             match number % 4 {
                 0 => {}
                 1 => digest[usize::from(number) / 2] ^= 1,
@@ -379,9 +396,9 @@ mod tests {
     fn a_key_proves_itself_and_no_other() {
         let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
         let dummy = point(DUMMY_PUBLIC_KEY.as_bytes());
-        assert!(one.prove(b"message", one.public_point().unwrap()).is_ok());
-        assert_eq!(one.prove(b"message", dummy), Err(ProofError::Mismatch));
-        assert_eq!(IdentityKey::empty().prove(b"message", dummy), Err(ProofError::Invalid));
+        assert!(one.prove(&Sha256::digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok());
+        assert_eq!(one.prove(&Sha256::digest(b"message"), &[1; 32], dummy), Err(ProofError::Mismatch));
+        assert_eq!(IdentityKey::empty().prove(&Sha256::digest(b"message"), &[1; 32], dummy), Err(ProofError::Invalid));
     }
 
     #[test]

@@ -10,16 +10,19 @@
 
 mod device;
 mod failure;
+mod huk;
 mod identity;
 mod implementation_id;
 mod procedure;
 mod record;
+mod verdict;
 
-pub use device::{Device, DriverError, DriverErrorKind, Huk, HukKey, KeySlots, Lifecycle};
+pub use device::{Device, DriverError, DriverErrorKind, Huk, KeySlots, Lifecycle};
 pub use failure::{Cause, Failure, Piece, Written};
+pub use huk::{HUK_CHECK_LABEL, HukKey, HukSize, KeyCheckValue};
 pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
-pub use procedure::{Config, Event, Level, provision};
-pub use record::{DeviceId, Nonce, RECORD_SIZE, Record};
+pub use procedure::{Config, Event, Level, Provisioned, provision};
+pub use record::{DeviceId, Measurement, Nonce, RECORD_SIZE, Record, VERSION};

@@ -8,10 +8,11 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Cause, Failure, Piece, Written};
 use crate::identity::{self, ProofError, PublicPoint};
-use crate::record::{Claims, Unsigned};
+use crate::record::{Claims, Freshness, Unsigned};
+use crate::verdict::{Check, Verdict};
 use crate::{
     DUMMY_PUBLIC_KEY, Device, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, IdentityKeySource,
-    ImplementationId, KeySlots, Lifecycle, Nonce, PublicKey, Record, Ueid,
+    ImplementationId, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, Record, Ueid,
 };
 
 /// What a production line decides.
@@ -25,15 +26,25 @@ pub struct Config {
     pub resume: bool,
     /// Whether the part's record is reported.
     pub record: bool,
-    /// What the record is to hold, so that it is known to be fresh; else a random number.
+    /// What the record is to hold, so that it is known to be fresh; else a number of the part's own.
     pub nonce: Option<Nonce>,
+    /// Which image this is. The record says so.
+    pub measurement: Measurement,
 }
 
 impl Config {
-    /// The default of Kconfig: a part is resumed, its record is reported, and nobody wants a nonce in it.
+    /// The default of Kconfig: a part is resumed, its record is reported, and nobody wants a nonce in it. The
+    /// image is one of no bytes.
     #[must_use]
-    pub const fn new(implementation_id: ImplementationId, identity_key: IdentityKeySource) -> Self {
-        Self { implementation_id, identity_key, resume: true, record: true, nonce: None }
+    pub fn new(implementation_id: ImplementationId, identity_key: IdentityKeySource) -> Self {
+        Self {
+            implementation_id,
+            identity_key,
+            resume: true,
+            record: true,
+            nonce: None,
+            measurement: Measurement::of(&[]),
+        }
     }
 }
 
@@ -52,6 +63,8 @@ pub enum Event<'a> {
     GeneratingMext,
     /// Both HUKs are there.
     KeepingHuks,
+    /// A HUK that was there works, and that is all that can be known of it.
+    HuksNotProven,
     /// The identity key about to be written is the test-only one.
     DummyKey,
     /// The identity key is about to be written.
@@ -95,6 +108,9 @@ impl Event<'_> {
             Self::GeneratingMext => "Generating random MEXT key, keeping the MKEK",
             Self::KeepingHuks => "Keeping the HUK keys that are there",
             Self::GeneratingHuks => "Generating random HUK keys (including MKEK)",
+            Self::HuksNotProven => {
+                "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ"
+            }
             Self::DummyKey => {
                 "WARNING: the identity key is the test-only dummy key, do not ship this part"
             }
@@ -112,10 +128,43 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Provisions `device` and gives its public identity key. `report` gets each [`Event`] as it happens.
+/// A part that is provisioned, as two looks at it have found.
+#[derive(Clone, Copy, Debug)]
+pub struct Provisioned {
+    public_key: PublicKey,
+    verdict: Verdict,
+    /// By an earlier run.
+    already: bool,
+}
+
+impl Provisioned {
+    /// The public identity key.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// "Success!", for the console. It is to be reported when the stack of the run is cleared.
+    ///
+    /// That there is such a part is what the first look says. The verdict of the second one is asked here.
+    ///
+    /// # Errors
+    /// [`Cause::LooksDisagree`], or [`Cause::AlreadyProvisioned`].
+    pub fn success(&self) -> Result<Event<'static>, Failure> {
+        match (self.verdict.holds(), self.already) {
+            (true, false) => Ok(Event::Success),
+            (true, true) => Err(Failure::already_provisioned(Ueid::of(&self.public_key))),
+            (false, false) => Err(Failure::new(Cause::LooksDisagree, Written::Something)),
+            (false, true) => Err(Failure::new(Cause::LooksDisagree, Written::Nothing)),
+        }
+    }
+}
+
+/// Provisions `device`. `report` gets each [`Event`] as it happens, but for the last, which is
+/// [`Provisioned::success`].
 ///
 /// What can be found out without a write is found out before the first one: the lifecycle state, what is
-/// in OTP and KMU already, and that the random generator gives a key.
+/// in OTP and KMU already, and that the random generator gives keys.
 ///
 /// # Resuming
 /// Pieces are written one after the other: lifecycle, implementation ID, MKEK, MEXT, identity key. So a run
@@ -131,14 +180,14 @@ impl fmt::Display for Event<'_> {
 ///
 /// # Errors
 /// The first thing that goes wrong ends the run. [`Failure::written`] tells whether this run wrote
-/// anything by then. A part that is complete already fails too, with [`Cause::AlreadyProvisioned`].
+/// anything by then. A part that is complete already is none: [`Provisioned::success`] fails for it.
 pub fn provision(
     device: &mut impl Device,
     config: &Config,
     mut report: impl FnMut(Event<'_>),
-) -> Result<PublicKey, Failure> {
+) -> Result<Provisioned, Failure> {
     let mut written = Written::Nothing;
-    run(device, config, &mut report, &mut written).map_err(|cause| Failure { cause, written })
+    run(device, config, &mut report, &mut written).map_err(|cause| Failure::new(cause, written))
 }
 
 fn run(
@@ -146,22 +195,21 @@ fn run(
     config: &Config,
     report: &mut impl FnMut(Event<'_>),
     written: &mut Written,
-) -> Result<PublicKey, Cause> {
+) -> Result<Provisioned, Cause> {
     let missing = inspect(device, config, report)?;
     if missing == Missing::Nothing {
-        let public_key = verify_all(device, config, report)?;
-        return Err(Cause::AlreadyProvisioned(Ueid::of(&public_key)));
+        verify_lifecycle(device)?;
+        let huks = verify_huks(device, [None, None])?;
+        report(Event::HuksNotProven);
+        verify_identity_key_slots(device)?;
+        let key = &mut IdentityKey::empty();
+        let part = verify_identity_key(device, config, &huks, key, None, report)?;
+        return Ok(Provisioned { already: true, ..part });
     }
     let mut key = IdentityKey::empty();
     let public = choose_identity_key(device, config.identity_key, &mut key)?;
-    let mut mext = HukKey::empty();
-    if missing == Missing::Mext {
-        device.fill_random(mext.expose_mut()).map_err(Cause::NoRandom)?;
-        // Nothing shows later that a HUK is not random.
-        if mext.expose()[..16] == [0; 16] {
-            return Err(Cause::RandomIsZero);
-        }
-    }
+    let mut new_huks = [HukKey::empty(), HukKey::empty()];
+    choose_huks(device, &mut new_huks, &key)?;
 
     if missing == Missing::Lifecycle {
         *written = Written::Something;
@@ -174,26 +222,24 @@ fn run(
     }
     // Before any key, so that no fully keyed part can lack it.
     write_implementation_id(device, &config.implementation_id)?;
-    match missing {
+    let (event, new) = match missing {
         Missing::Lifecycle | Missing::ImplementationId | Missing::Huks => {
-            report(Event::GeneratingHuks);
-            device.write_random_huks().map_err(Cause::HukNotWritten)?;
+            (Event::GeneratingHuks, [true, true])
         }
-        Missing::Mext => {
-            report(Event::GeneratingMext);
-            device.write_huk(Huk::Mext, &mext).map_err(Cause::HukNotWritten)?;
-        }
-        Missing::IdentityKey | Missing::Nothing => report(Event::KeepingHuks),
+        Missing::Mext => (Event::GeneratingMext, [false, true]),
+        Missing::IdentityKey | Missing::Nothing => (Event::KeepingHuks, [false, false]),
+    };
+    report(event);
+    let huks = write_huks(device, &mut new_huks, new)?;
+    if new != [true, true] {
+        report(Event::HuksNotProven);
     }
-    verify_huks(device)?;
     if config.identity_key == IdentityKeySource::Dummy {
         report(Event::DummyKey);
     }
     report(Event::WritingIdentityKey);
     write_identity_key(device, config.identity_key, &mut key)?;
-    let public_key = verify_identity_key(device, config, &mut key, public, report)?;
-    report(Event::Success);
-    Ok(public_key)
+    verify_identity_key(device, config, &huks, &mut key, public, report)
 }
 
 /// The first piece that is not whole. All behind it are blank.
@@ -222,6 +268,12 @@ fn inspect(
         Lifecycle::Provisioning if config.resume => {
             report(Event::Resuming);
             true
+        }
+        // OTP of zeros reads as that state, but none that a part has come to.
+        Lifecycle::Decommissioned
+            if device.implementation_id().is_ok_and(|id| id == [0; IMPLEMENTATION_ID_SIZE]) =>
+        {
+            return Err(Cause::StorageZeroed);
         }
         other => return Err(Cause::NotInAssembly(other)),
     };
@@ -298,18 +350,6 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
     }
 }
 
-/// Checks a part that has everything.
-fn verify_all(
-    device: &mut impl Device,
-    config: &Config,
-    report: &mut impl FnMut(Event<'_>),
-) -> Result<PublicKey, Cause> {
-    verify_lifecycle(device)?;
-    verify_huks(device)?;
-    verify_identity_key_slots(device)?;
-    verify_identity_key(device, config, &mut IdentityKey::empty(), None, report)
-}
-
 /// Gets the identity key ready, as far as it is ours to make, and its public one where that is at hand.
 fn choose_identity_key(
     device: &mut impl Device,
@@ -323,6 +363,30 @@ fn choose_identity_key(
             .map(Some),
         IdentityKeySource::Driver | IdentityKeySource::Dummy => Ok(None),
     }
+}
+
+/// Gets both HUKs ready, also where one is there already: a generator that repeats itself must not give a second
+/// run what it gave the first one for another key.
+fn choose_huks(
+    device: &mut impl Device,
+    huks: &mut [HukKey; 2],
+    identity_key: &IdentityKey,
+) -> Result<(), Cause> {
+    for huk in huks.iter_mut() {
+        draw(device, huk.expose_mut())?;
+    }
+    // The shorter keys have as many bytes. Nothing shows later that a HUK is not random.
+    let [mkek, mext] = huks.each_ref().map(|huk| &huk.expose()[..16]);
+    if mkek == mext || [mkek, mext].contains(&&identity_key.expose()[..16]) {
+        return Err(Cause::RandomRepeats);
+    }
+    Ok(())
+}
+
+/// 32 bytes from the random generator, or an error.
+fn draw(device: &mut impl Device, bytes: &mut [u8; 32]) -> Result<(), Cause> {
+    device.fill_random(bytes).map_err(Cause::NoRandom)?;
+    if bytes[..16] == [0; 16] { Err(Cause::RandomIsZero) } else { Ok(()) }
 }
 
 /// The lifecycle state PROVISIONING, read once more.
@@ -349,8 +413,32 @@ fn write_implementation_id(device: &mut impl Device, id: &ImplementationId) -> R
     if found == *id.as_bytes() { Ok(()) } else { Err(Cause::ImplementationIdMismatch) }
 }
 
-/// Each slot of each HUK must be written and closed, and CryptoCell must be able to use each key.
-fn verify_huks(device: &mut impl Device) -> Result<(), Cause> {
+/// The HUKs that are `new`, of which no copy stays in `huks`; and both checked.
+fn write_huks(
+    device: &mut impl Device,
+    huks: &mut [HukKey; 2],
+    new: [bool; 2],
+) -> Result<[KeyCheckValue; 2], Cause> {
+    let size = device.huk_size();
+    let mut expected = [None, None];
+    for (((huk, key), new), expected) in
+        Huk::ALL.into_iter().zip(huks).zip(new).zip(expected.iter_mut())
+    {
+        if new {
+            *expected = Some(key.check_value(size));
+            device.write_huk(huk, key).map_err(|error| Cause::HukNotWritten(huk, error))?;
+        }
+        key.clear();
+    }
+    verify_huks(device, expected)
+}
+
+/// Each slot of each HUK must be written and closed, and CryptoCell must derive from each what is expected,
+/// where that is known, and something that the other does not give.
+fn verify_huks(
+    device: &mut impl Device,
+    expected: [Option<KeyCheckValue>; 2],
+) -> Result<[KeyCheckValue; 2], Cause> {
     for huk in Huk::ALL {
         let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
         if slots.blank > 0 {
@@ -363,11 +451,14 @@ fn verify_huks(device: &mut impl Device) -> Result<(), Cause> {
             return Err(Cause::Torn(Piece::Huk(huk)));
         }
     }
-    let mut derived = Zeroizing::new([[0; 16]; Huk::ALL.len()]);
-    for (huk, derived) in Huk::ALL.into_iter().zip(derived.iter_mut()) {
+    let mut derived = [KeyCheckValue::empty(), KeyCheckValue::empty()];
+    for ((huk, derived), expected) in Huk::ALL.into_iter().zip(&mut derived).zip(expected) {
         device.derive_from_huk(huk, derived).map_err(|error| Cause::HukUnusable(huk, error))?;
+        if expected.is_some_and(|expected| expected != *derived) {
+            return Err(Cause::HukMismatch(huk));
+        }
     }
-    if derived[0] == derived[1] { Err(Cause::HuksEqual) } else { Ok(()) }
+    if derived[0] == derived[1] { Err(Cause::HuksEqual) } else { Ok(derived) }
 }
 
 /// The identity key, of which no copy stays in `key`.
@@ -398,35 +489,25 @@ fn verify_identity_key_slots(device: &mut impl Device) -> Result<(), Cause> {
     if slots.are_whole() { Ok(()) } else { Err(Cause::Torn(Piece::IdentityKey)) }
 }
 
-/// The identity key, read back and made to sign the record, which is reported.
+/// The identity key, read back and made to sign the record; the whole part, looked at once more; and then the
+/// record is reported. No copy of the key stays in `key`.
 fn verify_identity_key(
     device: &mut impl Device,
     config: &Config,
+    huks: &[KeyCheckValue; 2],
     key: &mut IdentityKey,
     expected: Option<PublicPoint>,
     report: &mut impl FnMut(Event<'_>),
-) -> Result<PublicKey, Cause> {
-    let mut nonce = Nonce([0; 32]);
-    match config.nonce {
-        Some(given) => nonce = given,
-        None => device.fill_random(&mut nonce.0).map_err(Cause::NoRandom)?,
-    }
-    let mut proof = read_and_prove(device, config, key, nonce, expected);
-    if proof.is_ok() && expected.is_none() {
-        // Nothing to compare with but another read.
-        let mut again = IdentityKey::empty();
-        let read = device.read_identity_key(&mut again).map_err(Cause::IdentityKeyUnreadable);
-        if let Err(cause) = read {
-            proof = Err(cause);
-        } else if again.expose() != key.expose() {
-            proof = Err(Cause::IdentityKeyMismatch);
-        }
-        device.free_identity_key(&mut again);
-    }
+) -> Result<Provisioned, Cause> {
+    let proof = match read_and_prove(device, config, key, expected) {
+        Ok((public_key, record)) => look_again(device, config, huks, key)
+            .map(|verdict| (Provisioned { public_key, verdict, already: false }, record)),
+        Err(cause) => Err(cause),
+    };
     device.free_identity_key(key);
     key.clear();
-    let (public_key, record) = proof?;
-    match (config.identity_key, public_key == DUMMY_PUBLIC_KEY) {
+    let (part, record) = proof?;
+    match (config.identity_key, part.public_key == DUMMY_PUBLIC_KEY) {
         (IdentityKeySource::Dummy, false) => return Err(Cause::IdentityKeyMismatch),
         // A part that came with this key, or whose driver gave it, is not to be told from others.
         (IdentityKeySource::Generated | IdentityKeySource::Driver, true) => {
@@ -434,10 +515,11 @@ fn verify_identity_key(
         }
         _ => {}
     }
-    if config.record {
+    // A record of a part that is not whole would be taken for one of a part that is.
+    if config.record && part.verdict.holds() {
         report(Event::Record(&record));
     }
-    Ok(public_key)
+    Ok(part)
 }
 
 /// The record is what the key proves itself with: one signature does for both.
@@ -445,9 +527,10 @@ fn read_and_prove(
     device: &mut impl Device,
     config: &Config,
     key: &mut IdentityKey,
-    nonce: Nonce,
     expected: Option<PublicPoint>,
 ) -> Result<(PublicKey, Record), Cause> {
+    let mut random = Zeroizing::new([0; 32]);
+    draw(device, &mut random)?;
     device.read_identity_key(key).map_err(Cause::IdentityKeyUnreadable)?;
     let public = match expected {
         Some(public) => public,
@@ -455,17 +538,51 @@ fn read_and_prove(
     };
     let public_key = public.to_public_key();
     let record = Unsigned::new(&Claims {
-        nonce,
+        freshness: Freshness::new(&random, &public_key, config.nonce),
+        measurement: config.measurement,
         implementation_id: config.implementation_id,
         device_id: device.device_id(),
         public_key,
     });
-    match key.prove(&record.to_be_signed(), public) {
+    match key.prove(&record.digest(), &*random, public) {
         Ok(signature) => Ok((public_key, record.sign(&signature))),
         Err(ProofError::Invalid) => Err(Cause::IdentityKeyInvalid),
         Err(ProofError::Mismatch) => Err(Cause::IdentityKeyMismatch),
         Err(ProofError::Signature) => Err(Cause::SelfTestFailed),
     }
+}
+
+/// Everything that was written, read or used once more, whatever was found before: one fault can hide one look,
+/// not both. `huks` and `key` are what the first look has found.
+fn look_again(
+    device: &mut impl Device,
+    config: &Config,
+    huks: &[KeyCheckValue; 2],
+    key: &IdentityKey,
+) -> Result<Verdict, Cause> {
+    let mut verdict = Verdict::new();
+    let lifecycle = device.lifecycle().map_err(Cause::LifecycleUnreadable)?;
+    verdict.count(Check::Lifecycle, lifecycle == Lifecycle::Provisioning);
+    let id = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
+    verdict.count(Check::ImplementationId, id == *config.implementation_id.as_bytes());
+    for (huk, first) in Huk::ALL.into_iter().zip(huks) {
+        let (slots_check, value_check) = match huk {
+            Huk::Mkek => (Check::MkekSlots, Check::MkekValue),
+            Huk::Mext => (Check::MextSlots, Check::MextValue),
+        };
+        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
+        verdict.count(slots_check, slots.are_whole() && slots.blank == 0 && slots.exposed == 0);
+        let mut derived = KeyCheckValue::empty();
+        device.derive_from_huk(huk, &mut derived).map_err(|error| Cause::HukUnusable(huk, error))?;
+        verdict.count(value_check, derived == *first);
+    }
+    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
+    verdict.count(Check::IdentityKeySlots, slots.are_whole() && slots.blank == 0);
+    let mut again = IdentityKey::empty();
+    let read = device.read_identity_key(&mut again).map_err(Cause::IdentityKeyUnreadable);
+    verdict.count(Check::IdentityKeyValue, again.expose() == key.expose());
+    device.free_identity_key(&mut again);
+    read.map(|()| verdict)
 }
 
 /// Four bytes of erased OTP.

@@ -13,39 +13,59 @@
 //! | Nonce | 10 | 32 bytes | 4.1.1 |
 //! | Instance ID | 256 | [`Ueid`]: `0x01`, SHA-256 of the public key as SEC 1 writes it uncompressed | 4.2.1 |
 //! | Profile | 265 | `tag:psacertified.org,2023:psa#tfm` | 4.5.2 |
+//! | Boot seed | 268 | 32 bytes, others in each run | 4.3.2 |
 //! | Client ID | 2394 | 1: a caller in the secure world | 4.1.2 |
 //! | Security lifecycle | 2395 | 0x2000: PSA `RoT` Provisioning | 4.3.1 |
 //! | Implementation ID | 2396 | 32 bytes | 4.2.2 |
+//! | Software components | 2399 | One: this image | 4.4.1 |
 //! | Device ID | -65537 | [`DeviceId`], for private use (RFC 8392, section 9.1.1) | |
 //!
-//! There is no boot seed, which RFC 9783, section 4.3.2 leaves to the sender: what makes one boot differ from
-//! another is TF-M's. There are no software components (4.4.1) either, for no boot loader has measured any
-//! before this image.
+//! The software component has these attributes:
+//!
+//! | Attribute | Key | Value | RFC 9783 |
+//! |---|---|---|---|
+//! | Measurement type | 1 | `PRoT` | 4.4.1.1 |
+//! | Measurement value | 2 | [`Measurement`] | 4.4.1.2 |
+//! | Version | 4 | [`VERSION`] | 4.4.1.3 |
+//! | Signer ID | 5 | 32 zeros | 4.4.1.4 |
+//!
+//! The signer ID "MUST be present" (4.4.1.4) and is 32, 48 or 64 bytes long (section 4.4.1). Nobody signs this
+//! image and there is no manifest to take it from, so it is zeros, which are the hash of no key.
+//!
+//! The device ID is a proprietary claim, which RFC 9711, appendix E.5 calls "a supported use case". RFC 9783 allows
+//! it: "the receiver MUST NOT error out on claims it does not understand" (section 5.1.3, and by it 5.2.).
 
 use core::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use minicbor::Encoder;
-use minicbor::data::Tag;
-use minicbor::encode::Error;
-use minicbor::encode::write::{Cursor, EndOfSlice};
+use p256::FieldBytes;
+use sha2::{Digest, Sha256};
 
 use crate::{ImplementationId, PublicKey, Ueid};
 
 /// Bytes in a record. Each of its items has a fixed length.
-pub const RECORD_SIZE: usize = 326;
+pub const RECORD_SIZE: usize = CLAIMS_START + CLAIMS_SIZE + 2 + SIGNATURE_SIZE + KEY_SIZE;
 
-/// Bytes in the claims of a token, and in the structure that is signed.
-const CLAIMS_SIZE: usize = 173;
-const TO_BE_SIGNED_SIZE: usize = 192;
+/// Where the claims begin in a record, and how many bytes they have.
+const CLAIMS_START: usize = 11;
+const CLAIMS_SIZE: usize = 293 + VERSION.len();
+/// `r || s` of ES256 (RFC 9053, section 2.1).
+const SIGNATURE_SIZE: usize = 64;
+/// The `COSE_Key`.
+const KEY_SIZE: usize = 77;
+
+/// The version of this image.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+// The CBOR of its length is one byte.
+const _: () = assert!(VERSION.len() < 24);
 
 /// Characters of a record in base64url (RFC 4648, section 5) without padding.
 const TEXT_SIZE: usize = (RECORD_SIZE * 4).div_ceil(3);
 
-/// `{1: -7}`: the algorithm is ES256 (RFC 9053, section 2.1).
-const PROTECTED_HEADER: [u8; 3] = [0xA1, 0x01, 0x26];
+/// The CBOR of [`CLAIMS_SIZE`] as the length of a byte string.
+const CLAIMS_HEAD: [u8; 3] = [0x59, (CLAIMS_SIZE >> 8) as u8, CLAIMS_SIZE as u8];
 
-/// What makes a record fresh: chosen by who wants it, or else random.
+/// What makes a record fresh: chosen by who wants it, or else by the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonce(pub [u8; 32]);
 
@@ -61,6 +81,47 @@ impl Nonce {
             Ok(bytes) => Some(Self(bytes)),
             Err(_) => None,
         }
+    }
+}
+
+/// What a run draws anew, so that no two records are the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Freshness {
+    pub(crate) nonce: Nonce,
+    pub(crate) boot_seed: [u8; 32],
+}
+
+impl Freshness {
+    /// Of 32 bytes from the random generator, which must not be shown: a generator that repeats itself may have
+    /// given them before, as a key. `nonce` is what the record is to hold, if somebody has asked for it.
+    pub(crate) fn new(random: &[u8; 32], public_key: &PublicKey, nonce: Option<Nonce>) -> Self {
+        let hash = |label: &str| {
+            let hash = Sha256::new().chain_update(label).chain_update(random);
+            hash.chain_update(public_key.as_bytes()).finalize().into()
+        };
+        Self {
+            nonce: nonce.unwrap_or_else(|| Nonce(hash("provisioning record: nonce"))),
+            boot_seed: hash("provisioning record: boot seed"),
+        }
+    }
+}
+
+/// What an image is: SHA-256 of the bytes that were programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measurement(pub [u8; 32]);
+
+impl Measurement {
+    /// Measures an image. A modelled part has none of its own, which is measured as no bytes.
+    #[must_use]
+    pub fn of(image: &[u8]) -> Self {
+        Self(Sha256::digest(image).into())
+    }
+}
+
+impl fmt::Display for Measurement {
+    /// As `sha256sum` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -82,82 +143,90 @@ impl fmt::Debug for DeviceId {
 }
 
 /// What a token says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Claims {
-    pub(crate) nonce: Nonce,
+    pub(crate) freshness: Freshness,
+    pub(crate) measurement: Measurement,
     pub(crate) implementation_id: ImplementationId,
     pub(crate) device_id: DeviceId,
     pub(crate) public_key: PublicKey,
 }
 
-impl Claims {
-    /// The claims as CBOR: their keys are in the order of RFC 8949, section 4.2.1.
-    fn encode(&self) -> [u8; CLAIMS_SIZE] {
-        let mut bytes = [0; CLAIMS_SIZE];
-        fill(&mut bytes, |cbor| {
-            cbor.map(7)?;
-            cbor.u8(10)?.bytes(&self.nonce.0)?;
-            cbor.u16(256)?.bytes(Ueid::of(&self.public_key).as_bytes())?;
-            cbor.u16(265)?.str("tag:psacertified.org,2023:psa#tfm")?;
-            cbor.u16(2394)?.u8(1)?;
-            cbor.u16(2395)?.u16(0x2000)?;
-            cbor.u16(2396)?.bytes(self.implementation_id.as_bytes())?;
-            cbor.i32(-65537)?.bytes(&self.device_id.0)?;
-            Ok(())
-        });
-        bytes
-    }
-}
-
 /// A record of which the signature is still missing.
-pub(crate) struct Unsigned {
-    claims: [u8; CLAIMS_SIZE],
-    public_key: PublicKey,
-}
+pub(crate) struct Unsigned(Record);
 
 impl Unsigned {
+    /// CBOR in the deterministic encoding of RFC 8949, section 4.2.1. What does not change from record to record is
+    /// written down here as bytes: an encoder is a kilobyte larger. The tests compare with one.
     pub(crate) fn new(claims: &Claims) -> Self {
-        Self { claims: claims.encode(), public_key: claims.public_key }
-    }
-
-    /// What the signature is made over: `Sig_structure` of RFC 9052, section 4.4.
-    pub(crate) fn to_be_signed(&self) -> [u8; TO_BE_SIGNED_SIZE] {
-        let mut bytes = [0; TO_BE_SIGNED_SIZE];
-        fill(&mut bytes, |cbor| {
-            cbor.array(4)?.str("Signature1")?.bytes(&PROTECTED_HEADER)?.bytes(&[])?;
-            cbor.bytes(&self.claims)?;
-            Ok(())
-        });
-        bytes
-    }
-
-    pub(crate) fn sign(&self, signature: &[u8; 64]) -> Record {
-        let [_, point @ ..] = self.public_key.as_bytes();
+        let ueid = Ueid::of(&claims.public_key);
+        let [_, point @ ..] = claims.public_key.as_bytes();
         let (x, y) = point.split_at(32);
-        let mut bytes = [0; RECORD_SIZE];
-        fill(&mut bytes, |cbor| {
-            cbor.array(2)?;
-            // COSE_Sign1
-            cbor.tag(Tag::new(18))?.array(4)?.bytes(&PROTECTED_HEADER)?.map(0)?;
-            cbor.bytes(&self.claims)?.bytes(signature)?;
-            // COSE_Key: its type is EC2, its algorithm ES256, its curve P-256.
-            cbor.map(5)?.i8(1)?.i8(2)?.i8(3)?.i8(-7)?.i8(-1)?.i8(1)?;
-            cbor.i8(-2)?.bytes(x)?.i8(-3)?.bytes(y)?;
-            Ok(())
-        });
-        Record(bytes)
+        let parts: [&[u8]; 24] = [
+            // An array of two; the tag 18, COSE_Sign1, of four: the protected header {1: -7}, {}, the payload.
+            b"\x82\xD2\x84\x43\xA1\x01\x26\xA0",
+            &CLAIMS_HEAD,
+            // A map of nine; 10, 32 bytes
+            b"\xA9\x0A\x58\x20",
+            &claims.freshness.nonce.0,
+            // 256, 33 bytes
+            b"\x19\x01\x00\x58\x21",
+            ueid.as_bytes(),
+            // 265, 33 characters; 268, 32 bytes
+            b"\x19\x01\x09\x78\x21tag:psacertified.org,2023:psa#tfm\x19\x01\x0C\x58\x20",
+            &claims.freshness.boot_seed,
+            // 2394, 1; 2395, 0x2000; 2396, 32 bytes
+            b"\x19\x09\x5A\x01\x19\x09\x5B\x19\x20\x00\x19\x09\x5C\x58\x20",
+            claims.implementation_id.as_bytes(),
+            // 2399, an array of one map of four: 1, 4 characters; 2, 32 bytes
+            b"\x19\x09\x5F\x81\xA4\x01\x64PRoT\x02\x58\x20",
+            &claims.measurement.0,
+            // 4, characters; 5, 32 bytes
+            &[0x04, 0x60 | VERSION.len() as u8],
+            VERSION.as_bytes(),
+            b"\x05\x58\x20",
+            &[0; 32],
+            // -65537, 8 bytes
+            b"\x3A\x00\x01\x00\x00\x48",
+            &claims.device_id.0,
+            // The signature, 64 bytes.
+            b"\x58\x40",
+            &[0; SIGNATURE_SIZE],
+            // A map of five: kty EC2, alg ES256, crv P-256, x and y of 32 bytes.
+            b"\xA5\x01\x02\x03\x26\x20\x01\x21\x58\x20",
+            x,
+            b"\x22\x58\x20",
+            y,
+        ];
+        let mut record = Record([0; RECORD_SIZE]);
+        let mut rest = record.0.as_mut_slice();
+        for part in parts {
+            rest = put(rest, part);
+        }
+        debug_assert!(rest.is_empty());
+        Self(record)
+    }
+
+    /// What the signature is made over: SHA-256 of the `Sig_structure` of RFC 9052, section 4.4.
+    pub(crate) fn digest(&self) -> FieldBytes {
+        // An array of four: the context, the protected header, no other data, the payload.
+        let hash = Sha256::new_with_prefix(b"\x84\x6ASignature1\x43\xA1\x01\x26\x40");
+        let payload = self.0.0.get(CLAIMS_START..CLAIMS_START + CLAIMS_SIZE).unwrap_or_default();
+        hash.chain_update(CLAIMS_HEAD).chain_update(payload).finalize()
+    }
+
+    pub(crate) fn sign(mut self, signature: &[u8; SIGNATURE_SIZE]) -> Record {
+        put(self.0.0.get_mut(CLAIMS_START + CLAIMS_SIZE + 2..).unwrap_or_default(), signature);
+        self.0
     }
 }
 
-/// Encodes into an array that is as long as the result, which does not depend on any value.
-fn fill(
-    bytes: &mut [u8],
-    encode: impl FnOnce(&mut Encoder<Cursor<&mut [u8]>>) -> Result<(), Error<EndOfSlice>>,
-) {
-    let size = bytes.len();
-    let mut encoder = Encoder::new(Cursor::new(bytes));
-    let result = encode(&mut encoder);
-    debug_assert!(result.is_ok() && encoder.writer().position() == size, "{result:?}");
+/// Copies `part` to the beginning of `room`, and gives what is behind it. There is always room, which the tests
+/// check; nothing here can panic.
+fn put<'a>(room: &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
+    debug_assert!(part.len() <= room.len());
+    room.iter_mut().zip(part).for_each(|(byte, part)| *byte = *part);
+    room.get_mut(part.len()..).unwrap_or_default()
 }
 
 /// A record.

@@ -3,8 +3,8 @@
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
 use provisioning::{
-    Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, IdentityKey,
-    IdentityKeySource, KeySlots, Lifecycle, Piece, PublicKey, Ueid, Written, provision,
+    Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize, IdentityKey,
+    IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey, Ueid, Written, provision,
 };
 
 const ID: [u8; 32] = [0xC7; 32];
@@ -28,6 +28,18 @@ enum Fault {
     Random(u32),
     /// The random generator gives zeros.
     RandomZeros,
+    /// The n-th number of the random generator is zero.
+    RandomZero(u32),
+    /// The n-th number of the random generator is the first one again.
+    RandomAgain(u32),
+    /// That HUK is written with a flipped bit.
+    HukFlips(Huk),
+    /// The n-th derivation gives something else.
+    Derivation(u32),
+    /// The n-th read of the identity key gives another one.
+    KeyRead(u32),
+    /// OTP holds zeros only.
+    StorageZeroed,
     /// The lifecycle at the start.
     Lifecycle(Lifecycle),
     /// OTP has this implementation ID at the start.
@@ -56,8 +68,6 @@ enum Fault {
     HukSlotBlank(Huk),
     /// One slot of that HUK can be read.
     HukReadable(Huk),
-    /// Both HUKs are the same.
-    HuksEqual,
     /// The identity key reads back as zeros, as one bit off.
     KeyReadsZero,
     KeyFlips,
@@ -67,7 +77,6 @@ enum Fault {
 enum Call {
     EnterProvisioning,
     WriteId,
-    WriteHuks,
     WriteHuk(Huk),
     Derive(Huk),
     WriteKey,
@@ -86,7 +95,7 @@ struct Part {
     fault: Fault,
     lifecycle: Lifecycle,
     id: [u8; 32],
-    huks: [bool; 2],
+    huks: [Option<[u8; 32]>; 2],
     key: Option<[u8; 32]>,
     /// Calls that change the part, in order.
     writes: Vec<Call>,
@@ -95,6 +104,8 @@ struct Part {
     inspections: u32,
     identity_key_inspections: u32,
     random_requests: u32,
+    derivations: u32,
+    key_reads: u32,
     freed: bool,
 }
 
@@ -104,7 +115,7 @@ impl Part {
             fault,
             lifecycle: Lifecycle::Assembly,
             id: [0xFF; 32],
-            huks: [false; 2],
+            huks: [None; 2],
             key: None,
             writes: Vec::new(),
             lifecycle_reads: 0,
@@ -112,12 +123,18 @@ impl Part {
             inspections: 0,
             identity_key_inspections: 0,
             random_requests: 0,
+            derivations: 0,
+            key_reads: 0,
             freed: false,
         };
         match fault {
             Fault::Lifecycle(state) => part.lifecycle = state,
             Fault::Id(byte) => part.id = [byte; 32],
-            Fault::Huk(huk) => part.huks[huk as usize] = true,
+            Fault::Huk(huk) => part.huks[huk as usize] = Some([9; 32]),
+            Fault::StorageZeroed => {
+                part.lifecycle = Lifecycle::Decommissioned;
+                part.id = [0; 32];
+            }
             Fault::IdentityKey => part.key = Some([1; 32]),
             _ => {}
         }
@@ -196,7 +213,7 @@ impl Device for Part {
         if self.fault == Fault::HukInspection(self.inspections) {
             return Err(CODE);
         }
-        let slots = key_slots(self.huks[huk as usize]);
+        let slots = key_slots(self.huks[huk as usize].is_some());
         Ok(match self.fault {
             Fault::HukSlotBlank(faulty) if faulty == huk && slots == WHOLE => {
                 KeySlots { blank: 1, whole: 1, ..slots }
@@ -211,24 +228,29 @@ impl Device for Part {
         })
     }
 
-    fn write_random_huks(&mut self) -> Result<(), DriverError> {
-        if self.write(Call::WriteHuks)? {
-            self.huks = [true; 2];
-        }
-        Ok(())
+    fn huk_size(&self) -> HukSize {
+        HukSize::Bits256
     }
 
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         assert_ne!(key.expose(), &[0; 32], "no random key");
         if self.write(Call::WriteHuk(huk))? {
-            self.huks[huk as usize] = true;
+            let mut key = *key.expose();
+            key[31] ^= u8::from(self.fault == Fault::HukFlips(huk));
+            self.huks[huk as usize] = Some(key);
         }
         Ok(())
     }
 
-    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
-        if self.call(Call::Derive(huk))? && self.fault != Fault::HuksEqual {
-            derived.fill(1 + huk as u8);
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        self.derivations += 1;
+        if self.call(Call::Derive(huk))? {
+            let mut key = HukKey::empty();
+            *key.expose_mut() = self.huks[huk as usize].ok_or(CODE)?;
+            *value = key.check_value(self.huk_size());
+        }
+        if self.fault == Fault::Derivation(self.derivations) {
+            value.expose_mut()[15] ^= 1;
         }
         Ok(())
     }
@@ -271,12 +293,14 @@ impl Device for Part {
 
     fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
         assert_eq!(key.expose(), &[0; 32], "a copy of the key was left behind");
+        self.key_reads += 1;
         if self.call(Call::ReadKey)? {
             *key.expose_mut() = self.key.ok_or(CODE)?;
         }
         match self.fault {
             Fault::KeyReadsZero => key.expose_mut().fill(0),
             Fault::KeyFlips => key.expose_mut()[31] ^= 1,
+            Fault::KeyRead(n) if n == self.key_reads => key.expose_mut()[31] ^= 1,
             _ => {}
         }
         Ok(())
@@ -292,7 +316,12 @@ impl Device for Part {
         if self.fault == Fault::Random(self.random_requests) {
             return Err(CODE);
         }
-        bytes.fill(if self.fault == Fault::RandomZeros { 0 } else { 0x42 });
+        bytes.fill(match self.fault {
+            Fault::RandomZeros => 0,
+            Fault::RandomZero(n) if n == self.random_requests => 0,
+            Fault::RandomAgain(n) if n == self.random_requests => 0x41,
+            _ => 0x40 + u8::try_from(self.random_requests).unwrap(),
+        });
         Ok(())
     }
 }
@@ -304,12 +333,20 @@ fn run(
     let id = "C7".repeat(ID.len());
     let config = Config::new(id.parse().unwrap(), identity_key);
     let mut events = Vec::new();
-    let result = provision(part, &config, |event| events.push(event.message()));
+    let result = provision(part, &config, |event| events.push(event.message())).and_then(|part| {
+        events.push(part.success()?.message());
+        Ok(*part.public_key())
+    });
     (events, result)
 }
 
-const ALL_WRITES: [Call; 4] =
-    [Call::EnterProvisioning, Call::WriteId, Call::WriteHuks, Call::WriteKey];
+const ALL_WRITES: [Call; 5] = [
+    Call::EnterProvisioning,
+    Call::WriteId,
+    Call::WriteHuk(Huk::Mkek),
+    Call::WriteHuk(Huk::Mext),
+    Call::WriteKey,
+];
 
 #[test]
 fn a_good_part_gets_everything_in_order() {
@@ -372,11 +409,11 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::IdentityKey, Cause::IdentityKeyTaken, Nothing, 0),
         (Fault::IdentityKeySlot, Cause::IdentityKeyTaken, Nothing, 0),
         (Fault::IdentityKeyInspection(1), Cause::IdentityKeySlotsUnreadable(CODE), Nothing, 0),
-        (Fault::IdentityKeyInspection(2), Cause::IdentityKeySlotsUnreadable(CODE), Something, 4),
-        (Fault::IdentityKeySlotBlank, Cause::IdentityKeyIncomplete, Something, 4),
-        (Fault::HukTorn(Huk::Mext), Cause::Torn(Piece::Huk(Huk::Mext)), Something, 3),
-        (Fault::IdentityKeyTorn, Cause::Torn(Piece::IdentityKey), Something, 4),
-        (Fault::IdentityKeyUnseen, Cause::IdentityKeyMissing, Something, 4),
+        (Fault::IdentityKeyInspection(2), Cause::IdentityKeySlotsUnreadable(CODE), Something, 5),
+        (Fault::IdentityKeySlotBlank, Cause::IdentityKeyIncomplete, Something, 5),
+        (Fault::HukTorn(Huk::Mext), Cause::Torn(Piece::Huk(Huk::Mext)), Something, 4),
+        (Fault::IdentityKeyTorn, Cause::Torn(Piece::IdentityKey), Something, 5),
+        (Fault::IdentityKeyUnseen, Cause::IdentityKeyMissing, Something, 5),
         (Fault::Random(1), Cause::NoRandom(CODE), Nothing, 0),
         (Fault::RandomZeros, Cause::NoPrivateKey, Nothing, 0),
         (Fault::Error(Call::EnterProvisioning), Cause::LifecycleNotWritten(CODE), Something, 1),
@@ -398,38 +435,66 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::Ignored(Call::WriteId), Cause::ImplementationIdMismatch, Something, 2),
         (Fault::IdRead(3), Cause::ImplementationIdUnreadable(CODE), Something, 2),
         (Fault::IdFlips, Cause::ImplementationIdMismatch, Something, 2),
-        (Fault::Error(Call::WriteHuks), Cause::HukNotWritten(CODE), Something, 3),
-        (Fault::Ignored(Call::WriteHuks), Cause::HukIncomplete(Huk::Mkek), Something, 3),
-        (Fault::HukInspection(3), Cause::HukUnreadable(Huk::Mkek, CODE), Something, 3),
-        (Fault::HukSlotBlank(Huk::Mkek), Cause::HukIncomplete(Huk::Mkek), Something, 3),
-        (Fault::HukSlotBlank(Huk::Mext), Cause::HukIncomplete(Huk::Mext), Something, 3),
-        (Fault::HukReadable(Huk::Mkek), Cause::HukExposed(Huk::Mkek), Something, 3),
-        (Fault::HukReadable(Huk::Mext), Cause::HukExposed(Huk::Mext), Something, 3),
-        (Fault::Error(Call::Derive(Huk::Mkek)), Cause::HukUnusable(Huk::Mkek, CODE), Something, 3),
-        (Fault::Error(Call::Derive(Huk::Mext)), Cause::HukUnusable(Huk::Mext, CODE), Something, 3),
-        (Fault::HuksEqual, Cause::HuksEqual, Something, 3),
-        (Fault::Error(Call::WriteKey), Cause::IdentityKeyNotWritten(CODE), Something, 4),
-        (Fault::Ignored(Call::WriteKey), Cause::IdentityKeyMissing, Something, 4),
-        (Fault::Random(2), Cause::NoRandom(CODE), Something, 4),
-        (Fault::Error(Call::ReadKey), Cause::IdentityKeyUnreadable(CODE), Something, 4),
-        (Fault::Ignored(Call::ReadKey), Cause::IdentityKeyInvalid, Something, 4),
-        (Fault::KeyReadsZero, Cause::IdentityKeyInvalid, Something, 4),
-        (Fault::KeyFlips, Cause::IdentityKeyMismatch, Something, 4),
+        (
+            Fault::Error(Call::WriteHuk(Huk::Mkek)),
+            Cause::HukNotWritten(Huk::Mkek, CODE),
+            Something,
+            3,
+        ),
+        (
+            Fault::Error(Call::WriteHuk(Huk::Mext)),
+            Cause::HukNotWritten(Huk::Mext, CODE),
+            Something,
+            4,
+        ),
+        (Fault::Ignored(Call::WriteHuk(Huk::Mkek)), Cause::HukIncomplete(Huk::Mkek), Something, 4),
+        (Fault::Ignored(Call::WriteHuk(Huk::Mext)), Cause::HukIncomplete(Huk::Mext), Something, 4),
+        (Fault::HukFlips(Huk::Mkek), Cause::HukMismatch(Huk::Mkek), Something, 4),
+        (Fault::HukFlips(Huk::Mext), Cause::HukMismatch(Huk::Mext), Something, 4),
+        (Fault::Derivation(1), Cause::HukMismatch(Huk::Mkek), Something, 4),
+        (Fault::Derivation(2), Cause::HukMismatch(Huk::Mext), Something, 4),
+        (Fault::HukInspection(3), Cause::HukUnreadable(Huk::Mkek, CODE), Something, 4),
+        (Fault::HukSlotBlank(Huk::Mkek), Cause::HukIncomplete(Huk::Mkek), Something, 4),
+        (Fault::HukSlotBlank(Huk::Mext), Cause::HukIncomplete(Huk::Mext), Something, 4),
+        (Fault::HukReadable(Huk::Mkek), Cause::HukExposed(Huk::Mkek), Something, 4),
+        (Fault::HukReadable(Huk::Mext), Cause::HukExposed(Huk::Mext), Something, 4),
+        (Fault::Error(Call::Derive(Huk::Mkek)), Cause::HukUnusable(Huk::Mkek, CODE), Something, 4),
+        (Fault::Error(Call::Derive(Huk::Mext)), Cause::HukUnusable(Huk::Mext, CODE), Something, 4),
+        (Fault::Error(Call::WriteKey), Cause::IdentityKeyNotWritten(CODE), Something, 5),
+        (Fault::Ignored(Call::WriteKey), Cause::IdentityKeyMissing, Something, 5),
+        (Fault::Random(2), Cause::NoRandom(CODE), Nothing, 0),
+        (Fault::Random(3), Cause::NoRandom(CODE), Nothing, 0),
+        (Fault::RandomZero(2), Cause::RandomIsZero, Nothing, 0),
+        (Fault::RandomZero(3), Cause::RandomIsZero, Nothing, 0),
+        (Fault::RandomAgain(2), Cause::RandomRepeats, Nothing, 0),
+        (Fault::RandomAgain(3), Cause::RandomRepeats, Nothing, 0),
+        (Fault::StorageZeroed, Cause::StorageZeroed, Nothing, 0),
+        (Fault::Random(4), Cause::NoRandom(CODE), Something, 5),
+        (Fault::RandomZero(4), Cause::RandomIsZero, Something, 5),
+        (Fault::Error(Call::ReadKey), Cause::IdentityKeyUnreadable(CODE), Something, 5),
+        (Fault::Ignored(Call::ReadKey), Cause::IdentityKeyInvalid, Something, 5),
+        (Fault::KeyReadsZero, Cause::IdentityKeyInvalid, Something, 5),
+        (Fault::KeyFlips, Cause::IdentityKeyMismatch, Something, 5),
+        (Fault::KeyRead(1), Cause::IdentityKeyMismatch, Something, 5),
+        // The second look.
+        (Fault::LifecycleRead(3), Cause::LifecycleUnreadable(CODE), Something, 5),
+        (Fault::IdRead(4), Cause::ImplementationIdUnreadable(CODE), Something, 5),
+        (Fault::HukInspection(5), Cause::HukUnreadable(Huk::Mkek, CODE), Something, 5),
+        (Fault::HukInspection(6), Cause::HukUnreadable(Huk::Mext, CODE), Something, 5),
+        (Fault::Derivation(3), Cause::LooksDisagree, Something, 5),
+        (Fault::Derivation(4), Cause::LooksDisagree, Something, 5),
+        (Fault::IdentityKeyInspection(3), Cause::IdentityKeySlotsUnreadable(CODE), Something, 5),
+        (Fault::KeyRead(2), Cause::LooksDisagree, Something, 5),
     ];
     for (fault, cause, written, writes) in cases {
         let mut part = Part::new(fault);
         let (events, result) = run(&mut part, IdentityKeySource::Generated);
-        assert_eq!(result, Err(Failure { cause, written }), "{fault:?}");
+        assert_eq!(result, Err(Failure { cause, written, ueid: None }), "{fault:?}");
         assert_eq!(part.writes, ALL_WRITES[..writes], "{fault:?}");
         assert!(!events.contains(&Event::Success.message()), "{fault:?}");
-        let read = matches!(
-            fault,
-            Fault::Error(Call::ReadKey)
-                | Fault::Ignored(Call::ReadKey)
-                | Fault::KeyReadsZero
-                | Fault::KeyFlips
-        );
-        assert_eq!(part.freed, read, "{fault:?}: a key that was read is freed");
+        assert_eq!(part.freed, part.key_reads > 0 || matches!(fault, Fault::Random(4) | Fault::RandomZero(4)));
+        let told = events.contains(&Event::RECORD_PREFIX);
+        assert!(!told, "{fault:?}: a record of a part that is not whole");
     }
 }
 
@@ -440,16 +505,16 @@ fn a_driver_that_writes_another_dummy_key_is_found_out() {
     assert_eq!(result.unwrap_err().cause, Cause::IdentityKeyMismatch);
 }
 
-/// A part as a run leaves it that was cut off after so many of its four writes.
+/// A part as a run leaves it that was cut off after so many of its writes.
 fn cut_off_after(writes: usize) -> Part {
     let mut part = Part::new(Fault::None);
     for write in &ALL_WRITES[..writes] {
         match write {
             Call::EnterProvisioning => part.lifecycle = Lifecycle::Provisioning,
             Call::WriteId => part.id = ID,
-            Call::WriteHuks => part.huks = [true; 2],
+            Call::WriteHuk(huk) => part.huks[*huk as usize] = Some([5 + *huk as u8; 32]),
             Call::WriteKey => part.key = Some([3; 32]),
-            _ => unreachable!("not among the four"),
+            _ => unreachable!("not a write"),
         }
     }
     part
@@ -465,15 +530,15 @@ fn a_run_that_was_cut_off_is_resumed_with_what_is_missing() {
             assert_eq!(part.writes, ALL_WRITES[writes..]);
             assert_eq!(events.first(), Some(&Event::Resuming.message()));
             assert_eq!(events.last(), Some(&Event::Success.message()));
-            assert_eq!(events.contains(&Event::KeepingHuks.message()), writes == 3);
+            assert_eq!(events.contains(&Event::KeepingHuks.message()), writes == 4);
+            assert_eq!(events.contains(&Event::HuksNotProven.message()), writes >= 3);
         }
     }
 }
 
 #[test]
 fn a_mext_that_is_missing_is_written_alone() {
-    let mut part = cut_off_after(2);
-    part.huks = [true, false];
+    let mut part = cut_off_after(3);
     let (events, result) = run(&mut part, IdentityKeySource::Generated);
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(part.writes, [Call::WriteHuk(Huk::Mext), Call::WriteKey]);
@@ -493,15 +558,17 @@ fn words_of_the_id_that_are_missing_are_written() {
 
 #[test]
 fn a_complete_part_says_so_and_is_left_alone() {
-    let mut part = cut_off_after(4);
+    let mut part = cut_off_after(5);
     let (events, result) = run(&mut part, IdentityKeySource::Generated);
     let mut key = IdentityKey::empty();
     key.expose_mut().fill(3);
     let ueid = Ueid::of(&key.public_key().unwrap());
     let failure = result.unwrap_err();
-    assert_eq!(failure.cause, Cause::AlreadyProvisioned(ueid));
-    assert_eq!(failure.written, Written::Nothing);
-    assert_eq!(events, [Event::Resuming.message(), "Provisioning record: "]);
+    assert_eq!(failure, Failure::already_provisioned(ueid));
+    assert_eq!(
+        events,
+        [Event::Resuming, Event::HuksNotProven].map(Event::message).into_iter().chain([Event::RECORD_PREFIX]).collect::<Vec<_>>()
+    );
     assert!(part.writes.is_empty());
     assert!(part.freed);
     assert!(
@@ -531,25 +598,25 @@ fn what_cannot_be_resumed_ends_without_a_write() {
             Cause::ImplementationIdTaken,
         ),
         (
-            || Part { fault: Fault::HukTorn(Huk::Mkek), ..cut_off_after(3) },
+            || Part { fault: Fault::HukTorn(Huk::Mkek), ..cut_off_after(4) },
             Cause::Torn(Piece::Huk(Huk::Mkek)),
         ),
         (
-            || Part { fault: Fault::HukSlotBlank(Huk::Mext), ..cut_off_after(3) },
+            || Part { fault: Fault::HukSlotBlank(Huk::Mext), ..cut_off_after(4) },
             Cause::Torn(Piece::Huk(Huk::Mext)),
         ),
         (
-            || Part { fault: Fault::IdentityKeyTorn, ..cut_off_after(4) },
+            || Part { fault: Fault::IdentityKeyTorn, ..cut_off_after(5) },
             Cause::Torn(Piece::IdentityKey),
         ),
         (
-            || Part { fault: Fault::IdentityKeySlotBlank, ..cut_off_after(4) },
+            || Part { fault: Fault::IdentityKeySlotBlank, ..cut_off_after(5) },
             Cause::Torn(Piece::IdentityKey),
         ),
         // Behind a blank piece there is nothing of ours.
-        (|| Part { huks: [false, true], ..cut_off_after(2) }, Cause::HukTaken(Huk::Mext)),
-        (|| Part { huks: [true; 2], ..cut_off_after(1) }, Cause::HukTaken(Huk::Mkek)),
-        (|| Part { huks: [false; 2], ..cut_off_after(4) }, Cause::IdentityKeyTaken),
+        (|| Part { huks: [None, Some([6; 32])], ..cut_off_after(2) }, Cause::HukTaken(Huk::Mext)),
+        (|| Part { huks: [Some([5; 32]); 2], ..cut_off_after(1) }, Cause::HukTaken(Huk::Mkek)),
+        (|| Part { huks: [None; 2], ..cut_off_after(5) }, Cause::IdentityKeyTaken),
     ];
     for (part, cause) in cases {
         let mut part = part();
@@ -582,14 +649,34 @@ fn without_resume_all_but_assembly_is_refused() {
 
 #[test]
 fn the_dummy_key_does_not_pass_for_another() {
-    let mut part = cut_off_after(3);
+    let mut part = cut_off_after(4);
     part.write_dummy_identity_key().unwrap();
     part.writes.clear();
     let failure = run(&mut part, IdentityKeySource::Generated).1.unwrap_err();
     assert_eq!(failure.cause, Cause::IdentityKeyIsDummy);
     let failure = run(&mut part, IdentityKeySource::Dummy).1.unwrap_err();
-    assert!(matches!(failure.cause, Cause::AlreadyProvisioned(_)));
-    let mut part = cut_off_after(4);
+    assert!(matches!(failure.cause, Cause::AlreadyProvisioned));
+    let mut part = cut_off_after(5);
     let failure = run(&mut part, IdentityKeySource::Dummy).1.unwrap_err();
     assert_eq!(failure.cause, Cause::IdentityKeyMismatch);
+}
+
+#[test]
+fn two_huks_that_are_the_same_are_found_out_on_a_part_that_has_them() {
+    let mut part = cut_off_after(4);
+    part.huks = [Some([5; 32]); 2];
+    let failure = run(&mut part, IdentityKeySource::Generated).1.unwrap_err();
+    assert_eq!(failure.cause, Cause::HuksEqual);
+}
+
+/// What the second look finds on a part that is complete already, where nothing was written.
+#[test]
+fn two_looks_that_disagree_make_no_good_part_of_a_complete_one() {
+    for fault in [Fault::Derivation(3), Fault::Derivation(4), Fault::KeyRead(2)] {
+        let mut part = Part { fault, ..cut_off_after(5) };
+        let (events, result) = run(&mut part, IdentityKeySource::Generated);
+        let failure = result.unwrap_err();
+        assert_eq!((failure.cause, failure.written), (Cause::LooksDisagree, Written::Nothing));
+        assert!(!events.contains(&Event::RECORD_PREFIX), "{fault:?}");
+    }
 }

@@ -9,8 +9,9 @@ use coset::{CborSerializable, CoseKey, CoseSign1, Label, TaggedCborSerializable}
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::{
-    Config, Device, DeviceId, DriverError, Event, Huk, HukKey, IdentityKey, IdentityKeySource,
-    KeySlots, Lifecycle, Nonce, PublicKey, RECORD_SIZE, Record, Ueid, provision,
+    Config, Device, DeviceId, DriverError, Event, Huk, HukKey, HukSize, IdentityKey,
+    IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, RECORD_SIZE,
+    Record, Ueid, VERSION, provision,
 };
 use sha2::{Digest, Sha256};
 
@@ -50,16 +51,16 @@ impl Device for Part {
         Ok(KeySlots { total: 2, blank: 0, whole: 2, exposed: 0 })
     }
 
-    fn write_random_huks(&mut self) -> Result<(), DriverError> {
-        unreachable!("a complete part is not written to")
+    fn huk_size(&self) -> HukSize {
+        HukSize::Bits128
     }
 
     fn write_huk(&mut self, _: Huk, _: &HukKey) -> Result<(), DriverError> {
         unreachable!("a complete part is not written to")
     }
 
-    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
-        derived.fill(huk as u8);
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        value.expose_mut().fill(huk as u8);
         Ok(())
     }
 
@@ -102,14 +103,18 @@ fn public_key(byte: u8) -> PublicKey {
 
 fn record(byte: u8, nonce: Option<Nonce>) -> Record {
     let source = IdentityKeySource::Generated;
-    let config = Config { nonce, ..Config::new(ID.parse().unwrap(), source) };
+    let config = Config {
+        nonce,
+        measurement: Measurement([0xF1; 32]),
+        ..Config::new(ID.parse().unwrap(), source)
+    };
     let mut records = Vec::new();
     provision(&mut Part(byte), &config, |event| {
         if let Event::Record(record) = event {
             records.push(*record);
         }
     })
-    .unwrap_err();
+    .unwrap();
     assert_eq!(records.len(), 1);
     records[0]
 }
@@ -135,13 +140,22 @@ fn the_claims_are_those_of_the_part() {
     assert_eq!(instance_id, Ueid::of(&key).as_bytes());
     let id: Vec<u8> = (0..32).collect();
     // RFC 9783, section 4, in the order of the keys.
-    let expected: [(i64, Value); 7] = [
+    let component = [
+        (1, Value::from("PRoT")),
+        (2, Value::Bytes(vec![0xF1; 32])),
+        (4, Value::from(VERSION)),
+        (5, Value::Bytes(vec![0; 32])),
+    ];
+    let component = component.map(|(key, value)| (Value::from(key), value));
+    let expected: [(i64, Value); 9] = [
         (10, Value::Bytes(NONCE.0.to_vec())),
         (256, Value::Bytes(instance_id)),
         (265, Value::Text(String::from("tag:psacertified.org,2023:psa#tfm"))),
+        (268, Value::Bytes(hash("provisioning record: boot seed", 3))),
         (2394, Value::from(1)),
         (2395, Value::from(0x2000)),
         (2396, Value::Bytes(id)),
+        (2399, Value::Array(vec![Value::Map(component.to_vec())])),
         (-65537, Value::Bytes(DEVICE_ID.0.to_vec())),
     ];
     let expected = expected.map(|(key, value)| (Value::Integer(Integer::from(key)), value));
@@ -178,16 +192,22 @@ fn the_identity_key_has_signed_it() {
     }
 }
 
+/// Of what `Part` calls random.
+fn hash(label: &str, key: u8) -> Vec<u8> {
+    let hash = Sha256::new().chain_update(label).chain_update([0x42; 32]);
+    hash.chain_update(public_key(key).as_bytes()).finalize().to_vec()
+}
+
 #[test]
-fn the_nonce_is_the_one_given_or_else_random() {
+fn the_nonce_is_the_one_given_or_else_a_hash() {
     let nonce = |record: &Record| {
         let (token, _) = parts(record);
         let claims = Value::from_slice(&token.payload.unwrap()).unwrap().into_map().unwrap();
         claims[0].1.clone().into_bytes().unwrap()
     };
     assert_eq!(nonce(&record(3, Some(NONCE))), NONCE.0);
-    // What `Part` calls random.
-    assert_eq!(nonce(&record(3, None)), [0x42; 32]);
+    assert_eq!(nonce(&record(3, None)), hash("provisioning record: nonce", 3));
+    assert_eq!(nonce(&record(4, None)), hash("provisioning record: nonce", 4));
 }
 
 #[test]
@@ -200,7 +220,7 @@ fn every_record_is_as_long_as_the_documentation_says() {
         let again = Value::from_slice(record.as_bytes()).unwrap().to_vec().unwrap();
         assert_eq!(again, record.as_bytes(), "not the deterministic encoding");
         let text = record.to_string();
-        assert_eq!(text.len(), 435);
+        assert_eq!(text.len(), 603);
         assert!(text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));
     }
 }
@@ -209,6 +229,8 @@ fn every_record_is_as_long_as_the_documentation_says() {
 fn without_the_option_there_is_no_record() {
     let config =
         Config { record: false, ..Config::new(ID.parse().unwrap(), IdentityKeySource::Generated) };
-    let failure = provision(&mut Part(3), &config, |event| assert_eq!(event, Event::Resuming));
-    assert_eq!(failure.unwrap_err().cause.code(), 29);
+    let failure = provision(&mut Part(3), &config, |event| {
+        assert!(matches!(event, Event::Resuming | Event::HuksNotProven), "{event}");
+    });
+    assert_eq!(failure.unwrap().success().unwrap_err().cause.code(), 29);
 }

@@ -15,6 +15,14 @@ pub struct Model {
     pub seed: u64,
 }
 
+impl fmt::Display for Model {
+    /// The line by which each console of a modelled part begins, so that nobody takes it for a real one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { soc, seed } = self;
+        write!(f, "modelled {soc}, seed {seed}: nothing that is written here is secret")
+    }
+}
+
 /// Installs the part that Kconfig describes; on real silicon there is none.
 ///
 /// Where the image has a command line, `--seed=N` goes before Kconfig's seed, and the part kept in the

@@ -8,6 +8,7 @@ use cmac::{Cmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::faults::Noise;
 use crate::{IllegalAccess, KeySlot, Silicon};
 
 /// Bytes in an AES block, and in a key slot.
@@ -17,12 +18,25 @@ const BLOCK: usize = 16;
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct Entropy {
     seed: [u8; 32],
+    /// What decides the draws since power-on, once there was one.
+    stream: Option<[u8; 32]>,
     draws: u64,
+    #[zeroize(skip)]
+    pub(crate) noise: Noise,
 }
 
 impl Entropy {
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self { seed, draws: 0 }
+        Self { seed, stream: None, draws: 0, noise: Noise::Fresh }
+    }
+
+    /// Power comes back.
+    pub(crate) fn restart(&mut self, seed: [u8; 32]) {
+        if self.noise != Noise::RepeatsAtPowerOn {
+            self.seed = seed;
+        }
+        self.stream.zeroize();
+        self.draws = 0;
     }
 
     /// Makes the next draw the first again.
@@ -30,10 +44,20 @@ impl Entropy {
         self.draws = 0;
     }
 
-    /// 32 bytes that no other draw from this seed gives.
-    fn draw(&mut self) -> Zeroizing<[u8; 32]> {
+    /// 32 bytes that no other draw gives, from this seed on a part with this UICR page.
+    pub(crate) fn draw(&mut self, page: &[u32]) -> Zeroizing<[u8; 32]> {
         self.draws += 1;
-        let hash = Sha256::new().chain_update(self.seed).chain_update(self.draws.to_le_bytes());
+        let (seed, noise) = (self.seed, self.noise);
+        // What a part holds tells one power-on from another, as time does on silicon.
+        let stream = self.stream.get_or_insert_with(|| match noise {
+            Noise::Fresh => {
+                let words = page.iter().map(|word| word.to_le_bytes());
+                words.fold(Sha256::new_with_prefix(seed), Digest::chain_update).finalize().into()
+            }
+            Noise::RepeatsAtPowerOn => seed,
+            Noise::SameInAllParts => [0x5A; 32],
+        });
+        let hash = Sha256::new().chain_update(*stream).chain_update(self.draws.to_le_bytes());
         Zeroizing::new(hash.finalize().into())
     }
 }
@@ -49,36 +73,14 @@ pub struct CtrDrbg {
 }
 
 impl CtrDrbg {
-    /// Seeds the generator from the part's entropy (section 10.2.1.3.1).
-    pub(crate) fn new(entropy: &mut Entropy, personalization: &[u8]) -> Self {
-        let mut seed = entropy.draw();
+    /// Seeds the generator from entropy (section 10.2.1.3.1).
+    pub(crate) fn new(mut seed: Zeroizing<[u8; 32]>, personalization: &[u8]) -> Self {
         for (byte, personal) in seed.iter_mut().zip(personalization) {
             *byte ^= personal;
         }
         let mut drbg = Self { key: [0; BLOCK], counter: [0; BLOCK] };
         drbg.update(&seed);
         drbg
-    }
-
-    /// A generator in the state that [`CtrDrbg::to_words`] gave.
-    pub(crate) fn from_words(words: [u32; 8]) -> Self {
-        let mut drbg = Self { key: [0; BLOCK], counter: [0; BLOCK] };
-        let bytes = drbg.key.iter_mut().chain(&mut drbg.counter);
-        for (byte, given) in bytes.zip(words.iter().flat_map(|word| word.to_le_bytes())) {
-            *byte = given;
-        }
-        drbg
-    }
-
-    /// The state, for a caller that keeps it; it is as secret as what is drawn from it.
-    #[cfg(any(test, sdk_drivers))]
-    pub(crate) fn to_words(&self) -> [u32; 8] {
-        let mut words = [0; 8];
-        let bytes = self.key.as_chunks().0.iter().chain(self.counter.as_chunks().0);
-        for (word, bytes) in words.iter_mut().zip(bytes) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        words
     }
 
     /// `CTR_DRBG_Generate` without additional input (section 10.2.1.5.1).
@@ -246,7 +248,6 @@ mod tests {
         drbg.update(&hex!("303fb519f0a4e17d6df0b6426aa0ecb2a36079bd48be47ad2a8dbfe48da3efad")); // reseed
         let mut bytes = [0; 64];
         drbg.fill(&mut bytes);
-        let mut drbg = CtrDrbg::from_words(drbg.to_words());
         drbg.fill(&mut bytes);
         assert_eq!(
             bytes,
@@ -316,12 +317,44 @@ mod tests {
     #[test]
     fn draws_differ() {
         let mut entropy = Entropy::new([0; 32]);
-        assert_ne!(*entropy.draw(), *entropy.draw());
+        assert_ne!(*entropy.draw(&[]), *entropy.draw(&[]));
         let (mut one, mut other) = ([0; 32], [0; 32]);
-        CtrDrbg::new(&mut Entropy::new([1; 32]), b"same").fill(&mut one);
-        CtrDrbg::new(&mut Entropy::new([1; 32]), b"other").fill(&mut other);
+        let seed = || Zeroizing::new([1; 32]);
+        CtrDrbg::new(seed(), b"same").fill(&mut one);
+        CtrDrbg::new(seed(), b"other").fill(&mut other);
         assert_ne!(one, other);
-        CtrDrbg::new(&mut Entropy::new([1; 32]), b"same").fill(&mut other);
+        CtrDrbg::new(seed(), b"same").fill(&mut other);
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn each_power_on_has_a_stream_of_its_own() {
+        let first = |seed, page: &[u32]| *Entropy::new([seed; 32]).draw(page);
+        assert_eq!(first(1, &[!0, 0]), first(1, &[!0, 0]));
+        assert_ne!(first(1, &[!0, 0]), first(1, &[!0, 1]), "another content");
+        assert_ne!(first(1, &[!0, 0]), first(2, &[!0, 0]), "another part");
+
+        // Once drawn from, the stream does not change with what is written.
+        let mut entropy = Entropy::new([1; 32]);
+        let one = entropy.draw(&[!0]);
+        let two = entropy.draw(&[0]);
+        entropy.restart([1; 32]);
+        assert_eq!((&one, &two), (&entropy.draw(&[!0]), &entropy.draw(&[!0])));
+    }
+
+    #[test]
+    fn broken_noise_repeats() {
+        let mut entropy = Entropy::new([1; 32]);
+        entropy.noise = Noise::RepeatsAtPowerOn;
+        let first = entropy.draw(&[!0]);
+        entropy.restart([2; 32]);
+        assert_eq!(entropy.draw(&[0]), first);
+
+        let same = [1, 2].map(|seed| {
+            let mut entropy = Entropy::new([seed; 32]);
+            entropy.noise = Noise::SameInAllParts;
+            entropy.draw(&[seed.into()])
+        });
+        assert_eq!(same[0], same[1]);
     }
 }

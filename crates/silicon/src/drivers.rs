@@ -20,8 +20,6 @@ pub const LIFECYCLE_INVALID: Code = -115;
 pub const HUK_MISSING: Code = -0x16501;
 /// `-HW_UNIQUE_KEY_ERR_WRITE_FAILED` of `hw_unique_key.h`.
 pub const HUK_WRITE_FAILED: Code = -0x16502;
-/// `-HW_UNIQUE_KEY_ERR_GENERATION_FAILED` of `hw_unique_key.h`.
-pub const HUK_GENERATION_FAILED: Code = -0x16503;
 /// `-HW_UNIQUE_KEY_ERR_DERIVE_FAILED` of `hw_unique_key.h`.
 pub const HUK_DERIVE_FAILED: Code = -0x16504;
 /// `-IDENTITY_KEY_ERR_MKEK_MISSING` of `identity_key.h`.
@@ -38,12 +36,11 @@ pub const IDENTITY_KEY_GENERATION_FAILED: Code = -0x15505;
 pub const INVALID_ARGUMENT: Code = -22;
 
 /// Every code that the drivers return besides 0 and those of a wrong argument.
-pub const CODES: [Code; 11] = [
+pub const CODES: [Code; 10] = [
     LIFECYCLE_UNREADABLE,
     LIFECYCLE_INVALID,
     HUK_MISSING,
     HUK_WRITE_FAILED,
-    HUK_GENERATION_FAILED,
     HUK_DERIVE_FAILED,
     IDENTITY_KEY_MKEK_MISSING,
     IDENTITY_KEY_MISSING,
@@ -125,30 +122,6 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
     0
 }
 
-/// `hw_unique_key_write_random`.
-pub fn write_random_huks(part: &mut Silicon) -> Code {
-    const HUKS: [KeySlot; 2] = [slot::MKEK, slot::MEXT];
-
-    if HUKS.into_iter().any(|huk| huk_is_written(part, huk)) {
-        error!("hw_unique_key: a key is written already");
-        return HUK_WRITE_FAILED;
-    }
-    let soc = part.soc();
-    let mut random = Zeroizing::new([0; 64]);
-    let random = &mut random[..HUKS.len() * soc.huk_size()];
-    if let Err(code) = fill_from_drbg(part, random) {
-        error!("hw_unique_key: the random generator failed: {code}");
-        return HUK_GENERATION_FAILED;
-    }
-    for (huk, key) in HUKS.into_iter().zip(random.chunks(soc.huk_size())) {
-        let code = write_huk_slots(part, huk, key);
-        if code != 0 {
-            return code;
-        }
-    }
-    if HUKS.into_iter().all(|huk| huk_is_written(part, huk)) { 0 } else { HUK_WRITE_FAILED }
-}
-
 /// `hw_unique_key_write`, which does not look whether the slots are blank.
 pub fn write_huk(part: &mut Silicon, huk: u32, key: &[u8; 32]) -> Code {
     let size = part.soc().huk_size();
@@ -170,17 +143,6 @@ fn write_huk_slots(part: &mut Silicon, huk: KeySlot, key: &[u8]) -> Code {
         }
     }
     0
-}
-
-/// All of `bytes` from a generator of its own, or an error.
-fn fill_from_drbg(part: &mut Silicon, bytes: &mut [u8]) -> Result<(), Code> {
-    let mut drbg = platform::drbg_init(part, b"HW Unique Key")?;
-    let filled = platform::drbg_get(part, &mut drbg, bytes);
-    let freed = platform::drbg_free(part);
-    match (filled?, freed) {
-        (size, 0) if size == bytes.len() => Ok(()),
-        (_, code) => Err(code),
-    }
 }
 
 /// A slot of a key of `nrf_keys.h`: DEST, PERM and VALUE as the CPU sees them, what DEST and PERM are in
@@ -210,8 +172,8 @@ pub fn key_slot(
     Ok((words, closed, total))
 }
 
-/// `hw_unique_key_derive_key` with this project's label.
-pub fn derive_from_huk(part: &mut Silicon, huk: u32, derived: &mut [u8; 16]) -> Code {
+/// `hw_unique_key_derive_key` without a context.
+pub fn derive_from_huk(part: &mut Silicon, huk: u32, label: &[u8; 13], derived: &mut [u8; 16]) -> Code {
     let first = match huk {
         0 => slot::MKEK,
         1 => slot::MEXT,
@@ -221,7 +183,7 @@ pub fn derive_from_huk(part: &mut Silicon, huk: u32, derived: &mut [u8; 16]) -> 
         return HUK_MISSING;
     }
     let bits = 8 * part.soc().huk_size();
-    match platform::shadow_key_derive(part, first, bits, b"provision-check", &[], derived) {
+    match platform::shadow_key_derive(part, first, bits, label, &[], derived) {
         0 => 0,
         code => {
             error!("hw_unique_key: the derivation failed: {code}");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Faults that a test plans for a part: one call of the layer below the drivers goes wrong.
+//! Faults that a test plans for a part: one call of the layer below the drivers goes wrong, or one write, or the
+//! random generator.
 
 /// A call of the layer below the drivers. What only reads UICR has no error and is not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,12 +10,6 @@ pub enum Call {
     HalfwordWrite,
     /// `nrfx_nvmc_word_write`.
     WordWrite,
-    /// `nrf_cc3xx_platform_ctr_drbg_init`.
-    DrbgInit,
-    /// `nrf_cc3xx_platform_ctr_drbg_get`.
-    DrbgGet,
-    /// `nrf_cc3xx_platform_ctr_drbg_free`.
-    DrbgFree,
     /// `nrf_cc3xx_platform_kmu_write_key_slot`.
     KmuWriteKeySlot,
     /// `nrf_cc3xx_platform_kmu_shadow_key_derive`.
@@ -53,6 +48,17 @@ pub struct Fault {
     pub nth: u32,
     /// How.
     pub effect: Effect,
+}
+
+/// The noise from which the random generator draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    /// As it should be: no two power-ons have the same.
+    Fresh,
+    /// Broken: each power-on of the part begins with what the first one began with.
+    RepeatsAtPowerOn,
+    /// Broken: every part and every power-on have the same.
+    SameInAllParts,
 }
 
 /// A fault, and how many calls have passed it.

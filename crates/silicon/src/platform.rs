@@ -16,9 +16,7 @@ use crate::{ERASED, IllegalAccess, KeySlot, Silicon, nvmc};
 /// 0, or a negative code of the called library.
 pub type Code = i32;
 
-/// `NRF_CC3XX_PLATFORM_ERROR_PARAM_NULL` of `nrf_cc3xx_platform_defines.h`, as those below.
-pub const PARAM_NULL: Code = -0x7001;
-/// `NRF_CC3XX_PLATFORM_ERROR_INTERNAL`.
+/// `NRF_CC3XX_PLATFORM_ERROR_INTERNAL` of `nrf_cc3xx_platform_defines.h`, as those below.
 pub const INTERNAL: Code = -0x7002;
 /// `NRF_CC3XX_PLATFORM_ERROR_KMU_INVALID_SLOT`.
 pub const KMU_INVALID_SLOT: Code = -0x701A;
@@ -86,37 +84,11 @@ pub mod perm {
     pub const READ_ONLY: u32 = 0xFFFF_FFFA;
 }
 
-/// `nrf_cc3xx_platform_ctr_drbg_init`.
-///
-/// # Errors
-/// By a planned fault only.
-pub fn drbg_init(part: &mut Silicon, personalization: &[u8]) -> Result<CtrDrbg, Code> {
-    // The generator that "success and nothing" gives is not seeded.
-    struck!(part, Call::DrbgInit, Err(INTERNAL), Ok(CtrDrbg::from_words([0; 8])));
-    Ok(new_drbg(part, personalization))
-}
-
 fn new_drbg(part: &mut Silicon, personalization: &[u8]) -> CtrDrbg {
     if part.is(Mutant::RandomRepeats) {
         part.entropy.rewind();
     }
-    CtrDrbg::new(&mut part.entropy, personalization)
-}
-
-/// `nrf_cc3xx_platform_ctr_drbg_get`: how many bytes were filled.
-///
-/// # Errors
-/// By a planned fault only.
-pub fn drbg_get(part: &mut Silicon, drbg: &mut CtrDrbg, bytes: &mut [u8]) -> Result<usize, Code> {
-    struck!(part, Call::DrbgGet, Err(INTERNAL), Ok(0));
-    drbg.fill(bytes);
-    Ok(bytes.len())
-}
-
-/// `nrf_cc3xx_platform_ctr_drbg_free`; the caller drops or clears its state.
-pub fn drbg_free(part: &mut Silicon) -> Code {
-    struck!(part, Call::DrbgFree, INTERNAL, 0);
-    0
+    CtrDrbg::new(part.draw_entropy(), personalization)
 }
 
 /// `nrf_cc3xx_platform_kmu_write_key_slot`.

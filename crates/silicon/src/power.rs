@@ -63,27 +63,37 @@ impl FromStr for Cut {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Power {
     pub(crate) cut: Option<Cut>,
+    pub(crate) lapse: Option<Cut>,
     pub(crate) writes: u32,
     pub(crate) off: bool,
     pub(crate) torn: bool,
 }
 
 impl Power {
-    pub(crate) const ON: Self = Self { cut: None, writes: 0, off: false, torn: false };
+    pub(crate) const ON: Self = Self { cut: None, lapse: None, writes: 0, off: false, torn: false };
 
     /// Counts a write that changes a word from `old` to `new`; what becomes of the word.
     pub(crate) fn write(&mut self, old: u32, new: u32) -> u32 {
         self.writes += 1;
-        let Some(cut) = self.cut.filter(|cut| cut.write == self.writes) else { return new };
-        self.off = true;
-        match cut.reach {
-            Reach::Before => old,
-            Reach::Torn(number) => {
-                let torn = tear(old, new, number);
-                self.torn = torn != old;
-                torn
-            }
-            Reach::After => new,
+        let now = |cut: Option<Cut>| cut.filter(|cut| cut.write == self.writes);
+        if let Some(cut) = now(self.cut) {
+            self.off = true;
+            let left = cut.reach.of(old, new);
+            self.torn = left != old && left != new;
+            left
+        } else {
+            now(self.lapse).map_or(new, |lapse| lapse.reach.of(old, new))
+        }
+    }
+}
+
+impl Reach {
+    /// What a write from `old` to `new` leaves that comes so far.
+    fn of(self, old: u32, new: u32) -> u32 {
+        match self {
+            Self::Before => old,
+            Self::Torn(number) => tear(old, new, number),
+            Self::After => new,
         }
     }
 }

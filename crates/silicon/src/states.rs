@@ -4,8 +4,10 @@
 
 use core::str::FromStr;
 
+use zeroize::Zeroizing;
+
 use crate::drivers::{self, LCS_DECOMMISSIONED, LCS_PROVISIONING, LCS_SECURED};
-use crate::{IllegalAccess, Silicon, nvmc};
+use crate::{IllegalAccess, Silicon, nvmc, platform};
 
 /// What a modelled part has gone through before the image starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,11 @@ impl State {
             for (index, word) in (0..).zip(EXAMPLE_ID) {
                 drivers::write_implementation_id_word(part, index, word);
             }
-            drivers::write_random_huks(part);
+            for huk in [0, 1] {
+                let mut key = Zeroizing::new([0; 32]);
+                platform::csrand_get(part, key.as_mut());
+                drivers::write_huk(part, huk, &key);
+            }
             drivers::write_random_identity_key(part);
         }
         part.fault().map_or(Ok(()), Err)

@@ -7,9 +7,11 @@
 
 use core::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::Soc;
 use crate::cryptocell::Entropy;
-use crate::faults::{Call, Effect, Fault, Plan};
+use crate::faults::{Call, Effect, Fault, Noise, Plan};
 use crate::mutants::Mutant;
 use crate::power::{Cut, Power};
 
@@ -178,7 +180,8 @@ impl Silicon {
         self.restart(seed);
     }
 
-    /// Power comes back: only what is in UICR has stayed. The noise of the generator is another one.
+    /// Power comes back: only what is in UICR has stayed. The noise of the generator is another one, also with the
+    /// same seed where the content is another one.
     pub fn restart(&mut self, seed: [u8; 32]) {
         self.selected = 0;
         self.write_enabled = false;
@@ -191,7 +194,7 @@ impl Silicon {
         }
         #[cfg(feature = "mutants")]
         self.mutate(None);
-        self.entropy = Entropy::new(seed);
+        self.entropy.restart(seed);
     }
 
     /// `FICR.INFO.DEVICEID`: the first eight bytes of the seed that the part began with. It is not in the page.
@@ -236,9 +239,20 @@ impl Silicon {
         self.plan = Some(Plan::new(fault));
     }
 
+    /// Breaks the random generator, for as long as the part exists.
+    pub fn break_noise(&mut self, noise: Noise) {
+        self.entropy.noise = noise;
+    }
+
     /// Takes the power away at a write that is still to come.
     pub fn cut(&mut self, cut: Cut) {
         self.power.cut = Some(cut);
+    }
+
+    /// Makes a write that is still to come stop short, and nothing notices: the power stays on, as where an
+    /// instruction was skipped.
+    pub fn lapse(&mut self, lapse: Cut) {
+        self.power.lapse = Some(lapse);
     }
 
     /// Writes since power-on that changed a bit, the one at which power was lost among them.
@@ -263,6 +277,11 @@ impl Silicon {
     #[must_use]
     pub fn plan_is_done(&self) -> bool {
         self.plan.is_none_or(|plan| plan.has_struck())
+    }
+
+    /// From the noise of the random generator.
+    pub(crate) fn draw_entropy(&mut self) -> Zeroizing<[u8; 32]> {
+        self.entropy.draw(&self.page)
     }
 
     /// What this call does instead of its work, if it is the one planned to go wrong.

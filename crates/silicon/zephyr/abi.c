@@ -14,7 +14,6 @@
 #include <zephyr/random/random.h>
 #include <zephyr/sys/util.h>
 
-#include <nrf_cc3xx_platform_ctr_drbg.h>
 #include <nrf_cc3xx_platform_defines.h>
 #include <nrf_cc3xx_platform_identity_key.h>
 #include <nrf_cc3xx_platform_kmu.h>
@@ -22,17 +21,6 @@
 #define UNCHANGED_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
 #define UNCHANGED_TYPE(name, ...)                                                                  \
 	BUILD_ASSERT(__builtin_types_compatible_p(__typeof__(name), __VA_ARGS__), #name " has changed")
-
-typedef nrf_cc3xx_platform_ctr_drbg_context_t drbg_context;
-
-UNCHANGED_TYPE(nrf_cc3xx_platform_ctr_drbg_init,
-	       int(drbg_context *, const uint8_t *personalization, size_t size));
-UNCHANGED_TYPE(nrf_cc3xx_platform_ctr_drbg_get,
-	       int(drbg_context *, uint8_t *buffer, size_t size, size_t *filled));
-UNCHANGED_TYPE(nrf_cc3xx_platform_ctr_drbg_free, int(drbg_context *));
-/* The model keeps eight words behind the first. */
-BUILD_ASSERT(sizeof(drbg_context) >= 9 * sizeof(uint32_t));
-BUILD_ASSERT(offsetof(drbg_context, buffer) == sizeof(uint32_t));
 
 UNCHANGED_TYPE(nrf_cc3xx_platform_kmu_write_key_slot,
 	       int(uint32_t slot, uint32_t dest, uint32_t perm, const uint8_t *key));
@@ -48,7 +36,6 @@ UNCHANGED_TYPE(z_impl_sys_csrand_get, int(void *buffer, size_t size));
 
 /* The codes and addresses of src/platform.rs and src/soc.rs. */
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_SUCCESS, 0);
-UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_PARAM_NULL, -0x7001);
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_INTERNAL, -0x7002);
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_KMU_INVALID_SLOT, -0x701A);
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_KMU_WRITE_KEY_FAILED, -0x701D);

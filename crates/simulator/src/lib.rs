@@ -11,7 +11,7 @@ pub mod inspector;
 pub mod sweep;
 
 use nrf_keys::Drivers;
-use provisioning::{Config, Event, Failure, PublicKey, provision};
+use provisioning::{Config, Event, Failure, HukSize, PublicKey, provision};
 use silicon::Silicon;
 
 /// Provisions `part` as the firmware does, and gives back what became of it.
@@ -26,13 +26,17 @@ use silicon::Silicon;
 pub fn run(
     part: Silicon,
     config: &Config,
-    report: impl FnMut(Event<'_>),
+    mut report: impl FnMut(Event<'_>),
 ) -> (Silicon, Result<PublicKey, Failure>) {
+    let huk_size = HukSize::from_bits(8 * part.soc().huk_size()).expect("a part's HUKs have a size");
     assert!(silicon::install(Box::new(part)).is_none(), "this thread provisions a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
     // is removed.
-    let mut drivers = unsafe { Drivers::new() };
-    let result = provision(&mut drivers, config, report);
+    let mut drivers = unsafe { Drivers::new(huk_size) };
+    let result = provision(&mut drivers, config, &mut report).and_then(|part| {
+        report(part.success()?);
+        Ok(*part.public_key())
+    });
     let part = silicon::remove().expect("the part was installed above");
     (*part, result)
 }

@@ -169,11 +169,10 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         None => Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]),
     };
     let config = Config {
-        implementation_id: options.implementation_id,
-        identity_key: options.identity_key,
         resume: !options.no_resume,
         record: !options.no_record,
         nonce: options.nonce,
+        ..Config::new(options.implementation_id, options.identity_key)
     };
 
     // A console that is gone does not stop a part either; the first error is told at the end.

@@ -177,7 +177,7 @@ fn judge_last(
 ) -> Result<Outcome, String> {
     let complete = match result {
         Ok(_) => true,
-        Err(Failure { cause: Cause::AlreadyProvisioned(_), .. }) => {
+        Err(Failure { cause: Cause::AlreadyProvisioned, .. }) => {
             if !untouched {
                 return Err(String::from("a complete part was written to"));
             }

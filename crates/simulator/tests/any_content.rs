@@ -220,12 +220,12 @@ fn play(start: &Start) -> Result<End, String> {
     let untouched = *page == start.page;
     let (cause, nothing) = match result {
         Ok(_) => (None, false),
-        Err(Failure { cause, written }) => (Some(cause), written == Written::Nothing),
+        Err(Failure { cause, written, .. }) => (Some(cause), written == Written::Nothing),
     };
     must(untouched || !nothing, "it was written to")?;
 
     let expected = match ours(soc, &start.page, start.id.as_bytes()) {
-        Ours::No => nothing && !matches!(cause, Some(Cause::AlreadyProvisioned(_))),
+        Ours::No => nothing && !matches!(cause, Some(Cause::AlreadyProvisioned)),
         // Only HUKs that somebody else chose keep a run from its end.
         Ours::Complete => matches!(cause, None | Some(Cause::HuksEqual)),
         Ours::Check => {
@@ -233,7 +233,7 @@ fn play(start: &Start) -> Result<End, String> {
                 && matches!(
                     cause,
                     Some(
-                        Cause::AlreadyProvisioned(_)
+                        Cause::AlreadyProvisioned
                             | Cause::HuksEqual
                             | Cause::IdentityKeyIsDummy
                             | Cause::IdentityKeyMismatch
@@ -245,7 +245,7 @@ fn play(start: &Start) -> Result<End, String> {
 
     let ueid = match (&result, cause) {
         (Ok(public_key), _) => Ueid::of(public_key),
-        (_, Some(Cause::AlreadyProvisioned(ueid))) => ueid,
+        (Err(Failure { ueid: Some(ueid), .. }), _) => *ueid,
         (_, cause) => return Ok(cause.map_or(SUCCESS, Cause::code)),
     };
     let problems = problems(start, page, result.ok());

@@ -15,13 +15,16 @@ use std::thread;
 use nrf_keys::Drivers;
 use provisioning::{
     Cause, Config, DUMMY_PUBLIC_KEY, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey,
-    IdentityKey, IdentityKeySource, ImplementationId, KeySlots, Lifecycle, PublicKey, Ueid,
-    Written, provision,
+    HukSize, IdentityKey, IdentityKeySource, ImplementationId, KeyCheckValue, KeySlots, Lifecycle,
+    PublicKey, Ueid, Written, provision,
 };
 use silicon::{IllegalAccess, Silicon, Soc, UICR_WORDS, drivers, platform};
 use simulator::inspector::{self, Wanted};
 
 const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
+
+/// A driver error that no header has.
+const UNDOCUMENTED: i32 = -0x07FF_FFFF;
 
 /// A method of [`Device`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,6 @@ enum Method {
     WriteImplementationIdWord,
     HukSlots,
     IdentityKeySlots,
-    WriteRandomHuks,
     WriteHuk,
     DeriveFromHuk,
     IdentityKeyIsWritten,
@@ -45,14 +47,13 @@ enum Method {
 }
 
 impl Method {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 15] = [
         Self::Lifecycle,
         Self::EnterProvisioning,
         Self::ImplementationId,
         Self::WriteImplementationIdWord,
         Self::HukSlots,
         Self::IdentityKeySlots,
-        Self::WriteRandomHuks,
         Self::WriteHuk,
         Self::DeriveFromHuk,
         Self::IdentityKeyIsWritten,
@@ -66,8 +67,6 @@ impl Method {
 
     /// Every error that it can return: which driver returns which code is not relied on.
     fn errors(self) -> Vec<Effect> {
-        /// No header has it.
-        const UNDOCUMENTED: i32 = -0x07FF_FFFF;
         if matches!(self, Self::IdentityKeyIsWritten | Self::FreeIdentityKey) {
             return Vec::new();
         }
@@ -91,7 +90,6 @@ impl Method {
             Self::FillRandom => &[7, 255],
             Self::EnterProvisioning
             | Self::WriteImplementationIdWord
-            | Self::WriteRandomHuks
             | Self::WriteHuk
             | Self::WriteIdentityKey
             | Self::WriteRandomIdentityKey
@@ -112,6 +110,8 @@ enum Effect {
     Error(i32),
     /// Nothing, and returns success. What is left in the caller's hands is what it put there.
     ClaimsSuccess,
+    /// Its work, and then returns an error; or fails, and claims success.
+    InvertsAnswer,
     /// Its work, and then a bit of what it read is flipped: in this call, or in each from this one on.
     FlipsBit { bit: u32, for_ever: bool },
 }
@@ -212,6 +212,10 @@ impl<D: Device> Faulty<D> {
             None => call(&mut self.inner, value),
             Some(Effect::Error(code)) => Err(DriverError::from_raw(code)),
             Some(Effect::ClaimsSuccess) => Ok(()),
+            Some(Effect::InvertsAnswer) => match call(&mut self.inner, value) {
+                Ok(()) => Err(DriverError::from_raw(UNDOCUMENTED)),
+                Err(_) => Ok(()),
+            },
             Some(Effect::FlipsBit { bit, .. }) => {
                 call(&mut self.inner, value)?;
                 flip(value, bit);
@@ -231,6 +235,10 @@ fn flip_count(slots: &mut KeySlots, bit: u32) {
 }
 
 impl<D: Device> Device for Faulty<D> {
+    fn huk_size(&self) -> HukSize {
+        self.inner.huk_size()
+    }
+
     // A register, which nothing checks and nothing depends on.
     fn device_id(&mut self) -> DeviceId {
         self.inner.device_id()
@@ -307,20 +315,16 @@ impl<D: Device> Device for Faulty<D> {
         Ok(slots)
     }
 
-    fn write_random_huks(&mut self) -> Result<(), DriverError> {
-        self.act(Method::WriteRandomHuks, D::write_random_huks)
-    }
-
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         self.act(Method::WriteHuk, |inner| inner.write_huk(huk, key))
     }
 
-    fn derive_from_huk(&mut self, huk: Huk, derived: &mut [u8; 16]) -> Result<(), DriverError> {
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
         self.fill(
             Method::DeriveFromHuk,
-            derived,
-            |inner, derived| inner.derive_from_huk(huk, derived),
-            |derived, bit| flip_byte(derived, bit),
+            value,
+            |inner, value| inner.derive_from_huk(huk, value),
+            |value, bit| flip_byte(value.expose_mut(), bit),
         )
     }
 
@@ -399,15 +403,20 @@ struct Run {
 
 fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
     let config = Config::new(ID.parse().unwrap(), source);
+    let size = HukSize::from_bits(8 * part.soc().huk_size()).unwrap();
     // A run that panicked has left its part behind.
     drop(silicon::remove());
     assert!(silicon::install(Box::new(part)).is_none());
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
     // is removed.
-    let drivers = unsafe { Drivers::new() };
+    let drivers = unsafe { Drivers::new(size) };
     let mut device = Faulty::new(drivers, fault);
     let mut events = Vec::new();
-    let result = provision(&mut device, &config, |event| events.push(event.message()));
+    let result = provision(&mut device, &config, |event| events.push(event.message()))
+        .and_then(|part| {
+            events.push(part.success()?.message());
+            Ok(*part.public_key())
+        });
     let part = *silicon::remove().expect("the part was installed above");
     Run { part, device, events, result }
 }
@@ -463,10 +472,13 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
         return Err(format!("{events:?}, and {result:?}"));
     }
     // No part that is not whole vouches for itself.
-    let already = matches!(result, Err(Failure { cause: Cause::AlreadyProvisioned(_), .. }));
+    let already = matches!(result, Err(Failure { cause: Cause::AlreadyProvisioned, .. }));
     let records = events.iter().filter(|event| **event == "Provisioning record: ").count();
     if records != usize::from(result.is_ok() || already) {
         return Err(format!("{records} records, and {result:?}"));
+    }
+    if fault.effect == Effect::InvertsAnswer && (result.is_ok() || already) {
+        return Err(format!("an answer was inverted, and {result:?}"));
     }
     if let Effect::Error(code) = fault.effect {
         let reported = result.as_ref().err().and_then(|failure| failure.cause.driver_error());
@@ -481,7 +493,7 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
         let misled = matches!(fault.effect, Effect::FlipsBit { .. })
             && fault.method == Method::HukSlots
             && refused
-            && matches!(result, Err(Failure { cause: Cause::HukNotWritten(_), .. }))
+            && matches!(result, Err(Failure { cause: Cause::HukNotWritten(..), .. }))
             && *part.page() == start.page;
         if !misled {
             return Err(format!("{access}, and {result:?}"));
@@ -495,7 +507,7 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
 
     let (reported, public_key) = match result {
         Ok(public_key) => (Ueid::of(&public_key), Some(*public_key.as_bytes())),
-        Err(Failure { cause: Cause::AlreadyProvisioned(ueid), .. }) => (ueid, None),
+        Err(Failure { ueid: Some(ueid), .. }) => (ueid, None),
         Err(_) => return Ok(()),
     };
     // What lies for ever hides what nothing else shows: the state, and a key that is not known beforehand.
@@ -578,6 +590,15 @@ fn an_error_ends_the_run_and_is_reported_as_it_came() {
 #[test]
 fn a_call_that_claims_success_does_not_pass_for_one() {
     play_all(|_| vec![Effect::ClaimsSuccess]);
+}
+
+/// A yes that becomes a no is a lie of one bit, below.
+#[test]
+fn an_answer_that_is_inverted_ends_the_run() {
+    play_all(|method| match method {
+        Method::IdentityKeyIsWritten | Method::FreeIdentityKey => Vec::new(),
+        _ => vec![Effect::InvertsAnswer],
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::{env, fs, ptr, thread};
 
 use nrf_keys::Drivers;
-use provisioning::{Config, IdentityKeySource, provision};
+use provisioning::{Config, HukSize, IdentityKeySource, provision};
 use silicon::faults::{Call, Effect, Fault};
 use silicon::power::{Cut, Reach};
 use silicon::{Silicon, Soc, platform};
@@ -35,15 +35,16 @@ fn paths() -> Vec<Path> {
     let fault = |call, nth| Some(Fault { call, nth, effect: Effect::Error });
     let faults = [
         None,
-        fault(Call::DrbgFree, 1),
+        fault(Call::CsrandGet, 4),
         fault(Call::KmuWriteKeySlot, 1),
         fault(Call::KmuWriteKeySlot, 2),
         fault(Call::ShadowKeyDerive, 2),
+        fault(Call::ShadowKeyDerive, 4),
         fault(Call::PsaExportKey, 1),
         fault(Call::PsaDestroyKey, 1),
         fault(Call::IdentityKeyStore, 1),
         fault(Call::IdentityKeyRetrieve, 1),
-        fault(Call::CsrandGet, 2),
+        fault(Call::CsrandGet, 3),
     ];
     let cuts = [12, 20, 30].map(|write| Some(Cut { write, reach: Reach::Torn(9) }));
     let mut paths = Vec::new();
@@ -66,9 +67,10 @@ fn run(path: &Path, number: u8) {
     if let Some(cut) = path.cut {
         part.cut(cut);
     }
+    let size = HukSize::from_bits(8 * path.soc.huk_size()).unwrap();
     silicon::install(part);
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = unsafe { Drivers::new(size) };
     let config = Config::new("C7".repeat(32).parse().unwrap(), path.source);
     let _ = provision(&mut drivers, &config, |_| ());
 }

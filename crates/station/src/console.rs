@@ -446,7 +446,7 @@ impl<'a> Line<'a> {
         }
         let ueid = Ueid::from_bytes(ueid)?;
         let expected =
-            Failure { cause: Cause::AlreadyProvisioned(ueid), written: Written::Nothing };
+            Failure::already_provisioned(ueid);
         (expected.to_string() == message).then_some(Self::AlreadyProvisioned(ueid))
     }
 }
@@ -559,7 +559,7 @@ mod tests {
     fn constants_are_the_procedures() {
         let ueid = Ueid::from_bytes([1; 33]).unwrap();
         assert_eq!(Cause::AlreadyProvisioned(ueid).code(), ALREADY_CODE);
-        let failure = Failure { cause: Cause::AlreadyProvisioned(ueid), written: Written::Nothing };
+        let failure = Failure::already_provisioned(ueid);
         assert!(
             failure.to_string().starts_with(&format!("{FAILURE_PREFIX}{ALREADY_PREFIX}{ueid}"))
         );

@@ -59,7 +59,7 @@ fn ueid(part: u8) -> Ueid {
 }
 
 fn already(part: u8) -> String {
-    Failure { cause: Cause::AlreadyProvisioned(ueid(part)), written: Written::Nothing }.to_string()
+    Failure::already_provisioned(ueid(part)).to_string()
 }
 
 fn messages(events: &[Event]) -> Vec<String> {
@@ -253,7 +253,7 @@ fn the_order_is_the_procedures() {
                     usize::from(resumed)
                 }
                 (Ok(Outcome::AlreadyProvisioned { ueid, .. }), Err(failure)) => {
-                    assert_eq!(failure.cause, Cause::AlreadyProvisioned(ueid), "{case}");
+                    assert_eq!(failure, Failure::already_provisioned(ueid), "{case}");
                     2
                 }
                 (Ok(Outcome::Failed { line, code }), Err(failure)) => {

@@ -4,7 +4,7 @@
 
 use core::fmt::{self, Display, Write};
 
-use differential::{Expected, SEED, Scenario};
+use differential::{Expected, SEED, Scenario, huk_size};
 use log::{error, info};
 use nrf_keys::Drivers;
 use silicon::mutants::Mutant;
@@ -20,7 +20,7 @@ extern "C" fn rust_main() {
     let _ = unsafe { zephyr::set_logger() };
     // SAFETY: the only `Drivers` of the image, used from the main thread; what else calls the drivers
     // (the vectors) does so while it is not used.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = unsafe { Drivers::new(huk_size(SOC)) };
 
     let derived = crate::vectors::derive(SOC);
     info!("the SDK's vectors: {}", if derived { "derived" } else { "NOT derived" });

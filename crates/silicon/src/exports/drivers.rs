@@ -14,11 +14,6 @@ fn call(driver: impl FnOnce(&mut Silicon) -> Code) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn hw_unique_key_write_random() -> c_int {
-    call(drivers::write_random_huks)
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn identity_key_is_written() -> bool {
     with_part(false, drivers::identity_key_is_written)
 }
@@ -124,12 +119,18 @@ unsafe extern "C" fn nrf_keys_huk_write(huk: u32, key: *const [u8; 32]) -> i32 {
 }
 
 /// # Safety
-/// `derived` must be valid for reads and writes of 16 bytes.
+/// `label` must be valid for reads of 13 bytes, `derived` for reads and writes of 16.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_keys_huk_derive(huk: u32, derived: *mut [u8; 16]) -> i32 {
+unsafe extern "C" fn nrf_keys_huk_derive(
+    huk: u32,
+    label: *const [u8; 13],
+    derived: *mut [u8; 16],
+) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let label = unsafe { &*label };
+    // SAFETY: as above.
     let derived = unsafe { &mut *derived };
-    call(|part| drivers::derive_from_huk(part, huk, derived))
+    call(|part| drivers::derive_from_huk(part, huk, label, derived))
 }
 
 #[unsafe(no_mangle)]

@@ -14,8 +14,7 @@ use critical_section::Mutex;
 use zeroize::Zeroize;
 
 use super::{NO_PART, with_part};
-use crate::cryptocell::CtrDrbg;
-use crate::platform::{self, Code, PARAM_NULL, PSA_INVALID_HANDLE, PSA_NOT_SUPPORTED, PsaKey};
+use crate::platform::{self, Code, PSA_INVALID_HANDLE, PSA_NOT_SUPPORTED, PsaKey};
 use crate::{READ_DENIED, Silicon, nvmc};
 
 /// The KMU as `zephyr/include/nrf.h` declares it: the drivers store to its register.
@@ -106,77 +105,6 @@ extern "C" fn nrfx_nvmc_write_done_check() -> bool {
 extern "C" fn nrf_ficr_deviceid_get(_ficr: *const c_void, index: u32) -> u32 {
     let words = with_part([0; 2], |part| part.device_id());
     words.get(index as usize).copied().unwrap_or_default()
-}
-
-// nrf_cc3xx_platform_ctr_drbg.h
-
-/// The start of `nrf_cc3xx_platform_ctr_drbg_context_t`, which has room for 111 words behind the first.
-#[repr(C)]
-struct DrbgContext {
-    is_initialized: u32,
-    state: [u32; 8],
-}
-
-/// What `is_initialized` holds between init and free.
-const INITIALIZED: u32 = 0x4442_5247;
-
-/// # Safety
-/// `context` must be NULL or valid, `personalization` valid for `size` bytes.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_cc3xx_platform_ctr_drbg_init(
-    context: *mut DrbgContext,
-    personalization: *const u8,
-    size: usize,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let (context, personalization) = unsafe { (context.as_mut(), input(personalization, size)) };
-    // NULL would mean a context inside the library, which no key driver uses.
-    let Some(context) = context else { return PARAM_NULL };
-    match call(Err(NO_PART), |part| platform::drbg_init(part, personalization)) {
-        Ok(drbg) => {
-            context.is_initialized = INITIALIZED;
-            context.state = drbg.to_words();
-            0
-        }
-        Err(code) => code,
-    }
-}
-
-/// # Safety
-/// `context` must be NULL or valid, `buffer` valid for `size` bytes and `filled` for one `size_t`.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_cc3xx_platform_ctr_drbg_get(
-    context: *mut DrbgContext,
-    buffer: *mut u8,
-    size: usize,
-    filled: *mut usize,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let (context, bytes) = unsafe { (context.as_mut(), output(buffer, size)) };
-    let Some(context) = context.filter(|context| context.is_initialized == INITIALIZED) else {
-        return PARAM_NULL;
-    };
-    let mut drbg = CtrDrbg::from_words(context.state);
-    match call(Err(NO_PART), |part| platform::drbg_get(part, &mut drbg, bytes)) {
-        Ok(size) => {
-            context.state = drbg.to_words();
-            // SAFETY: the caller's promise.
-            unsafe { filled.write(size) };
-            0
-        }
-        Err(code) => code,
-    }
-}
-
-/// # Safety
-/// `context` must be NULL or valid.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nrf_cc3xx_platform_ctr_drbg_free(context: *mut DrbgContext) -> c_int {
-    // SAFETY: the caller's promise.
-    let Some(context) = (unsafe { context.as_mut() }) else { return PARAM_NULL };
-    context.is_initialized = 0;
-    context.state.zeroize();
-    call(NO_PART, platform::drbg_free)
 }
 
 // nrf_cc3xx_platform_kmu.h
