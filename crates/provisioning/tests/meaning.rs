@@ -28,7 +28,7 @@ fn counts_that_no_part_gives_are_neither_blank_nor_whole() {
 }
 
 #[test]
-fn the_dummy_key_is_a_warning_and_nothing_else_is() {
+fn the_dummy_key_is_a_warning_and_a_good_run_has_none() {
     assert_eq!(Event::DummyKey.level(), Level::Warning);
     for event in [
         Event::LifecycleVerified,

@@ -50,6 +50,11 @@ fn put(
     page[0x200 + 4 * slot..][..4].copy_from_slice(&value);
 }
 
+fn drivers() -> Drivers {
+    // SAFETY: they work on this thread's part, and nothing else in a test calls them.
+    unsafe { Drivers::new() }
+}
+
 /// What the bindings say of all three keys, of which the one that begins at `first` has these slots.
 fn look(soc: Soc, first: usize, contents: &[Content]) -> [Result<KeySlots, DriverError>; 3] {
     let mut page = [ERASED; UICR_WORDS];
@@ -57,8 +62,7 @@ fn look(soc: Soc, first: usize, contents: &[Content]) -> [Result<KeySlots, Drive
         put(&mut page, soc, slot, part, *content);
     }
     assert!(silicon::install(Box::new(Silicon::with_page(soc, [0; 32], page))).is_none());
-    // SAFETY: the drivers work on this thread's part, and nothing else calls them.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = drivers();
     let found =
         [drivers.huk_slots(Huk::Mkek), drivers.huk_slots(Huk::Mext), drivers.identity_key_slots()];
     let part = silicon::remove().unwrap();
@@ -97,8 +101,7 @@ fn each_slot_counts_for_what_it_holds_and_for_no_other_key() {
 #[test]
 fn a_part_that_does_not_answer_is_an_error_and_no_count() {
     assert!(silicon::remove().is_none());
-    // SAFETY: no part is installed, and nothing else calls the drivers of this thread.
-    let mut drivers = unsafe { Drivers::new() };
+    let mut drivers = drivers();
     let no_part = Err(DriverError::from_raw(-19)); // -ENODEV of the model
     assert_eq!(drivers.huk_slots(Huk::Mkek), no_part);
     assert_eq!(drivers.identity_key_slots(), no_part);
