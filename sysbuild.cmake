@@ -2,6 +2,11 @@
 
 # The SDK's image for the network core, as its own netcore.cmake adds one.
 if(SB_CONFIG_PROVISIONING_NET_CORE)
+  message(WARNING
+    "SB_CONFIG_PROVISIONING_NET_CORE locks the debug port of the network core, so its own firmware cannot "
+    "be programmed by a debugger after that. Only \"recover\" opens the port again, and it erases both cores, "
+    "and with them the part's keys and identity. Leave the option out unless that core gets no other firmware.")
+
   set(net_core_board ${BOARD}/nrf5340/cpunet)
   if(DEFINED BOARD_REVISION)
     set(net_core_board ${BOARD}@${BOARD_REVISION}/nrf5340/cpunet)

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use silicon::{Backing, ERASED, UICR_SIZE, UICR_WORDS};
+use silicon::{Backing, ERASED, Silicon, Soc, UICR_BASE, UICR_SIZE, UICR_WORDS};
 
 /// A device file that this process has to itself while it is open.
 #[derive(Debug)]
@@ -98,6 +98,44 @@ impl DeviceFile {
     fn at(&mut self, offset: usize) -> io::Result<&mut File> {
         self.file.seek(SeekFrom::Start(offset as u64))?;
         Ok(&mut self.file)
+    }
+}
+
+/// Which part a UICR page is of, and what tells so; `None` where it may be of either, as an erased one may.
+///
+/// OTP begins two words earlier on an nRF5340, and a run writes the lifecycle state before all else. The key
+/// slots of a HUK name the register to which they are pushed.
+#[must_use]
+pub fn soc_of(page: &[u32; UICR_WORDS]) -> Option<(Soc, &'static str)> {
+    let words = |address: u32| &page[((address - UICR_BASE) / 4) as usize..];
+    let [nrf5340, nrf9160] = [Soc::Nrf5340, Soc::Nrf9160].map(|soc| &words(soc.otp_base())[..2]);
+    let by_otp = if nrf5340 != [ERASED; 2] {
+        Some(Soc::Nrf5340)
+    } else if [[0xFFFF_0000, ERASED], [0, ERASED], [0, 0x0000_FFFF]]
+        .iter()
+        .any(|state| nrf9160 == state)
+    {
+        // PROVISIONING, SECURED, DECOMMISSIONED. On an nRF5340 an implementation ID would have to begin so, in a
+        // part without a lifecycle state.
+        Some(Soc::Nrf9160)
+    } else {
+        None
+    };
+    // MKEK and MEXT begin at slots 2 and 4.
+    let by_slots = |soc: Soc| {
+        (0..soc.slots_per_huk()).any(|part| {
+            let register = soc.aes_key_register(part);
+            [2, 4].iter().any(|slot| words(Silicon::dest_address(slot + part))[0] == register)
+        })
+    };
+    let why = |soc| match (by_otp == Some(soc), by_slots(soc)) {
+        (true, _) => Some("the lifecycle state in OTP"),
+        (_, true) => Some("the destinations of its HUKs"),
+        _ => None,
+    };
+    match Soc::ALL.map(|soc| why(soc).map(|why| (soc, why))) {
+        [told, None] | [None, told] => told,
+        _ => None, // both
     }
 }
 

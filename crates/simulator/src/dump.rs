@@ -46,6 +46,18 @@ fn slot_name(slot: u32, soc: Soc) -> &'static str {
     }
 }
 
+/// What a word of the lifecycle says: each halfword is a state, entered when it is all zeros.
+fn lifecycle_name(word: u32, low: &str, high: &str) -> String {
+    let states = [(word & 0xFFFF, low), (word >> 16, high)].into_iter().filter_map(
+        |(half, state)| match half {
+            0xFFFF => None,
+            0 => Some(state.to_owned()),
+            _ => Some(format!("{state} torn")),
+        },
+    );
+    format!("lifecycle: {}", states.collect::<Vec<_>>().join(", "))
+}
+
 /// Writes what a program on the part could read: registers, OTP and key slots. What is erased is
 /// left out, and a protected value stands as the hardware shows it.
 ///
@@ -86,10 +98,10 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
         let word = part.read(address)?;
         if word != ERASED {
             let name = match address - storage {
-                0 => "lifecycle: SECURED, PROVISIONING",
-                4 => "lifecycle: DECOMMISSIONED, padding",
-                8..40 => "implementation ID",
-                _ => "",
+                0 => lifecycle_name(word, "PROVISIONING", "SECURED"),
+                4 => lifecycle_name(word, "padding", "DECOMMISSIONED"),
+                8..40 => String::from("implementation ID"),
+                _ => String::new(),
             };
             line(format_args!("  {address:08X}  {word:08X}  {name}"));
         }

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
-use simulator::device_file::DeviceFile;
+use simulator::device_file::{DeviceFile, soc_of};
 use simulator::sweep::{self, Case, Outcome, Plan, Tally};
 use simulator::{dump, run};
 
@@ -36,8 +36,9 @@ enum Command {
         /// The part's UICR image
         #[arg(long, value_name = "FILE")]
         device: PathBuf,
-        #[command(flatten)]
-        part: Part,
+        /// The modelled part: nrf5340 or nrf9160; without it, what is in FILE must tell
+        #[arg(long, value_name = "SOC")]
+        soc: Option<Soc>,
     },
     /// Lose power at every write of a run, and at every write of the run after it; exit code 1 if a part
     /// ends up neither provisioned nor stopped
@@ -52,7 +53,8 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
-    /// Play one case of a sweep again, and show each run of it and what is left
+    /// Play one case of a sweep again, and show each run of it and what is left; exit code 2 if one of its
+    /// cuts cannot be
     Replay {
         /// The replay ID that the sweep has named
         #[arg(value_name = "ID")]
@@ -71,7 +73,7 @@ struct Provision {
     /// Keep the part's UICR in FILE, a raw 4 KiB image; created erased where it is missing
     #[arg(long, value_name = "FILE")]
     device: Option<PathBuf>,
-    /// Make everything random in the part depend on N alone; else it is seeded by the operating system
+    /// Make everything random in the part depend on N alone; else the operating system gives N, which is shown
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Where the identity key comes from: generated, driver or dummy
@@ -84,7 +86,7 @@ struct Provision {
     #[arg(long)]
     no_record: bool,
     /// What the record is to hold, 64 hexadecimal digits; else a random number
-    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    #[arg(long, value_name = "HEX", value_parser = nonce, conflicts_with = "no_record")]
     nonce: Option<Nonce>,
     /// The implementation ID, 64 hexadecimal digits
     #[arg(
@@ -93,15 +95,10 @@ struct Provision {
         default_value = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD"
     )]
     implementation_id: ImplementationId,
-    #[command(flatten)]
-    part: Part,
-}
-
-#[derive(Args)]
-struct Part {
-    /// The modelled part: nrf5340 (8-word HUKs) or nrf9160 (4-word HUKs)
-    #[arg(long, value_name = "SOC", default_value = "nrf5340")]
-    soc: Soc,
+    /// The modelled part: nrf5340 (8-word HUKs) or nrf9160 (4-word HUKs); else an nrf5340, or what a FILE that
+    /// is not erased tells
+    #[arg(long, value_name = "SOC")]
+    soc: Option<Soc>,
 }
 
 fn identity_key_source(name: &str) -> Result<IdentityKeySource, String> {
@@ -115,6 +112,9 @@ fn nonce(text: &str) -> Result<Nonce, String> {
 }
 
 type Error = Box<dyn std::error::Error>;
+
+/// The part where nothing says which.
+const DEFAULT_SOC: Soc = Soc::Nrf5340;
 
 /// Log lines of the modelled drivers, which on a part would be console lines of other modules.
 struct StderrLog;
@@ -141,7 +141,7 @@ fn main() -> ExitCode {
     }
     let result = match cli.command {
         None => provision(&cli.provision),
-        Some(Command::Dump { device, part }) => show(&device, part.soc),
+        Some(Command::Dump { device, soc }) => show(&device, soc),
         Some(Command::Erase { device }) => erase(&device),
         Some(Command::Sweep { soc, identity_key, seed }) => run_sweep(&Plan {
             socs: soc.map_or_else(|| Soc::ALL.to_vec(), |soc| vec![soc]),
@@ -158,16 +158,28 @@ fn main() -> ExitCode {
 }
 
 fn provision(options: &Provision) -> Result<ExitCode, Error> {
-    let seed = seed(options.seed)?;
-    let soc = options.part.soc;
+    let number = match options.seed {
+        Some(number) => number,
+        None => getrandom::u64()?,
+    };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
     let part = match &options.device {
         Some(path) => {
             let mut file = DeviceFile::open_or_create(path)?;
             let page = file.read()?;
+            // A blank part is one that is yet to be chosen.
+            let soc = match options.soc {
+                None if page == [ERASED; UICR_WORDS] => DEFAULT_SOC,
+                soc => choose_soc(path, &page, soc)?,
+            };
             Silicon::with_page(soc, seed, page).with_backing(Box::new(file))
         }
-        None => Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]),
+        None => Silicon::erased(options.soc.unwrap_or(DEFAULT_SOC), seed),
     };
+    if options.seed.is_none() {
+        eprintln!("seed {number}: with --seed {number} the same part gives the same run");
+    }
     let config = Config {
         resume: !options.no_resume,
         record: !options.no_record,
@@ -196,20 +208,30 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// 32 bytes that decide everything random in the part.
-fn seed(number: Option<u64>) -> Result<[u8; 32], Error> {
-    let mut seed = [0; 32];
-    match number {
-        Some(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
-        None => getrandom::fill(&mut seed)?,
+/// The part of which a device file is: the one that is wanted, or else the one that the file tells.
+fn choose_soc(path: &Path, page: &[u32; UICR_WORDS], wanted: Option<Soc>) -> Result<Soc, Error> {
+    let name = path.display();
+    match (wanted, soc_of(page)) {
+        (Some(wanted), Some((told, why))) if wanted != told => {
+            eprintln!("warning: {name}: taken for an {wanted}'s, but {why} is an {told}'s");
+            Ok(wanted)
+        }
+        (Some(wanted), _) => Ok(wanted),
+        (None, Some((told, why))) => {
+            eprintln!("{name}: taken for an {told}'s, by {why}");
+            Ok(told)
+        }
+        (None, None) => Err(format!(
+            "{name}: nothing in it tells which part it is of; say so with --soc nrf5340 or --soc nrf9160"
+        )
+        .into()),
     }
-    Ok(seed)
 }
 
-fn show(path: &Path, soc: Soc) -> Result<ExitCode, Error> {
+fn show(path: &Path, soc: Option<Soc>) -> Result<ExitCode, Error> {
     let page = DeviceFile::open(path)?.read()?;
     // Nothing random happens in a part that is only read.
-    let mut part = Silicon::with_page(soc, [0; 32], page);
+    let mut part = Silicon::with_page(choose_soc(path, &page, soc)?, [0; 32], page);
     io::stdout().write_all(dump::dump(&mut part)?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -266,6 +288,15 @@ fn run_sweep(plan: &Plan) -> Result<ExitCode, Error> {
 
 fn replay(case: &Case) -> Result<ExitCode, Error> {
     let played = sweep::play(case);
+    // Without its cut it would be another case.
+    let mut runs = (1..).zip(&played.runs).zip(&case.cuts);
+    if let Some(((number, run), cut)) = runs.find(|((_, run), cut)| cut.write > run.writes) {
+        let (writes, at) = (run.writes, cut.write);
+        return Err(format!(
+            "{case}: run {number} makes {writes} writes, so it cannot lose power at write {at}"
+        )
+        .into());
+    }
     let mut out = io::stdout().lock();
     let cuts = case.cuts.iter().map(|cut| format!("power lost at write {cut}"));
     let ends = cuts.chain([String::from("not cut")]);

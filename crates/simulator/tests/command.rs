@@ -43,7 +43,7 @@ fn path(file: &Path) -> &str {
 fn prints_the_five_lines_and_the_record() {
     for soc in ["nrf5340", "nrf9160"] {
         for source in ["generated", "driver"] {
-            let output = sim(&["--soc", soc, "--identity-key", source]);
+            let output = sim(&["--soc", soc, "--identity-key", source, "--seed", "1"]);
             assert_output(&output, 0, &LINES, "");
             assert!(output.stderr.is_empty());
         }
@@ -106,6 +106,22 @@ fn seeds_decide_the_keys() {
     assert_eq!(image("a", &["--seed", "7"]), image("b", &["--seed", "7"]));
     assert_ne!(image("c", &["--seed", "8"]), image("d", &["--seed", "7"]));
     assert_ne!(image("e", &[]), image("f", &[]));
+}
+
+#[test]
+fn a_run_without_a_seed_can_be_repeated() {
+    for soc in ["nrf5340", "nrf9160"] {
+        let first = sim(&["--soc", soc]);
+        let told = String::from_utf8(first.stderr).unwrap();
+        let seed = told.split([' ', ':']).nth(1).unwrap();
+        let expected =
+            format!("seed {seed}: with --seed {seed} the same part gives the same run\n");
+        assert_eq!(told, expected);
+        let again = sim(&["--soc", soc, "--seed", seed]);
+        // The record has the keys, the nonce and the signature in it.
+        assert_eq!(first.stdout, again.stdout);
+        assert!(again.stderr.is_empty());
+    }
 }
 
 #[test]
@@ -197,13 +213,123 @@ fn dump_shows_what_the_hardware_shows() {
 }
 
 #[test]
+fn a_device_file_tells_which_part_it_is_of_or_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for (soc, mkek) in [("nrf5340", "MKEK, high half"), ("nrf9160", "  MKEK\n")] {
+        let file = folder.path().join(soc);
+        let part = format!("Part: {soc}\nPSA lifecycle state: PROVISIONING\n");
+        sim(&["--device", path(&file), "--soc", soc, "--seed", "1"]);
+        let output = sim(&["dump", "--device", path(&file)]);
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with(&part) && text.contains(mkek), "{text}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains(&format!("taken for an {soc}'s, by the lifecycle state in OTP")),
+            "{told}"
+        );
+
+        // A run takes it for what it is, too.
+        let output = sim(&["--device", path(&file), "--seed", "2"]);
+        assert!(String::from_utf8(output.stdout).unwrap().contains("already provisioned"));
+
+        // Whoever says otherwise is told.
+        let other = if soc == "nrf5340" { "nrf9160" } else { "nrf5340" };
+        let output = sim(&["dump", "--device", path(&file), "--soc", other]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with(&format!("Part: {other}\n")));
+        let warned = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            warned.contains(&format!("warning: {}: taken for an {other}'s", file.display())),
+            "{warned}"
+        );
+        assert!(warned.contains(&format!("is an {soc}'s")), "{warned}");
+    }
+    // Erased, and with a register alone: either part can be so.
+    let file = folder.path().join("either");
+    let mut image = [0xFF; 4096];
+    for register in [0xFF, 0x5A] {
+        image[0] = register;
+        fs::write(&file, image).unwrap();
+        assert_output(
+            &sim(&["dump", "--device", path(&file)]),
+            2,
+            &[],
+            "say so with --soc nrf5340 or",
+        );
+        for soc in ["nrf5340", "nrf9160"] {
+            let output = sim(&["dump", "--device", path(&file), "--soc", soc]);
+            assert_eq!(output.status.code(), Some(0));
+            assert!(output.stderr.is_empty());
+        }
+    }
+    // Nothing is written to a part that might be another.
+    assert_output(&sim(&["--device", path(&file)]), 2, &[], "say so with --soc nrf5340 or");
+    assert_eq!(fs::read(&file).unwrap(), image);
+}
+
+#[test]
+fn dump_names_the_lifecycle_states_that_are_entered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    for (words, state, names) in [
+        ([0xFFFF_0000, !0_u32], "PROVISIONING", &["FFFF0000  lifecycle: PROVISIONING\n"][..]),
+        ([0, !0], "SECURED", &["00000000  lifecycle: PROVISIONING, SECURED\n"]),
+        (
+            [0, 0x0000_FFFF],
+            "DECOMMISSIONED",
+            &["  lifecycle: PROVISIONING, SECURED\n", "0000FFFF  lifecycle: DECOMMISSIONED\n"],
+        ),
+        (
+            [0x7FFF_0000, 0xFFFF_0000],
+            "none that a part can have",
+            &["lifecycle: PROVISIONING, SECURED torn\n", "FFFF0000  lifecycle: padding\n"],
+        ),
+    ] {
+        for (soc, otp) in [("nrf5340", 0x100), ("nrf9160", 0x108)] {
+            let mut image = [0xFF; 4096];
+            image[otp..otp + 4].copy_from_slice(&words[0].to_le_bytes());
+            image[otp + 4..otp + 8].copy_from_slice(&words[1].to_le_bytes());
+            fs::write(&file, image).unwrap();
+            let output = sim(&["dump", "--device", path(&file), "--soc", soc]);
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.contains(&format!("PSA lifecycle state: {state}\n")), "{text}");
+            assert_eq!(text.matches("lifecycle: ").count(), names.len(), "{text}");
+            assert!(names.iter().all(|name| text.contains(name)), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_replay_plays_the_case_or_says_that_it_cannot_be() {
+    let output = sim(&["replay", "nrf9160-generated-1-3a-2b"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in
+        ["run 1, 3 writes, power lost at write 3a:\n", "run 2, 2 writes, power lost at write 2b:\n"]
+    {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("\nverdict: provisioned\n"), "{text}");
+
+    for (case, run) in [("nrf9160-generated-1-999b", 1), ("nrf9160-generated-1-3a-999t1", 2)] {
+        let output = sim(&["replay", case]);
+        assert_output(&output, 2, &[], "so it cannot lose power at write 999");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(&format!("{case}: run {run} makes ")), "{told}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_explained() {
+    let nonce = "c0".repeat(32);
     for (arguments, complaint) in [
         (&["--soc", "nrf52840"][..], "the parts are nrf5340 and nrf9160"),
         (&["--identity-key", "mine"], "the sources are generated, driver and dummy"),
         (&["--seed", "many"], "--seed"),
         (&["--sed", "1"], "--sed"),
         (&["--nonce", "c0"], "a nonce has 64 hexadecimal digits"),
+        (&["--no-record", "--nonce", &nonce], "cannot be used with"),
         (&["dump"], "--device"),
     ] {
         assert_output(&sim(arguments), 2, &[], complaint);
