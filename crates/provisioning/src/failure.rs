@@ -31,11 +31,7 @@ impl Failure {
     /// The part is complete, and was before this run.
     #[must_use]
     pub const fn already_provisioned(ueid: Ueid) -> Self {
-        Self {
-            cause: Cause::AlreadyProvisioned,
-            written: Written::Nothing,
-            ueid: Some(ueid),
-        }
+        Self { cause: Cause::AlreadyProvisioned, written: Written::Nothing, ueid: Some(ueid) }
     }
 }
 
@@ -262,9 +258,9 @@ impl fmt::Display for Cause {
             Self::RandomIsZero => f.write_str("the random generator gives zeros"),
             Self::NoNonce => f.write_str("no nonce came over the console"),
             Self::IdentityKeyIsDummy => f.write_str("the part has the test-only identity key"),
-            Self::StorageZeroed => f.write_str(
-                "OTP holds zeros, as provision.hex for MCUboot alone leaves them",
-            ),
+            Self::StorageZeroed => {
+                f.write_str("OTP holds zeros, as provision.hex for MCUboot alone leaves them")
+            }
             Self::RandomRepeats => f.write_str("the random generator repeats itself"),
             Self::HukMismatch(huk) => write!(f, "the {huk} is another key than the one written"),
             Self::LooksDisagree => f.write_str("two looks at the part do not agree"),

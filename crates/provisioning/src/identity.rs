@@ -330,15 +330,18 @@ mod tests {
             "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
             "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
         );
-        assert_eq!(one.prove(&Sha256::digest(b"sample"), &[], one.public_point().unwrap()), Ok(expected));
+        assert_eq!(
+            one.prove(&Sha256::digest(b"sample"), &[], one.public_point().unwrap()),
+            Ok(expected)
+        );
     }
 
     #[test]
     fn a_hedge_changes_the_signature_and_not_that_it_verifies() {
         let key = key([7; 32]);
         let public = key.public_point().unwrap();
-        let [one, other, again] =
-            [[1; 32], [2; 32], [1; 32]].map(|hedge| key.prove(&Sha256::digest(b"message"), &hedge, public).unwrap());
+        let [one, other, again] = [[1; 32], [2; 32], [1; 32]]
+            .map(|hedge| key.prove(&Sha256::digest(b"message"), &hedge, public).unwrap());
         // r and s, for k is another one.
         assert!(one[..32] != other[..32] && one[32..] != other[32..]);
         assert_eq!(one, again);
@@ -396,9 +399,17 @@ mod tests {
     fn a_key_proves_itself_and_no_other() {
         let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
         let dummy = point(DUMMY_PUBLIC_KEY.as_bytes());
-        assert!(one.prove(&Sha256::digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok());
-        assert_eq!(one.prove(&Sha256::digest(b"message"), &[1; 32], dummy), Err(ProofError::Mismatch));
-        assert_eq!(IdentityKey::empty().prove(&Sha256::digest(b"message"), &[1; 32], dummy), Err(ProofError::Invalid));
+        assert!(
+            one.prove(&Sha256::digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok()
+        );
+        assert_eq!(
+            one.prove(&Sha256::digest(b"message"), &[1; 32], dummy),
+            Err(ProofError::Mismatch)
+        );
+        assert_eq!(
+            IdentityKey::empty().prove(&Sha256::digest(b"message"), &[1; 32], dummy),
+            Err(ProofError::Invalid)
+        );
     }
 
     #[test]

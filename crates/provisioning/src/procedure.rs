@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Cause, Failure, Piece, Written};
 use crate::identity::{self, ProofError, PublicPoint};
-use crate::record::{Claims, Freshness, Unsigned};
+use crate::record::{Claims, Freshness};
 use crate::verdict::{Check, Verdict};
 use crate::{
     DUMMY_PUBLIC_KEY, Device, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, IdentityKeySource,
-    ImplementationId, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, Record, Ueid,
+    ImplementationId, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, Record,
+    Ueid,
 };
 
 /// What a production line decides.
@@ -414,6 +415,7 @@ fn write_implementation_id(device: &mut impl Device, id: &ImplementationId) -> R
 }
 
 /// The HUKs that are `new`, of which no copy stays in `huks`; and both checked.
+#[inline(never)]
 fn write_huks(
     device: &mut impl Device,
     huks: &mut [HukKey; 2],
@@ -499,14 +501,18 @@ fn verify_identity_key(
     expected: Option<PublicPoint>,
     report: &mut impl FnMut(Event<'_>),
 ) -> Result<Provisioned, Cause> {
-    let proof = match read_and_prove(device, config, key, expected) {
-        Ok((public_key, record)) => look_again(device, config, huks, key)
-            .map(|verdict| (Provisioned { public_key, verdict, already: false }, record)),
+    let mut record = Record::empty();
+    let proof = match read_and_prove(device, config, key, expected, &mut record) {
+        Ok(public_key) => look_again(device, config, huks, key).map(|verdict| Provisioned {
+            public_key,
+            verdict,
+            already: false,
+        }),
         Err(cause) => Err(cause),
     };
     device.free_identity_key(key);
     key.clear();
-    let (part, record) = proof?;
+    let part = proof?;
     match (config.identity_key, part.public_key == DUMMY_PUBLIC_KEY) {
         (IdentityKeySource::Dummy, false) => return Err(Cause::IdentityKeyMismatch),
         // A part that came with this key, or whose driver gave it, is not to be told from others.
@@ -523,12 +529,16 @@ fn verify_identity_key(
 }
 
 /// The record is what the key proves itself with: one signature does for both.
+///
+/// Not inlined, as the second look is not: their frames are then not there at the same time.
+#[inline(never)]
 fn read_and_prove(
     device: &mut impl Device,
     config: &Config,
     key: &mut IdentityKey,
     expected: Option<PublicPoint>,
-) -> Result<(PublicKey, Record), Cause> {
+    record: &mut Record,
+) -> Result<PublicKey, Cause> {
     let mut random = Zeroizing::new([0; 32]);
     draw(device, &mut random)?;
     device.read_identity_key(key).map_err(Cause::IdentityKeyUnreadable)?;
@@ -537,7 +547,7 @@ fn read_and_prove(
         None => key.public_point().ok_or(Cause::IdentityKeyInvalid)?,
     };
     let public_key = public.to_public_key();
-    let record = Unsigned::new(&Claims {
+    record.claim(&Claims {
         freshness: Freshness::new(&random, &public_key, config.nonce),
         measurement: config.measurement,
         implementation_id: config.implementation_id,
@@ -545,7 +555,10 @@ fn read_and_prove(
         public_key,
     });
     match key.prove(&record.digest(), &*random, public) {
-        Ok(signature) => Ok((public_key, record.sign(&signature))),
+        Ok(signature) => {
+            record.sign(&signature);
+            Ok(public_key)
+        }
         Err(ProofError::Invalid) => Err(Cause::IdentityKeyInvalid),
         Err(ProofError::Mismatch) => Err(Cause::IdentityKeyMismatch),
         Err(ProofError::Signature) => Err(Cause::SelfTestFailed),
@@ -554,6 +567,7 @@ fn read_and_prove(
 
 /// Everything that was written, read or used once more, whatever was found before: one fault can hide one look,
 /// not both. `huks` and `key` are what the first look has found.
+#[inline(never)]
 fn look_again(
     device: &mut impl Device,
     config: &Config,
@@ -573,7 +587,9 @@ fn look_again(
         let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
         verdict.count(slots_check, slots.are_whole() && slots.blank == 0 && slots.exposed == 0);
         let mut derived = KeyCheckValue::empty();
-        device.derive_from_huk(huk, &mut derived).map_err(|error| Cause::HukUnusable(huk, error))?;
+        device
+            .derive_from_huk(huk, &mut derived)
+            .map_err(|error| Cause::HukUnusable(huk, error))?;
         verdict.count(value_check, derived == *first);
     }
     let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;

@@ -152,13 +152,25 @@ pub(crate) struct Claims {
     pub(crate) public_key: PublicKey,
 }
 
-/// A record of which the signature is still missing.
-pub(crate) struct Unsigned(Record);
+/// A record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Record([u8; RECORD_SIZE]);
 
-impl Unsigned {
+/// It is made in place, since a copy of it is half a kilobyte of stack.
+impl Record {
+    /// Room for a record; all zero.
+    pub(crate) const fn empty() -> Self {
+        Self([0; RECORD_SIZE])
+    }
+
+    /// Writes all but the signature.
+    ///
     /// CBOR in the deterministic encoding of RFC 8949, section 4.2.1. What does not change from record to record is
     /// written down here as bytes: an encoder is a kilobyte larger. The tests compare with one.
-    pub(crate) fn new(claims: &Claims) -> Self {
+    ///
+    /// Not inlined, so that the list of parts is gone when the key signs.
+    #[inline(never)]
+    pub(crate) fn claim(&mut self, claims: &Claims) {
         let ueid = Ueid::of(&claims.public_key);
         let [_, point @ ..] = claims.public_key.as_bytes();
         let (x, y) = point.split_at(32);
@@ -198,26 +210,30 @@ impl Unsigned {
             b"\x22\x58\x20",
             y,
         ];
-        let mut record = Record([0; RECORD_SIZE]);
-        let mut rest = record.0.as_mut_slice();
+        let mut rest = self.0.as_mut_slice();
         for part in parts {
             rest = put(rest, part);
         }
         debug_assert!(rest.is_empty());
-        Self(record)
     }
 
     /// What the signature is made over: SHA-256 of the `Sig_structure` of RFC 9052, section 4.4.
     pub(crate) fn digest(&self) -> FieldBytes {
         // An array of four: the context, the protected header, no other data, the payload.
         let hash = Sha256::new_with_prefix(b"\x84\x6ASignature1\x43\xA1\x01\x26\x40");
-        let payload = self.0.0.get(CLAIMS_START..CLAIMS_START + CLAIMS_SIZE).unwrap_or_default();
+        let payload = self.0.get(CLAIMS_START..CLAIMS_START + CLAIMS_SIZE).unwrap_or_default();
         hash.chain_update(CLAIMS_HEAD).chain_update(payload).finalize()
     }
 
-    pub(crate) fn sign(mut self, signature: &[u8; SIGNATURE_SIZE]) -> Record {
-        put(self.0.0.get_mut(CLAIMS_START + CLAIMS_SIZE + 2..).unwrap_or_default(), signature);
-        self.0
+    /// Writes the signature.
+    pub(crate) fn sign(&mut self, signature: &[u8; SIGNATURE_SIZE]) {
+        put(self.0.get_mut(CLAIMS_START + CLAIMS_SIZE + 2..).unwrap_or_default(), signature);
+    }
+
+    /// The CBOR.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; RECORD_SIZE] {
+        &self.0
     }
 }
 
@@ -227,18 +243,6 @@ fn put<'a>(room: &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
     debug_assert!(part.len() <= room.len());
     room.iter_mut().zip(part).for_each(|(byte, part)| *byte = *part);
     room.get_mut(part.len()..).unwrap_or_default()
-}
-
-/// A record.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Record([u8; RECORD_SIZE]);
-
-impl Record {
-    /// The CBOR.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; RECORD_SIZE] {
-        &self.0
-    }
 }
 
 impl fmt::Display for Record {

@@ -84,7 +84,13 @@ mod tests {
     fn only_all_checks_hold() {
         use Check::*;
         let all = [
-            Lifecycle, ImplementationId, MkekSlots, MextSlots, MkekValue, MextValue, IdentityKeySlots,
+            Lifecycle,
+            ImplementationId,
+            MkekSlots,
+            MextSlots,
+            MkekValue,
+            MextValue,
+            IdentityKeySlots,
             IdentityKeyValue,
         ];
         let verdict = |missing: Option<usize>| {

@@ -3,8 +3,9 @@
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
 use provisioning::{
-    Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize, IdentityKey,
-    IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey, Ueid, Written, provision,
+    Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize,
+    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey, Ueid,
+    Written, provision,
 };
 
 const ID: [u8; 32] = [0xC7; 32];
@@ -492,7 +493,10 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         assert_eq!(result, Err(Failure { cause, written, ueid: None }), "{fault:?}");
         assert_eq!(part.writes, ALL_WRITES[..writes], "{fault:?}");
         assert!(!events.contains(&Event::Success.message()), "{fault:?}");
-        assert_eq!(part.freed, part.key_reads > 0 || matches!(fault, Fault::Random(4) | Fault::RandomZero(4)));
+        assert_eq!(
+            part.freed,
+            part.key_reads > 0 || matches!(fault, Fault::Random(4) | Fault::RandomZero(4))
+        );
         let told = events.contains(&Event::RECORD_PREFIX);
         assert!(!told, "{fault:?}: a record of a part that is not whole");
     }
@@ -567,7 +571,11 @@ fn a_complete_part_says_so_and_is_left_alone() {
     assert_eq!(failure, Failure::already_provisioned(ueid));
     assert_eq!(
         events,
-        [Event::Resuming, Event::HuksNotProven].map(Event::message).into_iter().chain([Event::RECORD_PREFIX]).collect::<Vec<_>>()
+        [Event::Resuming, Event::HuksNotProven]
+            .map(Event::message)
+            .into_iter()
+            .chain([Event::RECORD_PREFIX])
+            .collect::<Vec<_>>()
     );
     assert!(part.writes.is_empty());
     assert!(part.freed);

@@ -10,8 +10,8 @@ use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::{
     Config, Device, DeviceId, DriverError, Event, Huk, HukKey, HukSize, IdentityKey,
-    IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, RECORD_SIZE,
-    Record, Ueid, VERSION, provision,
+    IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey,
+    RECORD_SIZE, Record, Ueid, VERSION, provision,
 };
 use sha2::{Digest, Sha256};
 

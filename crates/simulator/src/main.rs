@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
+use silicon::boot::Model;
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::device_file::{DeviceFile, soc_of};
 use simulator::sweep::{self, Case, Outcome, Plan, Tally};
@@ -177,9 +178,7 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         }
         None => Silicon::erased(options.soc.unwrap_or(DEFAULT_SOC), seed),
     };
-    if options.seed.is_none() {
-        eprintln!("seed {number}: with --seed {number} the same part gives the same run");
-    }
+    let model = Model { soc: part.soc(), seed: number };
     let config = Config {
         resume: !options.no_resume,
         record: !options.no_record,
@@ -195,6 +194,7 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
             console = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
         }
     };
+    print(&model);
     let (_, result) = run(part, &config, |event| print(&event));
     let code = match result {
         Ok(_) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@
 //! other one.
 
 use nrf_keys::Drivers;
-use provisioning::{Device, DriverError, Huk, KeySlots};
+use provisioning::{Device, DriverError, Huk, HukSize, KeySlots};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 
 /// A slot's DEST, PERM and VALUE; `None` in DEST stands for the register to which the slot is pushed.
@@ -50,9 +50,10 @@ fn put(
     page[0x200 + 4 * slot..][..4].copy_from_slice(&value);
 }
 
-fn drivers() -> Drivers {
+fn drivers(soc: Soc) -> Drivers {
+    let size = HukSize::from_bits(8 * soc.huk_size()).unwrap();
     // SAFETY: they work on this thread's part, and nothing else in a test calls them.
-    unsafe { Drivers::new() }
+    unsafe { Drivers::new(size) }
 }
 
 /// What the bindings say of all three keys, of which the one that begins at `first` has these slots.
@@ -62,7 +63,7 @@ fn look(soc: Soc, first: usize, contents: &[Content]) -> [Result<KeySlots, Drive
         put(&mut page, soc, slot, part, *content);
     }
     assert!(silicon::install(Box::new(Silicon::with_page(soc, [0; 32], page))).is_none());
-    let mut drivers = drivers();
+    let mut drivers = drivers(soc);
     let found =
         [drivers.huk_slots(Huk::Mkek), drivers.huk_slots(Huk::Mext), drivers.identity_key_slots()];
     let part = silicon::remove().unwrap();
@@ -101,7 +102,7 @@ fn each_slot_counts_for_what_it_holds_and_for_no_other_key() {
 #[test]
 fn a_part_that_does_not_answer_is_an_error_and_no_count() {
     assert!(silicon::remove().is_none());
-    let mut drivers = drivers();
+    let mut drivers = drivers(Soc::Nrf5340);
     let no_part = Err(DriverError::from_raw(-19)); // -ENODEV of the model
     assert_eq!(drivers.huk_slots(Huk::Mkek), no_part);
     assert_eq!(drivers.identity_key_slots(), no_part);

@@ -12,7 +12,8 @@ use coset::{AsCborValue, CborSerializable, CoseKey, CoseSign1, Label};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::{
-    DUMMY_PUBLIC_KEY, DeviceId, ImplementationId, ImplementationIdError, Nonce, PublicKey, Ueid,
+    DUMMY_PUBLIC_KEY, DeviceId, ImplementationId, ImplementationIdError, Measurement, Nonce,
+    PublicKey, Ueid,
 };
 
 use crate::Identity;
@@ -29,12 +30,23 @@ pub struct Wanted {
 }
 
 /// What a record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Who the part is.
     pub identity: Identity,
-    /// What the part was given, or has drawn, before it signed.
+    /// What the part was given, or has made up, before it signed.
     pub nonce: Nonce,
+    /// Which image has signed, by its own word.
+    pub software: Software,
+}
+
+/// The image that has provisioned a part: the software component of its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Software {
+    /// SHA-256 of its bytes.
+    pub measurement: Measurement,
+    /// Its version.
+    pub version: String,
 }
 
 /// Why a record is not believed.
@@ -194,6 +206,9 @@ fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> 
     if !(0x2000..=0x20FF).contains(&lifecycle) {
         return Err(RecordError::Lifecycle(lifecycle));
     }
+    // 8 to 32 bytes (section 4.3.2); this image's has 32.
+    let _: [u8; 32] = bytes("boot seed", claim("boot seed", 268)?)?;
+    let software = software(claim("software components", 2399)?)?;
     let implementation_id = bytes("implementation ID", claim("implementation ID", 2396)?)?;
     Ok(Record {
         identity: Identity {
@@ -203,6 +218,33 @@ fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> 
             public_key,
         },
         nonce: Nonce(bytes("nonce", claim("nonce", 10)?)?),
+        software,
+    })
+}
+
+/// RFC 9783, section 4.4.1: one component, this image, which nobody has signed.
+fn software(components: &Value) -> Result<Software, RecordError> {
+    let error = || RecordError::Claim("software component");
+    let Some([Value::Map(component)]) = components.as_array().map(Vec::as_slice) else {
+        return Err(error());
+    };
+    let attribute = |key: i64| {
+        let mut found = component.iter().filter(|(label, _)| *label == Value::from(key));
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Ok(value),
+            _ => Err(error()),
+        }
+    };
+    if attribute(1)?.as_text() != Some("PRoT") {
+        return Err(error());
+    }
+    let signer_id: [u8; 32] = bytes("signer ID", attribute(5)?)?;
+    if signer_id != [0; 32] {
+        return Err(RecordError::Claim("signer ID"));
+    }
+    Ok(Software {
+        measurement: Measurement(bytes("measurement", attribute(2)?)?),
+        version: attribute(4)?.as_text().ok_or_else(error)?.to_owned(),
     })
 }
 
