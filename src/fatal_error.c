@@ -9,24 +9,27 @@
 
 LOG_MODULE_REGISTER(fatal_error, LOG_LEVEL_ERR);
 
+#if !defined(CONFIG_ARCH_POSIX) /* there the stacks are the host's */
 K_THREAD_STACK_DECLARE(z_main_stack, CONFIG_MAIN_STACK_SIZE);
+K_KERNEL_STACK_ARRAY_DECLARE(z_interrupt_stacks, CONFIG_MP_MAX_NUM_CPUS, CONFIG_ISR_STACK_SIZE);
 
-/*
- * Where each fault, failed assert, k_panic() and panic of Rust ends. Keys are on the main stack alone, and
- * this runs on the interrupts', so all of it is cleared.
- *
- * It halts, as the C sample does: a reset would start the run again by itself.
- */
-void k_sys_fatal_error_handler(unsigned int reason, const z_arch_esf_t *esf)
+static void clear(volatile uint32_t *word, uintptr_t end)
 {
-	ARG_UNUSED(esf); /* on the main stack, too */
-
-#if !defined(CONFIG_ARCH_POSIX) /* there the stack is the host's */
-	volatile uint32_t *word = (volatile uint32_t *)K_THREAD_STACK_BUFFER(z_main_stack);
-
-	for (size_t i = 0; i < K_THREAD_STACK_SIZEOF(z_main_stack) / sizeof(*word); i++) {
-		word[i] = 0;
+	while ((uintptr_t)word < end) {
+		*word++ = 0;
 	}
+}
+#endif
+
+static FUNC_NORETURN void halt(unsigned int reason)
+{
+#if !defined(CONFIG_ARCH_POSIX)
+	uintptr_t sp;
+
+	clear((uint32_t *)K_THREAD_STACK_BUFFER(z_main_stack),
+	      (uintptr_t)z_main_stack + sizeof(z_main_stack));
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+	clear((uint32_t *)K_KERNEL_STACK_BUFFER(z_interrupt_stacks[0]), sp);
 #endif
 
 	LOG_PANIC();
@@ -38,4 +41,31 @@ void k_sys_fatal_error_handler(unsigned int reason, const z_arch_esf_t *esf)
 	}
 #endif
 	k_fatal_halt(reason);
+}
+
+/*
+ * Where each fault, failed assert, k_panic() and panic of Rust ends. Keys are on the main stack, and in what
+ * was pushed from the registers onto the interrupts' stack, on which this runs: both are cleared before anything
+ * is reported here. Nothing returns from here, so not even the frames of the callers are needed.
+ *
+ * It halts, as the C sample does: a reset would start the run again by itself.
+ */
+void k_sys_fatal_error_handler(unsigned int reason, const z_arch_esf_t *esf)
+{
+	ARG_UNUSED(esf); /* on the main stack, too */
+
+#if !defined(CONFIG_ARCH_POSIX)
+	/* From the top of the stack, so that halt() has all others' frames below it. */
+	register unsigned int argument __asm__("r0") = reason;
+
+	__asm__ volatile("mov sp, %0\n\tb %1"
+			 :
+			 : "r"(K_KERNEL_STACK_BUFFER(z_interrupt_stacks[0]) +
+			       K_KERNEL_STACK_SIZEOF(z_interrupt_stacks[0])),
+			   "i"(halt), "r"(argument)
+			 : "memory");
+	CODE_UNREACHABLE;
+#else
+	halt(reason);
+#endif
 }

@@ -11,7 +11,6 @@ use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use critical_section::Mutex;
-use zeroize::Zeroize;
 
 use super::{NO_PART, with_part};
 use crate::platform::{self, Code, PSA_INVALID_HANDLE, PSA_NOT_SUPPORTED, PsaKey};
