@@ -21,7 +21,7 @@ use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
 use report::Report;
 use serde_json::json;
 use station::batch::{self, Bench, Parts, Plan, check};
-use station::console::Outcome;
+use station::console::{Outcome, Step};
 use station::export::{self, Options, Profile};
 use station::ledger::{Audit, Found, Ledger, LedgerError, Problem, Row};
 use station::port::{self, Log, SerialPort, Timeouts, follow};
@@ -132,6 +132,9 @@ enum Command {
         /// Take a part with the test-only key, which everybody knows
         #[arg(long)]
         allow_dummy: bool,
+        /// Take an image on modelled silicon, in cargo sim for example, whose keys are no secret
+        #[arg(long)]
+        allow_modelled: bool,
     },
 }
 
@@ -143,7 +146,7 @@ struct Provision {
     /// The speed of the ports
     #[arg(long, default_value_t = port::DEFAULT_BAUD)]
     baud: u32,
-    /// How many parts, on all ports together; one for each port where it is not given
+    /// Go on until so many parts are entered, on all ports together; one for each port where it is not given
     #[arg(long, value_name = "N", conflicts_with = "simulate")]
     parts: Option<NonZeroUsize>,
     /// Provision N modelled parts, which need no port
@@ -164,7 +167,10 @@ struct Provision {
     /// Take an image on modelled silicon, in QEMU for example, whose keys are no secret
     #[arg(long, conflicts_with = "simulate")]
     allow_modelled: bool,
-    /// How long to wait for the first line of a part
+    /// Give a port up after so many runs in a row on it that were not entered
+    #[arg(long, value_name = "RUNS", default_value = "10", conflicts_with = "simulate")]
+    give_up_after: NonZeroUsize,
+    /// How long to wait for the first line of a part, whatever else comes
     #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
     /// How long a part may be silent in its run
@@ -231,8 +237,9 @@ fn main() -> ExitCode {
         }
         Command::List => list(&place, json),
         Command::Show { ueid } => show(&place, &ueid, json),
-        Command::Verify { implementation_id, allow_dummy } => {
-            verify(&Wanted { implementation_id, nonce: None, allow_dummy }, json)
+        Command::Verify { implementation_id, allow_dummy, allow_modelled } => {
+            let wanted = Wanted { implementation_id, nonce: None, allow_dummy };
+            verify(&wanted, allow_modelled, json)
         }
     };
     match result {
@@ -275,7 +282,9 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
             allow_dummy: options.allow_dummy,
         },
         require_nonce: options.require_nonce,
-        allow_modelled: options.allow_modelled,
+        // Who asks for modelled parts gets them.
+        allow_modelled: options.allow_modelled || options.simulate.is_some(),
+        give_up_after: options.give_up_after.get(),
         timeouts: Timeouts {
             start: Duration::from_secs(options.start_timeout),
             line: Duration::from_secs(options.line_timeout),
@@ -558,20 +567,22 @@ fn show_entry(row: &Row, problems: &[String], out: &mut impl Write) -> Result<()
 const NO_TIMEOUTS: Timeouts =
     Timeouts { start: Duration::MAX, line: Duration::MAX, run: Duration::MAX };
 
-fn verify(wanted: &Wanted, json: bool) -> Result<bool, Error> {
+fn verify(wanted: &Wanted, allow_modelled: bool, json: bool) -> Result<bool, Error> {
     if io::stdin().is_terminal() {
         eprintln!("Paste the console of a part, and end it with Ctrl+D.");
     }
+    let mut modelled = false;
     let outcome = follow(
         &mut Log(io::stdin().lock()),
         &NO_TIMEOUTS,
         Instant::now,
         || false,
         || [0; 32], // goes nowhere
-        |_| (),
+        |step| modelled |= *step == Step::Modelled,
     );
     let checked = outcome.map_err(batch::PartError::Follow).and_then(|outcome| match outcome {
         Outcome::Failed { line, .. } => Err(batch::PartError::Failed(line)),
+        _ if modelled && !allow_modelled => Err(batch::PartError::Modelled),
         Outcome::Provisioned { record, .. } => check(&record, None, wanted),
         Outcome::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
     });

@@ -432,6 +432,20 @@ fn a_log_is_verified() {
         "Failure: the random generator gives zeros. Nothing was written to the part. Try once more, then set the part aside. [31]\n",
     );
     assert!(failed.contains("the part says: Failure: the random generator"), "{failed}");
+
+    // Modelled silicon says so before its run, bare or as an image does, and has to be asked for.
+    for level in ["", "WARN:provisioning_image: "] {
+        let line = "modelled nrf9160, seed 49: nothing that is written here is secret";
+        let modelled = format!("{level}{line}\n{log}");
+        let refused = verify(1, &[], &modelled);
+        assert!(refused.contains("NOT GOOD: this is modelled silicon"), "{refused}");
+        let event: Value = serde_json::from_str(&verify(1, &["--json"], &modelled)).unwrap();
+        assert_eq!([&event["event"], &event["error"]], ["bad", "modelled"]);
+        assert!(verify(0, &["--allow-modelled"], &modelled).contains("good: UEID 01"));
+        // Being asked for does not make it good.
+        let bad = modelled.replace("Provisioning record: gtK", "Provisioning record: htK");
+        verify(1, &["--allow-modelled"], &bad);
+    }
     assert!(!bench.path().join("ledger.db").exists(), "a ledger was made");
 }
 
@@ -469,6 +483,7 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
         (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
         (&["provision", "--simulate", "0"], "--simulate"),
         (&["provision", "--simulate", "1", "--line-timeout", "0"], "--line-timeout"),
+        (&["provision", "--port", no_port, "--give-up-after", "0"], "--give-up-after"),
         (&["provision", "--simulate", "1", "--port", no_port], "cannot be used with"),
         (&["export", "--profile", "psa"], "the profiles are psa-iot-1 and psa-2025"),
         (&["export", "--profile", "psa-2025"], "there is no ledger here"),
