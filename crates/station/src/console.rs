@@ -55,7 +55,7 @@ const ALREADY_CODE: u8 = 29;
 
 /// Each event, and those right behind which it may come. The first two begin a run, and
 /// [`Event::Success`] comes behind the record.
-const EVENTS: [(Event, &[Event]); 9] = [
+const EVENTS: &[(Event, &[Event])] = &[
     (Event::LifecycleVerified, &[]),
     (Event::Resuming, &[]),
     (Event::LifecycleSwitched, &[Event::LifecycleVerified]),
@@ -69,6 +69,12 @@ const EVENTS: [(Event, &[Event]); 9] = [
     ),
     (Event::Success, &[]),
 ];
+
+/// The events right behind which the record of a part may come that this run has completed.
+const BEFORE_RECORD: &[Event] = &[Event::WritingIdentityKey];
+
+/// The events right behind which the record of a part may come that was complete.
+const BEFORE_OLD_RECORD: &[Event] = &[Event::Resuming];
 
 /// What the console has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,7 +319,9 @@ impl Follower {
                     dummy_warned: self.dummy_warned,
                     resumed: self.resumed,
                 }),
-                Last::Event(Event::WritingIdentityKey) => return Err(ConsoleError::NoRecord),
+                Last::Event(last) if BEFORE_RECORD.contains(&last) => {
+                    return Err(ConsoleError::NoRecord);
+                }
                 _ => return Err(out_of_order()),
             },
             Line::Event(event, after) => {
@@ -331,8 +339,8 @@ impl Follower {
             }
             Line::Record(record) => {
                 self.last = match last {
-                    Last::Event(Event::WritingIdentityKey) => Last::Record,
-                    Last::Event(Event::Resuming) => Last::OldRecord,
+                    Last::Event(last) if BEFORE_RECORD.contains(&last) => Last::Record,
+                    Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) => Last::OldRecord,
                     Last::Record | Last::OldRecord => return Err(ConsoleError::SecondRecord),
                     _ => return Err(out_of_order()),
                 };
@@ -343,7 +351,9 @@ impl Follower {
                 Last::OldRecord => {
                     self.finish(Outcome::AlreadyProvisioned { record: self.record.clone(), ueid })
                 }
-                Last::Event(Event::Resuming) => return Err(ConsoleError::NoRecord),
+                Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) => {
+                    return Err(ConsoleError::NoRecord);
+                }
                 _ => return Err(out_of_order()),
             },
             Line::Failure(line, code) => {

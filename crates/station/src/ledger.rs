@@ -21,10 +21,24 @@
 //! What makes it append-only are constraints and triggers in the file, which hold for every program
 //! that writes to it. They do not stop someone who removes them first. [`Ledger::audit`] does not
 //! stop him either, but shows it, if a hash of the ledger was written down elsewhere.
+//!
+//! Beside the ledger is its last head ([`head_file_of`]), and in one more file where the caller says so. Each
+//! opening looks whether the ledger still has that entry, before it changes anything. What is told by it:
+//!
+//! - a ledger that is gone, or of which there is an older copy;
+//! - a ledger without its write-ahead log (`-wal`), which can hold all of its last entries: without the
+//!   log SQLite sees an older ledger that is whole;
+//! - the log of another ledger: SQLite takes it for this one's, since nothing in a log says whose it is, and
+//!   shows pages of both, which are then not the ledger that had this head.
+//!
+//! What no opening can tell: all of this where the head's files are gone too; a log, damaged or
+//! another's, that leaves the entry of the head as it is, which an audit shows as broken chain or damaged
+//! file; and entries that were committed and not yet acknowledged.
 
 mod audit;
 mod entry;
 mod error;
+mod head;
 
 use std::fs;
 use std::io;
@@ -35,14 +49,15 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, named_params,
 };
 
-pub use audit::{Audit, PROBLEMS_LISTED, Problem};
+pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
 pub use entry::{GENESIS, NewEntry, Receipt, Refusal, Row};
 pub use error::LedgerError;
+pub use head::head_file_of;
 
 use crate::Identity;
-use audit::schema_differences;
-use entry::{COLUMNS, Content};
-use provisioning::Ueid;
+use audit::check_schema;
+use entry::Content;
+use head::beside;
 
 /// How long a program waits for another that has the ledger, before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +73,7 @@ const SCHEMA: &str = include_str!("ledger/schema.sql");
 // The statements of an append. None may read more entries the longer the ledger gets.
 const LAST: &str =
     "SELECT number, hash FROM entries WHERE number = (SELECT max(number) FROM entries)";
+const HASH: &str = "SELECT hash FROM entries WHERE number = ?1";
 const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entries'";
 const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1";
 const SEEN_UEID: &str = "SELECT number FROM entries WHERE ueid = ?1";
@@ -74,6 +90,10 @@ const INSERT: &str = "INSERT INTO entries (\
 pub struct Ledger {
     path: PathBuf,
     connection: Connection,
+    /// The files that keep the head.
+    head_files: Vec<PathBuf>,
+    /// What they hold, as far as this program knows.
+    kept: Receipt,
 }
 
 impl Ledger {
@@ -82,24 +102,35 @@ impl Ledger {
     /// Several programs may have it open at once; one at a time appends.
     ///
     /// # Errors
-    /// The file cannot be opened, is no ledger or one of a later version, or its tables and triggers
-    /// were changed.
+    /// The file cannot be opened, is no ledger or one of a later version, its tables and triggers were
+    /// changed, or it is not the one whose head was kept.
     pub fn open_or_create(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_or_create_with(path, None)
+    }
+
+    /// As [`Ledger::open_or_create`], with one more file that keeps the head, on another disk for example.
+    ///
+    /// # Errors
+    /// As there, or that file cannot be read or written.
+    pub fn open_or_create_with(path: &Path, head_file: Option<&Path>) -> Result<Self, LedgerError> {
         let path = absolute(path)?;
+        let heads = heads(&head_files(&path, head_file)?)?;
         // The log before the ledger: one that another process creates just now may have both, but
         // never the log alone.
-        let log = size(&log_of(&path))?.unwrap_or(0);
+        let log = size(&beside(&path, "-wal"))?.unwrap_or(0);
         match size(&path)? {
             // SQLite would take the ledger for new and delete the log.
             None | Some(0) if log > 0 => return Err(LedgerError::LogOnly(path)),
+            None | Some(0) if !heads.is_empty() => return Err(gone(path, heads)),
             None => create(&path)?,
             Some(0) => fill(&path)?,
             Some(_) => {}
         }
         // Looked at without the right to write, so that what is no ledger stays as it is.
-        drop(Self::open(&path)?);
+        let Self { head_files, .. } = Self::open_with(&path, head_file)?;
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let ledger = Self { path, connection };
+        let kept = Receipt { number: 0, hash: GENESIS };
+        let mut ledger = Self { path, connection, head_files, kept };
         // In WAL mode FULL syncs the log in each commit, so that a transaction that was acknowledged
         // outlives a loss of power; NORMAL does not (sqlite.org/pragma.html#pragma_synchronous).
         // macOS needs fullfsync for it to reach the medium; elsewhere it means nothing.
@@ -108,12 +139,13 @@ impl Ledger {
             .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON")
             .map_err(|error| ledger.error(error))?;
         write_ahead(&ledger.path, &ledger.connection)?;
-        let changed =
-            schema_differences(&ledger.connection).map_err(|error| ledger.error(error))?;
-        match changed.into_iter().next() {
-            Some(name) => Err(LedgerError::Damaged(ledger.path, Problem::Schema(name))),
-            None => Ok(ledger),
+        ledger.check_schema()?;
+        // A ledger that no head was kept of, or whose last entries were committed by a program that was
+        // killed then. An empty ledger has nothing to lose.
+        if ledger.head()?.number > 0 {
+            ledger.keep_head()?;
         }
+        Ok(ledger)
     }
 
     /// Opens a ledger that is there, to read it. A station may go on writing.
@@ -122,24 +154,82 @@ impl Ledger {
     /// reader may leave them there. So the folder must be one that can be written to.
     ///
     /// # Errors
-    /// There is no ledger, the file cannot be opened, is no ledger, or one of a later version.
+    /// There is no ledger, the file cannot be opened, is no ledger or one of a later version, its tables
+    /// and triggers were changed, or it is not the one whose head was kept.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_with(path, None)
+    }
+
+    /// As [`Ledger::open`], with one more file in which the head was kept.
+    ///
+    /// # Errors
+    /// As there, or that file cannot be read.
+    pub fn open_with(path: &Path, head_file: Option<&Path>) -> Result<Self, LedgerError> {
         let path = absolute(path)?;
+        let head_files = head_files(&path, head_file)?;
+        let heads = heads(&head_files)?;
         if size(&path)?.unwrap_or(0) == 0 {
-            return Err(LedgerError::Missing(path));
+            return Err(gone(path, heads));
         }
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let ledger = Self { path, connection };
+        let kept = Receipt { number: 0, hash: GENESIS };
+        let ledger = Self { path, connection, head_files, kept };
         let pragma = |name| ledger.connection.pragma_query_value(None, name, |row| row.get(0));
         let id = pragma("application_id").map_err(|error| ledger.error(error))?;
         let version = pragma("user_version").map_err(|error| ledger.error(error))?;
         match (id, version) {
-            (APPLICATION_ID, VERSION) => Ok(ledger),
+            (APPLICATION_ID, VERSION) => {}
             (APPLICATION_ID, later) if later > VERSION => {
-                Err(LedgerError::Newer(ledger.path, later))
+                return Err(LedgerError::Newer(ledger.path, later));
             }
-            _ => Err(LedgerError::NotALedger(ledger.path)),
+            _ => return Err(LedgerError::NotALedger(ledger.path)),
         }
+        // Before any query of the entries: one of a view in their place may never end.
+        ledger.check_schema()?;
+        for (file, head) in heads {
+            ledger.check_head(file, head)?;
+        }
+        Ok(ledger)
+    }
+
+    fn check_schema(&self) -> Result<(), LedgerError> {
+        match check_schema(&self.connection).map_err(|error| self.error(error))? {
+            Some(problem) => Err(self.damaged(problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the ledger has the entry that was its last one when `file` was written.
+    fn check_head(&self, file: PathBuf, head: Receipt) -> Result<(), LedgerError> {
+        let hash = self
+            .connection
+            .query_row(HASH, [head.number.cast_signed()], |row| row.get::<_, [u8; 32]>(0))
+            .optional()
+            .map_err(|error| self.error(error))?;
+        match hash {
+            Some(hash) if hash == head.hash => Ok(()),
+            Some(_) => Err(LedgerError::Other(self.path.clone(), file, head.number)),
+            None => {
+                let last = self.head()?.number;
+                Err(LedgerError::Shorter { path: self.path.clone(), file, last, seen: head.number })
+            }
+        }
+    }
+
+    /// Keeps the head of the ledger. Its entry is committed, and must not be acknowledged before.
+    fn keep_head(&mut self) -> Result<(), LedgerError> {
+        let error = |error| LedgerError::of(&self.path, error);
+        // Nobody else appends or keeps a head meanwhile, so that no head is written over by an older one.
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(error)?;
+        let last = last(&transaction).map_err(error)?;
+        for file in &self.head_files {
+            head::write(file, &last)?;
+        }
+        self.kept = last;
+        Ok(())
     }
 
     /// Appends what the ledger has not seen, and returns when it would outlive a loss of power.
@@ -148,8 +238,9 @@ impl Ledger {
     /// against those before it in `entries`: the answers are in their order.
     ///
     /// # Errors
-    /// Another program has the ledger, entries were taken off its end, or the file cannot be written.
-    /// Nothing of `entries` is kept then, and none is acknowledged.
+    /// Another program has the ledger, entries were taken off its end, or a file cannot be written.
+    /// Nothing of `entries` is acknowledged then. Where it is a file of the head that cannot be written,
+    /// they are in the ledger nevertheless.
     pub fn append(
         &mut self,
         entries: &[NewEntry],
@@ -181,6 +272,9 @@ impl Ledger {
             }
         }
         transaction.commit().map_err(error)?;
+        if last != self.kept {
+            self.keep_head()?;
+        }
         Ok(answers)
     }
 
@@ -191,45 +285,6 @@ impl Ledger {
     /// The file cannot be read.
     pub fn head(&self) -> Result<Receipt, LedgerError> {
         last(&self.connection).map_err(|error| self.error(error))
-    }
-
-    /// Gives every entry to `each`, in order, until it fails. It is the ledger of one moment, of which
-    /// one entry is in memory.
-    ///
-    /// Entries are checked for their form, not for the chain: that is what an audit is for.
-    ///
-    /// # Errors
-    /// The file cannot be read, an entry is malformed, or `each` fails.
-    pub fn entries<E: From<LedgerError>>(
-        &self,
-        mut each: impl FnMut(Row) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut statement = self
-            .connection
-            .prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number"))
-            .map_err(|error| self.error(error))?;
-        let mut rows = statement.query([]).map_err(|error| self.error(error))?;
-        while let Some(row) = rows.next().map_err(|error| self.error(error))? {
-            each(Row::read(row).map_err(|problem| self.damaged(problem))?)?;
-        }
-        Ok(())
-    }
-
-    /// The entry of the part that has this UEID.
-    ///
-    /// # Errors
-    /// The file cannot be read, or the entry is malformed.
-    pub fn find(&self, ueid: &Ueid) -> Result<Option<Row>, LedgerError> {
-        self.connection
-            .query_row(
-                &format!("SELECT {COLUMNS} FROM entries WHERE ueid = ?1"),
-                [ueid.as_bytes()],
-                |row| Ok(Row::read(row)),
-            )
-            .optional()
-            .map_err(|error| self.error(error))?
-            .transpose()
-            .map_err(|problem| self.damaged(problem))
     }
 
     fn error(&self, error: rusqlite::Error) -> LedgerError {
@@ -327,11 +382,31 @@ fn size(path: &Path) -> Result<Option<u64>, LedgerError> {
     }
 }
 
-/// The write-ahead log of a ledger.
-fn log_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
+/// Where the head of the ledger is kept: beside it, and where the caller says.
+fn head_files(path: &Path, other: Option<&Path>) -> Result<Vec<PathBuf>, LedgerError> {
+    let mut files = vec![head_file_of(path)];
+    if let Some(other) = other {
+        files.push(absolute(other)?);
+    }
+    Ok(files)
+}
+
+/// The heads that were kept, each with its file. To be read before the ledger, to which a station may append
+/// meanwhile: it never has less than its head.
+fn heads(files: &[PathBuf]) -> Result<Vec<(PathBuf, Receipt)>, LedgerError> {
+    let mut heads = Vec::new();
+    for file in files {
+        heads.extend(head::read(file)?.map(|head| (file.clone(), head)));
+    }
+    Ok(heads)
+}
+
+/// That there is no ledger, where these heads were kept.
+fn gone(path: PathBuf, heads: Vec<(PathBuf, Receipt)>) -> LedgerError {
+    match heads.into_iter().next() {
+        Some((file, head)) => LedgerError::Gone(path, file, head.number),
+        None => LedgerError::Missing(path),
+    }
 }
 
 fn last(connection: &Connection) -> rusqlite::Result<Receipt> {
@@ -436,7 +511,7 @@ mod tests {
             plan.iter().any(|step| step.starts_with("SCAN") && step.contains("entries"))
         };
         assert!(scans("SELECT number FROM entries WHERE port = ''"), "what a scan looks like");
-        for statement in [LAST, HIGHEST, SEEN_DEVICE_ID, SEEN_UEID, SEEN_PUBLIC_KEY, INSERT] {
+        for statement in [LAST, HASH, HIGHEST, SEEN_DEVICE_ID, SEEN_UEID, SEEN_PUBLIC_KEY, INSERT] {
             assert!(!scans(statement), "{:?}", plan(connection, statement));
         }
         // The trigger's look-ups are in the plan of the insert: number, previous, and one per unique column.

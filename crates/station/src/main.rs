@@ -21,9 +21,9 @@ use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
 use report::Report;
 use serde_json::json;
 use station::batch::{self, Bench, Parts, Plan, check};
-use station::console::Outcome;
+use station::console::{Outcome, Step};
 use station::export::{self, Options, Profile};
-use station::ledger::{Ledger, LedgerError, Row};
+use station::ledger::{Audit, Found, Ledger, LedgerError, Problem, Row};
 use station::port::{self, Log, SerialPort, Timeouts, follow};
 use station::record::{self, Wanted};
 use station::simulated::Seed;
@@ -40,9 +40,37 @@ struct Cli {
     /// The ledger
     #[arg(long, global = true, value_name = "FILE", default_value = "ledger.db")]
     ledger: PathBuf,
+    /// Keep the ledger's head in this file, too, on another disk for example; it is beside the ledger anyway
+    #[arg(long, global = true, value_name = "FILE")]
+    head_file: Option<PathBuf>,
     /// Print JSON, an object a line
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// The ledger, and what shows that it is the one.
+struct Place {
+    ledger: PathBuf,
+    head_file: Option<PathBuf>,
+}
+
+impl Place {
+    fn open(&self) -> Result<Ledger, Error> {
+        if let Some(file) = &self.head_file
+            && !file.try_exists()?
+        {
+            let file = file.display();
+            return Err(format!(
+                "{file}: no head was kept here; name the file that provision has written"
+            )
+            .into());
+        }
+        Ok(Ledger::open_with(&self.ledger, self.head_file.as_deref())?)
+    }
+
+    fn open_or_create(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open_or_create_with(&self.ledger, self.head_file.as_deref())
+    }
 }
 
 #[derive(Subcommand)]
@@ -59,6 +87,9 @@ enum Command {
         allow_dummy: bool,
     },
     /// Write what an attestation verifier has to be told of the parts, as CBOR and as JSON templates
+    ///
+    /// Nothing is written if an audit of the ledger finds a problem; of records, those that are exported are
+    /// verified.
     Export {
         /// psa-2025 (Veraison since August 2026), or psa-iot-1 (before)
         #[arg(long, value_parser = profile)]
@@ -69,6 +100,9 @@ enum Command {
         /// Export these entries only, as FIRST..LAST: no part may be exported to one verifier twice
         #[arg(long, value_name = "RANGE", value_parser = range)]
         entries: Option<RangeInclusive<u64>>,
+        /// The head that was written down earlier, which must still be in the chain
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        head: Option<[u8; 32]>,
         /// The vendor in the class of each part
         #[arg(long)]
         vendor: Option<String>,
@@ -98,6 +132,9 @@ enum Command {
         /// Take a part with the test-only key, which everybody knows
         #[arg(long)]
         allow_dummy: bool,
+        /// Take an image on modelled silicon, in cargo sim for example, whose keys are no secret
+        #[arg(long)]
+        allow_modelled: bool,
     },
 }
 
@@ -109,7 +146,7 @@ struct Provision {
     /// The speed of the ports
     #[arg(long, default_value_t = port::DEFAULT_BAUD)]
     baud: u32,
-    /// How many parts, on all ports together; one for each port where it is not given
+    /// Go on until so many parts are entered, on all ports together; one for each port where it is not given
     #[arg(long, value_name = "N", conflicts_with = "simulate")]
     parts: Option<NonZeroUsize>,
     /// Provision N modelled parts, which need no port
@@ -130,7 +167,10 @@ struct Provision {
     /// Take an image on modelled silicon, in QEMU for example, whose keys are no secret
     #[arg(long, conflicts_with = "simulate")]
     allow_modelled: bool,
-    /// How long to wait for the first line of a part
+    /// Give a port up after so many runs in a row on it that were not entered
+    #[arg(long, value_name = "RUNS", default_value = "10", conflicts_with = "simulate")]
+    give_up_after: NonZeroUsize,
+    /// How long to wait for the first line of a part, whatever else comes
     #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
     /// How long a part may be silent in its run
@@ -176,19 +216,30 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let Cli { command, ledger, json } = Cli::parse();
+    let Cli { command, ledger, head_file, json } = Cli::parse();
+    let place = Place { ledger, head_file };
     let result = match command {
-        Command::Provision(options) => provision(&options, &ledger, json),
-        Command::Audit { head, allow_dummy } => audit(&ledger, head, allow_dummy, json),
-        Command::Export { profile, output, entries, vendor, model, overwrite, allow_dummy } => {
+        Command::Provision(options) => provision(&options, &place, json),
+        Command::Audit { head, allow_dummy } => audit(&place, head, allow_dummy, json),
+        Command::Export {
+            profile,
+            output,
+            entries,
+            head,
+            vendor,
+            model,
+            overwrite,
+            allow_dummy,
+        } => {
             let options = Options { profile, head: [0; 32], vendor, model };
-            let selection = Selection { entries, allow_dummy };
-            export(&ledger, options, &selection, &output, overwrite, json)
+            let selection = Selection { entries, expected_head: head, allow_dummy };
+            export(&place, options, &selection, &output, overwrite, json)
         }
-        Command::List => list(&ledger, json),
-        Command::Show { ueid } => show(&ledger, &ueid, json),
-        Command::Verify { implementation_id, allow_dummy } => {
-            verify(&Wanted { implementation_id, nonce: None, allow_dummy }, json)
+        Command::List => list(&place, json),
+        Command::Show { ueid } => show(&place, &ueid, json),
+        Command::Verify { implementation_id, allow_dummy, allow_modelled } => {
+            let wanted = Wanted { implementation_id, nonce: None, allow_dummy };
+            verify(&wanted, allow_modelled, json)
         }
     };
     match result {
@@ -196,7 +247,8 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(2)
+            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
+            ExitCode::from(if is_loss { 1 } else { 2 })
         }
     }
 }
@@ -204,7 +256,7 @@ fn main() -> ExitCode {
 /// The implementation ID that is the default in Kconfig.
 const EXAMPLE_ID: &str = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
 
-fn provision(options: &Provision, path: &Path, json: bool) -> Result<bool, Error> {
+fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Error> {
     let id = match options.implementation_id {
         Some(id) => id,
         None => EXAMPLE_ID.parse()?, // of modelled parts only
@@ -230,7 +282,9 @@ fn provision(options: &Provision, path: &Path, json: bool) -> Result<bool, Error
             allow_dummy: options.allow_dummy,
         },
         require_nonce: options.require_nonce,
-        allow_modelled: options.allow_modelled,
+        // Who asks for modelled parts gets them.
+        allow_modelled: options.allow_modelled || options.simulate.is_some(),
+        give_up_after: options.give_up_after.get(),
         timeouts: Timeouts {
             start: Duration::from_secs(options.start_timeout),
             line: Duration::from_secs(options.line_timeout),
@@ -238,7 +292,7 @@ fn provision(options: &Provision, path: &Path, json: bool) -> Result<bool, Error
         },
     };
 
-    let mut ledger = Ledger::open_or_create(path)?;
+    let mut ledger = place.open_or_create()?;
     let names: Vec<String> = benches.iter().map(|bench| bench.name.clone()).collect();
     if options.simulate.is_none() {
         eprintln!("Waiting for parts on {}. Start them now.", names.join(", "));
@@ -261,13 +315,30 @@ fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
     }
 }
 
+/// Tells of the ledger's problems, except for those that were told with their entries.
+fn tell(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
+    for problem in &found.problems {
+        if of_entries || !problem.is_of_an_entry() {
+            writeln!(out, "problem: {problem}")?;
+        }
+    }
+    if of_entries && found.unlisted > 0 {
+        writeln!(out, "and {} problems more", found.unlisted)?;
+    }
+    Ok(())
+}
+
+fn texts(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
 fn audit(
-    path: &Path,
+    place: &Place,
     head: Option<[u8; 32]>,
     allow_dummy: bool,
     json: bool,
 ) -> Result<bool, Error> {
-    let ledger = Ledger::open(path)?;
+    let ledger = place.open()?;
     // Drawn on standard error, and only on a terminal.
     let bar = ProgressBar::new(ledger.head()?.number)
         .with_style(ProgressStyle::with_template("{bar:40} {pos} of {len} entries")?);
@@ -280,64 +351,81 @@ fn audit(
 
     let mut out = io::stdout().lock();
     if json {
-        let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         let line = json!({
             "entries": found.entries,
             "head": hex(&found.head.hash),
-            "problems": problems,
+            "problems": texts(&found.problems),
             "unlisted_problems": found.unlisted,
         });
         writeln!(out, "{line}")?;
     } else {
-        for problem in &found.problems {
-            writeln!(out, "problem: {problem}")?;
-        }
-        if found.unlisted > 0 {
-            writeln!(out, "and {} problems more", found.unlisted)?;
-        }
+        tell(&found, true, &mut out)?;
         let verdict = if found.is_clean() { "all of them good" } else { "NOT GOOD" };
         writeln!(out, "{} entries, {verdict}. Head: {}", found.entries, hex(&found.head.hash))?;
     }
     Ok(found.is_clean())
 }
 
-/// Which entries are exported.
+/// Which entries are exported, and of which ledger.
 struct Selection {
     entries: Option<RangeInclusive<u64>>,
+    expected_head: Option<[u8; 32]>,
     allow_dummy: bool,
 }
 
+impl Selection {
+    fn contains(&self, number: u64) -> bool {
+        self.entries.as_ref().is_none_or(|entries| entries.contains(&number))
+    }
+}
+
 fn export(
-    path: &Path,
+    place: &Place,
     options: Options,
     selection: &Selection,
     output: &Path,
     overwrite: bool,
     json: bool,
 ) -> Result<bool, Error> {
-    let ledger = Ledger::open(path)?;
-    let head = ledger.head()?;
-    if let Some(entries) = &selection.entries
-        && (*entries.start() == 0 || *entries.end() > head.number)
-    {
-        return Err(format!("the ledger has {} entries", head.number).into());
-    }
+    let ledger = place.open()?;
     let mut identities = Vec::new();
     let mut left_out = 0;
-    ledger.entries::<LedgerError>(|row| {
-        if selection.entries.as_ref().is_none_or(|entries| entries.contains(&row.number)) {
-            if row.identity.public_key == DUMMY_PUBLIC_KEY && !selection.allow_dummy {
+    // A record that stays here is not verified: it takes most of the time. The chain covers it.
+    let check = |row: &Row| {
+        if selection.contains(row.number) { check_record(row, true) } else { Ok(()) }
+    };
+    let found = ledger.walk::<Error>(selection.expected_head, check, |found| {
+        match found.row.filter(|row| selection.contains(row.number)) {
+            Some(row) if row.identity.public_key == DUMMY_PUBLIC_KEY && !selection.allow_dummy => {
                 left_out += 1;
-            } else {
-                identities.push(row.identity);
             }
+            Some(row) => identities.push(row.identity),
+            None => {}
         }
         Ok(())
     })?;
+    if !found.is_clean() {
+        if json {
+            let problems = texts(&found.problems);
+            let line = json!({ "problems": problems, "unlisted_problems": found.unlisted });
+            writeln!(io::stdout().lock(), "{line}")?;
+        } else {
+            tell(&found, true, &mut io::stdout().lock())?;
+        }
+        eprintln!(
+            "error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it"
+        );
+        return Ok(false);
+    }
+    if let Some(entries) = &selection.entries
+        && (*entries.start() == 0 || *entries.end() > found.entries)
+    {
+        return Err(format!("the ledger has {} entries", found.entries).into());
+    }
     if left_out > 0 {
         eprintln!("warning: the part with the test-only key was left out (--allow-dummy)");
     }
-    let options = Options { head: head.hash, ..options };
+    let options = Options { head: found.head.hash, ..options };
     let files = export::export(&options, identities)?;
     files.write(output, overwrite)?;
     let mut out = io::stdout().lock();
@@ -365,7 +453,11 @@ fn export(
     Ok(true)
 }
 
-fn as_json(row: &Row) -> serde_json::Value {
+fn as_json(found: &Found) -> serde_json::Value {
+    let problems = texts(found.problems);
+    let Some(row) = found.row else {
+        return json!({ "number": found.number, "problems": problems });
+    };
     json!({
         "number": row.number,
         "time": row.time,
@@ -377,76 +469,122 @@ fn as_json(row: &Row) -> serde_json::Value {
         "record": hex(&row.record),
         "previous": hex(&row.previous),
         "hash": hex(&row.hash),
+        "problems": problems,
     })
 }
 
-fn list(path: &Path, json: bool) -> Result<bool, Error> {
-    let ledger = Ledger::open(path)?;
+/// A text of the ledger as a terminal may have it: whoever changes the file could tell the terminal what to do.
+fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), "?")
+}
+
+fn list(place: &Place, json: bool) -> Result<bool, Error> {
+    let ledger = place.open()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if !json {
         writeln!(out, "{:>6}  {:24}  {:16}  UEID", "number", "time", "device ID")?;
     }
-    ledger.entries::<Error>(|row| {
+    let check = |row: &Row| check_record(row, true);
+    let found = ledger.walk::<Error>(None, check, |found| {
         if json {
-            writeln!(out, "{}", as_json(&row))?;
-        } else {
-            let Row { number, time, identity, .. } = row;
+            writeln!(out, "{}", as_json(&found))?;
+            return Ok(());
+        }
+        if let Some(Row { number, time, identity, .. }) = found.row {
+            let time = printable(time);
             writeln!(out, "{number:>6}  {time}  {}  {}", identity.device_id, identity.ueid())?;
+        }
+        for problem in found.problems {
+            writeln!(out, "NOT GOOD: {problem}")?;
         }
         Ok(())
     })?;
+    if json {
+        // Those of entries are with their entries.
+        let rest: Vec<_> =
+            found.problems.iter().filter(|problem| !problem.is_of_an_entry()).collect();
+        if !rest.is_empty() {
+            let problems: Vec<_> = rest.iter().map(ToString::to_string).collect();
+            writeln!(out, "{}", json!({ "problems": problems }))?;
+        }
+    } else {
+        tell(&found, false, &mut out)?;
+    }
     out.flush()?;
-    Ok(true)
+    if !found.is_clean() {
+        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+    }
+    Ok(found.is_clean())
 }
 
-fn show(path: &Path, ueid: &Ueid, json: bool) -> Result<bool, Error> {
-    let Some(row) = Ledger::open(path)?.find(ueid)? else {
+fn show(place: &Place, ueid: &Ueid, json: bool) -> Result<bool, Error> {
+    let ledger = place.open()?;
+    let mut shown = None;
+    let is_wanted = |row: &Row| row.identity.ueid() == *ueid;
+    let check = |row: &Row| if is_wanted(row) { check_record(row, true) } else { Ok(()) };
+    let audit = ledger.walk::<Error>(None, check, |found| {
+        if let Some(row) = found.row.filter(|row| is_wanted(row)) {
+            shown = Some((as_json(&found), row.clone(), texts(found.problems)));
+        }
+        Ok(())
+    })?;
+    if let Some((line, row, problems)) = &shown {
+        let mut out = io::stdout().lock();
+        if json {
+            writeln!(out, "{line}")?;
+        } else {
+            show_entry(row, problems, &mut out)?;
+        }
+    } else {
         eprintln!("no entry has the UEID {ueid}");
-        return Ok(false);
-    };
-    let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{}", as_json(&row))?;
-        return Ok(true);
     }
+    if !audit.is_clean() {
+        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+    }
+    Ok(shown.is_some() && audit.is_clean())
+}
+
+fn show_entry(row: &Row, problems: &[String], out: &mut impl Write) -> Result<(), Error> {
     let key = p256::PublicKey::from_sec1_bytes(row.identity.public_key.as_bytes())?
         .to_public_key_pem(LineEnding::LF)?;
-    let verdict = match check_record(&row, true) {
-        Ok(()) => String::from("signed by the key below"),
-        Err(why) => format!("NOT GOOD: {why}"),
-    };
+    let verdict = if problems.is_empty() { "signed by the key below" } else { "NOT GOOD" };
     writeln!(out, "entry              {}", row.number)?;
-    writeln!(out, "time               {}", row.time)?;
-    writeln!(out, "port               {}", row.port)?;
-    writeln!(out, "UEID               {ueid}")?;
+    writeln!(out, "time               {}", printable(&row.time))?;
+    writeln!(out, "port               {}", printable(&row.port))?;
+    writeln!(out, "UEID               {}", row.identity.ueid())?;
     writeln!(out, "device ID          {}", row.identity.device_id)?;
     writeln!(out, "implementation ID  {}", row.identity.implementation_id)?;
     writeln!(out, "hash               {}", hex(&row.hash))?;
     writeln!(out, "record             {} bytes, {verdict}", row.record.len())?;
+    for problem in problems {
+        writeln!(out, "NOT GOOD: {problem}")?;
+    }
     write!(out, "{key}")?;
-    Ok(true)
+    Ok(())
 }
 
 /// A log is read as fast as it comes.
 const NO_TIMEOUTS: Timeouts =
     Timeouts { start: Duration::MAX, line: Duration::MAX, run: Duration::MAX };
 
-fn verify(wanted: &Wanted, json: bool) -> Result<bool, Error> {
+fn verify(wanted: &Wanted, allow_modelled: bool, json: bool) -> Result<bool, Error> {
     if io::stdin().is_terminal() {
         eprintln!("Paste the console of a part, and end it with Ctrl+D.");
     }
+    let mut modelled = false;
     let outcome = follow(
         &mut Log(io::stdin().lock()),
         &NO_TIMEOUTS,
         Instant::now,
         || false,
         || [0; 32], // goes nowhere
-        |_| (),
+        |step| modelled |= *step == Step::Modelled,
     );
     let checked = outcome.map_err(batch::PartError::Follow).and_then(|outcome| match outcome {
+        Outcome::Failed { line, .. } => Err(batch::PartError::Failed(line)),
+        _ if modelled && !allow_modelled => Err(batch::PartError::Modelled),
         Outcome::Provisioned { record, .. } => check(&record, None, wanted),
         Outcome::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
-        Outcome::Failed { line, .. } => Err(batch::PartError::Failed(line)),
     });
     let mut out = io::stdout().lock();
     match (&checked, json) {

@@ -46,15 +46,11 @@ impl Report {
     pub fn show(&mut self, event: &Event) {
         match event {
             Event::Step(bench, step) => self.step(*bench, step),
-            Event::Done(bench, result) => {
-                match result {
-                    Ok(entered) => self.entered(*bench, entered),
-                    Err(error) => self.refused(*bench, error),
-                }
-                if let Some(bars) = &self.bars {
-                    bars.batch.inc(1);
-                }
-            }
+            Event::Done(bench, result) => match result {
+                Ok(entered) => self.entered(*bench, entered),
+                Err(error) => self.refused(*bench, error),
+            },
+            Event::GivenUp(bench) => self.given_up(*bench),
         }
     }
 
@@ -87,6 +83,7 @@ impl Report {
         self.entered += 1;
         let name = &self.names[bench];
         if let Some(bars) = &self.bars {
+            bars.batch.inc(1);
             bars.benches[bench]
                 .set_message(format!("entered as {number}, UEID {}", identity.ueid()));
         }
@@ -127,6 +124,18 @@ impl Report {
         }
     }
 
+    fn given_up(&mut self, bench: usize) {
+        let name = self.names[bench].clone();
+        if self.json {
+            self.line(&json!({ "event": "given-up", "port": name }));
+        } else {
+            self.line(&format!(
+                "{name}: GIVEN UP, too many runs in a row were not entered (--give-up-after). Check the \
+                 fixture, the image and the parts, then start the station again"
+            ));
+        }
+    }
+
     /// The last words on the batch. `head` is the ledger's last entry.
     ///
     /// # Errors
@@ -138,13 +147,13 @@ impl Report {
             bars.batch.finish_and_clear();
         }
         let Self { entered, refused, .. } = self;
-        let not_begun = parts.saturating_sub(entered + refused);
+        let missing = parts.saturating_sub(entered);
         if self.json {
             let line = json!({
                 "event": "end",
                 "entered": entered,
                 "not_entered": refused,
-                "not_begun": not_begun,
+                "missing": missing,
                 "seconds": time.as_secs_f64(),
                 "ledger_entries": head.number,
                 "ledger_head": hex(&head.hash),
@@ -152,8 +161,8 @@ impl Report {
             self.line(&line);
         } else {
             self.line(&format!("{entered} of {parts} parts entered in {}", Seconds(time)));
-            if not_begun > 0 {
-                self.line(&format!("{not_begun} parts were not begun"));
+            if refused > 0 {
+                self.line(&format!("{refused} runs were not entered"));
             }
             self.line(&format!(
                 "The ledger has {} entries. Its head, to write down: {}",
@@ -161,7 +170,7 @@ impl Report {
                 hex(&head.hash)
             ));
         }
-        self.output.map(|()| refused == 0 && entered >= parts)
+        self.output.map(|()| refused == 0 && missing == 0)
     }
 
     fn line(&mut self, line: &dyn Display) {

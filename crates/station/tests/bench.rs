@@ -9,12 +9,19 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use serde_json::Value;
 use serialport::{SerialPort, TTYPort};
 use silicon::{Silicon, Soc};
+use station::batch::{self, Bench, EVENTS_WAITING, Event, Parts, Plan};
+use station::console::Step;
+use station::ledger::Ledger;
+use station::port::{self, Timeouts};
+use station::record::Wanted;
 use tempfile::TempDir;
 
 const ID: &str = "C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7";
@@ -134,9 +141,13 @@ fn a_part_whose_record_was_lost_prints_it_again() {
     station.play(0, &console[..console.len() - 200]);
     assert!(station.next());
     station.play(0, &part(1, None, 2));
+    assert!(station.next());
+    // The run that failed was none of the two.
+    station.play(0, &part(2, None, 1));
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["line-timeout"]);
-    assert_eq!(names(&events, "event"), ["not-entered", "entered", "end"]);
+    assert_eq!(names(&events, "event"), ["not-entered", "entered", "entered", "end"]);
+    assert_eq!((&events[3]["entered"], &events[3]["missing"]), (&Value::from(2), &Value::from(0)));
 }
 
 #[test]
@@ -146,7 +157,10 @@ fn a_part_that_was_erased_since_is_set_aside() {
     assert!(station.next());
     let other_identity = part_of([[1; 8], [2; 8], [2; 8], [2; 8]].concat(), None, 1);
     station.play(0, &other_identity);
+    assert!(station.next());
+    station.play(0, &part(2, None, 1));
     let (events, _folder) = station.end(1);
+    assert_eq!(names(&events, "event"), ["entered", "not-entered", "entered", "end"]);
     assert_eq!(names(&events, "error"), ["seen-before"]);
     assert!(names(&events, "text")[0].contains("entry 1 with another identity"), "{events:?}");
 }
@@ -154,7 +168,7 @@ fn a_part_that_was_erased_since_is_set_aside() {
 #[test]
 fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
     for (honest, code) in [(true, 0), (false, 1)] {
-        let station = Station::start(1, &["--require-nonce"]);
+        let station = Station::start(1, &["--require-nonce", "--give-up-after", "1"]);
         let mut master = station.ports[0].try_clone().unwrap();
         let player = thread::spawn(move || {
             master
@@ -179,7 +193,7 @@ fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
         }
     }
     // An image that does not ask.
-    let mut station = Station::start(1, &["--require-nonce"]);
+    let mut station = Station::start(1, &["--require-nonce", "--give-up-after", "1"]);
     station.play(0, &part(1, None, 1));
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["no-nonce"]);
@@ -194,7 +208,7 @@ fn modelled_silicon_is_taken_on_request_only() {
     let run = part(1, None, 1);
     let begin = run.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     console.extend(&run[begin..]);
-    let mut station = Station::start(1, &[]);
+    let mut station = Station::start(1, &["--give-up-after", "1"]);
     station.play(0, &console);
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["modelled"]);
@@ -237,11 +251,12 @@ fn what_is_no_good_run_enters_nothing() {
         (&text[..text.len() - 30], "line-timeout"),
         ("", "start-timeout"),
     ] {
-        let mut station = Station::start(1, &["--line-timeout", "1", "--start-timeout", "3"]);
+        let once = ["--give-up-after", "1", "--line-timeout", "1", "--start-timeout", "3"];
+        let mut station = Station::start(1, &once);
         station.play(0, console.as_bytes());
         let (events, folder) = station.end(1);
         assert_eq!(names(&events, "error"), [error], "{events:?}");
-        let ledger = station::ledger::Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
         assert_eq!(ledger.head().unwrap().number, 0);
     }
 }
@@ -260,4 +275,172 @@ fn a_port_that_is_pulled_ends_its_bench_only() {
     seen.sort_unstable();
     assert_eq!(seen, ["end", "entered", "entered", "not-entered"]);
     assert_eq!(names(&events, "error"), ["port"]);
+}
+
+/// A line that a run ends with, and nothing is entered.
+const FAILED: &str = "ERROR:provisioning_image: Failure: the part has a MKEK already. Nothing was written to the \
+    part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n";
+
+#[test]
+fn failed_runs_do_not_use_the_batch_up() {
+    let mut station = Station::start(2, &["--parts", "2", "--give-up-after", "3"]);
+    let mut play = |port, console: &[u8]| {
+        station.play(port, console);
+        assert!(station.next());
+    };
+    // More than are wanted, on either port, but never three in a row.
+    for seed in [1, 2] {
+        play(0, FAILED.as_bytes());
+        play(1, FAILED.as_bytes());
+        play(0, FAILED.as_bytes());
+        play(0, &part(seed, None, 1));
+    }
+    let (events, _folder) = station.end(1);
+    assert_eq!(names(&events, "error"), ["failed"; 6]);
+    assert_eq!(names(&events, "event").iter().filter(|name| **name == "entered").count(), 2);
+    let end = events.last().unwrap();
+    assert_eq!((&end["not_entered"], &end["missing"]), (&Value::from(6), &Value::from(0)));
+}
+
+#[test]
+fn a_batch_in_which_everything_fails_has_an_end() {
+    let mut station =
+        Station::start(2, &["--parts", "10", "--give-up-after", "3", "--start-timeout", "10"]);
+    station.play(1, &part(1, None, 1));
+    assert!(station.next());
+    // A part that resets for ever, and one that is started again for ever.
+    for _ in 0..3 {
+        station.play(0, FAILED.as_bytes());
+        assert!(station.next());
+    }
+    assert!(station.next());
+    let known = part(1, None, 2);
+    for _ in 0..3 {
+        station.play(1, &known);
+        assert!(station.next());
+    }
+    let (events, _folder) = station.end(1);
+    let mut errors = vec!["failed"; 3];
+    errors.extend(["seen-before"; 3]);
+    assert_eq!(names(&events, "error"), errors);
+    assert_eq!(names(&events, "event").iter().filter(|name| **name == "given-up").count(), 2);
+    let end = events.last().unwrap();
+    assert_eq!((&end["entered"], &end["missing"]), (&Value::from(1), &Value::from(9)));
+}
+
+#[test]
+fn a_port_waits_while_the_last_part_is_on_its_way() {
+    let console = part(1, None, 1);
+    // Longer than the time to start a part, on both ports.
+    let (first, rest) = console.split_at(console.len() / 2);
+    let other = part(2, None, 1);
+    let (other_first, other_rest) = other.split_at(other.len() / 2);
+    let mut station = Station::start(2, &["--parts", "2", "--start-timeout", "2"]);
+    station.play(0, first);
+    station.play(1, other_first);
+    station.play(1, other_rest);
+    assert!(station.next());
+    thread::sleep(Duration::from_secs(3));
+    station.play(0, rest);
+    let (events, _folder) = station.end(0);
+    assert_eq!(names(&events, "event"), ["entered", "entered", "end"]);
+}
+
+#[test]
+fn noise_does_not_put_the_start_off() {
+    // Whole lines and none, of a part's console and of none.
+    let noises = ["noise\r\n", "x", "E: text\r\n", "*** Booting Zephyr OS ***\r\n"];
+    let mut station = Station::start(noises.len(), &["--start-timeout", "2"]);
+    for (port, noise) in station.ports.iter().zip(noises) {
+        let mut port = port.try_clone().unwrap();
+        let babble = noise.repeat(1024);
+        // Nobody waits for its end: it may wait for ever for someone who reads.
+        thread::spawn(move || while port.write_all(babble.as_bytes()).is_ok() {});
+    }
+    while station.next() {
+        assert!(station.events.len() <= 2 * noises.len() + 1, "it goes on: {:?}", station.events);
+    }
+    let (events, _folder) = station.end(1);
+    // It is told that something comes, once, and what it means in the end.
+    let (_, told) = events.split_last().unwrap();
+    let mut ports = names(told, "port");
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), noises.len());
+    for port in ports {
+        let told: Vec<_> = told.iter().filter(|event| event["port"] == port).cloned().collect();
+        assert_eq!(names(&told, "error"), ["console", "start-timeout"], "{told:?}");
+        let texts = names(&told, "text");
+        assert!(texts[0].contains("64 KiB came"), "{texts:?}");
+        assert!(texts[1].contains("within 2s"), "{texts:?}");
+    }
+}
+
+#[test]
+fn a_chatty_console_waits_for_whoever_shows_it() {
+    const LINES: usize = 20_000;
+    let line = format!("E: {}\r\n", "x".repeat(1000));
+    // What is on its way through the terminal and the station's own buffer, generously.
+    let slack = 256 * 1024 / line.len();
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open_or_create(&folder.path().join("ledger")).unwrap();
+    let (master, slave) = TTYPort::pair().unwrap();
+    let port = port::SerialPort::open(&slave.name().unwrap(), port::DEFAULT_BAUD).unwrap();
+    drop(slave);
+    // SAFETY: nobody else has it any more.
+    let mut master = File::from(unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) });
+    let plan = Plan {
+        parts: 1,
+        wanted: Wanted::default(),
+        require_nonce: false,
+        allow_modelled: false,
+        give_up_after: 1,
+        timeouts: Timeouts { run: Duration::from_secs(3600), ..Timeouts::default() },
+    };
+    let bench = Bench { name: String::from("port"), parts: Parts::Port(port) };
+    let written = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let written = &written;
+        // The result keeps the part's end open until all is over.
+        let _part = scope.spawn(move || {
+            let console = part(1, None, 1);
+            let mut lines = console.split_inclusive(|byte| *byte == b'\n');
+            for first in lines.by_ref().take(2) {
+                master.write_all(first).unwrap();
+            }
+            for _ in 0..LINES {
+                master.write_all(line.as_bytes()).unwrap();
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            for rest in lines {
+                master.write_all(rest).unwrap();
+            }
+            master
+        });
+        let (mut shown, mut entered) = (0, 0);
+        batch::run(&plan, vec![bench], &mut ledger, |event| match event {
+            Event::Step(_, Step::Other(_)) => {
+                if shown == 0 {
+                    while written.load(Ordering::Relaxed) < EVENTS_WAITING {
+                        thread::yield_now();
+                    }
+                }
+                // Slower than what comes.
+                if shown < LINES / 10 {
+                    thread::sleep(Duration::from_micros(100));
+                }
+                shown += 1;
+                let waiting = written.load(Ordering::Relaxed).saturating_sub(shown);
+                assert!(waiting <= EVENTS_WAITING + slack, "{waiting} lines wait");
+            }
+            Event::Done(_, result) => {
+                result.unwrap();
+                entered += 1;
+            }
+            Event::Step(..) | Event::GivenUp(_) => {}
+        })
+        .unwrap();
+        assert_eq!((shown, entered), (LINES, 1), "nothing is lost");
+    });
 }

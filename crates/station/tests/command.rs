@@ -2,12 +2,15 @@
 
 //! `cargo station` as a person uses it.
 
+mod edits;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use edits::{EDITS, tamper};
 use provisioning::{Config, IdentityKeySource, ImplementationId};
 use serde_json::Value;
 use silicon::{Silicon, Soc};
@@ -146,7 +149,7 @@ fn every_part_is_in_the_list_and_can_be_shown() {
         assert!(list.contains(ueid));
         let shown = bench.run(0, &["show", ueid]);
         assert!(shown.contains(part["device_id"].as_str().unwrap()), "{shown}");
-        assert!(shown.contains("326 bytes, signed by the key below"), "{shown}");
+        assert!(shown.contains(" bytes, signed by the key below"), "{shown}");
         assert!(shown.contains("-----BEGIN PUBLIC KEY-----"), "{shown}");
         assert_eq!(bench.json(0, &["show", ueid]), [row]);
     }
@@ -182,13 +185,170 @@ fn a_changed_ledger_shows() {
         )
         .unwrap();
     drop(ledger);
-    let printed = bench.run(1, &["audit"]);
-    assert!(printed.contains("entries_are_not_changed is not as in a new ledger"), "{printed}");
-    assert!(printed.contains("entry 2: its content was changed"), "{printed}");
-    assert!(printed.contains("3 entries, NOT GOOD"), "{printed}");
-    // Nor does a line go on with it.
-    let complaint = bench.refused(&["provision", "--simulate", "1"]);
-    assert!(complaint.contains("Stop the line and audit the ledger"), "{complaint}");
+    // No command does anything with it.
+    for command in [
+        &["audit"][..],
+        &["list"],
+        &["show", &format!("01{}", "00".repeat(32))],
+        &["export", "--profile", "psa-2025"],
+        &["provision", "--simulate", "1"],
+    ] {
+        let output = bench.station(command, b"");
+        assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]), "{command:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.contains("guards it: entries_are_not_changed"), "{complaint}");
+    }
+    assert!(!bench.path().join("endorsements").exists());
+}
+
+/// What is in a folder, if there is one.
+fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .map(|file| (file.clone(), fs::read(file).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Each kind of edit that an audit sees.
+#[test]
+fn nothing_leaves_a_tampered_ledger() {
+    let line = Bench::new();
+    let entered = line.json(0, &["provision", "--simulate", "5", "--seed", "1"]);
+    let ueids: Vec<_> = entered[..5].iter().map(|event| event["ueid"].as_str().unwrap()).collect();
+    let export = ["export", "--profile", "psa-2025"];
+    line.run(0, &export);
+    let earlier = contents(&line.path().join("endorsements"));
+    assert_eq!(earlier.len(), 3);
+
+    for &(edit, problems) in EDITS {
+        let bench = Bench::new();
+        let (ledger, output) = (bench.path().join("ledger.db"), bench.path().join("endorsements"));
+        fs::copy(line.path().join("ledger.db"), &ledger).unwrap();
+        tamper(&ledger, edit);
+        let code = i32::from(!problems.is_empty());
+        let told = |printed: &str| {
+            for problem in problems {
+                assert!(printed.contains(&problem.to_string()), "{edit}: {problem}: {printed}");
+            }
+        };
+
+        // An empty folder stays one, an earlier export stays as it is, and a range is no way around.
+        if code == 1 {
+            let exported = bench.station(&export, b"");
+            assert_eq!(exported.status.code(), Some(1), "{edit}");
+            told(&String::from_utf8(exported.stdout).unwrap());
+            let complaint = String::from_utf8(exported.stderr).unwrap();
+            assert!(complaint.contains("NOT GOOD. Nothing was exported"), "{complaint}");
+            assert!(!output.exists(), "{edit}");
+            fs::create_dir(&output).unwrap();
+            for (file, content) in &earlier {
+                fs::write(output.join(file.file_name().unwrap()), content).unwrap();
+            }
+            let before = contents(&output);
+            bench.run(1, &[&export[..], &["--overwrite"]].concat());
+            let range = ["--overwrite", "--entries", "1..2", "--json"];
+            let printed = bench.run(1, &[&export[..], &range].concat());
+            let line: Value = serde_json::from_str(&printed).unwrap();
+            assert!(!line["problems"].as_array().unwrap().is_empty());
+            assert!(contents(&output) == before, "{edit}: an output file was changed");
+        } else {
+            bench.run(0, &export);
+        }
+
+        // The list has all that can be read, and what is wrong.
+        let list = bench.run(code, &["list"]);
+        told(&list);
+        let rows = bench.json(code, &["list"]);
+        assert_eq!(rows.iter().any(|row| row["problems"] != Value::Array(vec![])), code == 1);
+        for row in rows.iter().filter_map(|row| row["ueid"].as_str()) {
+            assert!(list.contains(row), "{edit}");
+        }
+        let told = rows.iter().flat_map(|row| row["problems"].as_array().unwrap());
+        let told: Vec<_> = told.map(|problem| problem.as_str().unwrap()).collect();
+        for problem in problems {
+            assert!(told.contains(&problem.to_string().as_str()), "{edit}: {told:?}");
+        }
+
+        // A part is shown with what is wrong with it.
+        for ueid in &ueids {
+            let row = rows.iter().find(|row| row["ueid"] == **ueid);
+            let shown = bench.station(&["show", ueid], b"");
+            assert_eq!(shown.status.code(), Some(code), "{edit}");
+            let text = String::from_utf8(shown.stdout).unwrap();
+            let complaint = String::from_utf8(shown.stderr).unwrap();
+            assert_eq!(complaint.contains("the ledger is NOT GOOD"), code == 1, "{complaint}");
+            assert_eq!(complaint.contains("no entry has the UEID"), row.is_none(), "{complaint}");
+            for problem in row.iter().flat_map(|row| row["problems"].as_array().unwrap()) {
+                let problem = format!("NOT GOOD: {}", problem.as_str().unwrap());
+                assert!(text.contains(&problem), "{edit}: {text}");
+            }
+        }
+    }
+}
+
+/// Whoever makes a whole chain of his own shows by the head that was written down, and by what he cannot sign.
+#[test]
+fn an_export_is_of_the_ledger_whose_head_was_written_down() {
+    let bench = Bench::new();
+    bench.run(0, &["provision", "--simulate", "3"]);
+    let heads: Vec<_> = bench.json(0, &["list"]).iter().map(|row| row["hash"].clone()).collect();
+    let export = |code, arguments: &[&str]| {
+        let export = ["export", "--profile", "psa-2025", "--overwrite"];
+        bench.run(code, &[&export, arguments].concat())
+    };
+    for head in &heads {
+        export(0, &["--head", head.as_str().unwrap()]);
+    }
+    let before = contents(&bench.path().join("endorsements"));
+    let printed = export(1, &["--head", &("00".repeat(31) + "01")]);
+    assert!(printed.contains("the expected head is no entry's hash"), "{printed}");
+    assert!(contents(&bench.path().join("endorsements")) == before);
+
+    let mut ledger =
+        station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
+    let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
+    identity.device_id = station::DeviceId([9; 8]);
+    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
+    ledger.append(&[entry]).unwrap()[0].unwrap();
+    drop(ledger);
+    let problem = "entry 4: its record is bad: it is of another part than the entry says";
+    for printed in [export(1, &[]), export(1, &["--entries", "4..4"]), bench.run(1, &["list"])] {
+        assert!(printed.contains(problem), "{printed}");
+    }
+    assert!(contents(&bench.path().join("endorsements")) == before);
+    // Of the others the records are good.
+    export(0, &["--entries", "1..3"]);
+}
+
+#[test]
+fn a_lost_ledger_is_told_by_every_command() {
+    let bench = Bench::new();
+    let head = bench.path().join("elsewhere");
+    let head_file = ["--head-file", head.to_str().unwrap()];
+    bench.run(0, &[&["provision", "--simulate", "3"], &head_file[..]].concat());
+    assert_eq!(fs::read(&head).unwrap(), fs::read(bench.path().join("ledger.db-head")).unwrap());
+    for command in [
+        &["audit"][..],
+        &["list"],
+        &["show", &format!("01{}", "00".repeat(32))],
+        &["export", "--profile", "psa-2025"],
+        &["provision", "--simulate", "1"],
+    ] {
+        let _ = fs::remove_file(bench.path().join("ledger.db"));
+        // Beside the ledger and elsewhere, and then elsewhere alone.
+        for _ in 0..2 {
+            let output = bench.station(&[command, &head_file].concat(), b"");
+            assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]), "{command:?}");
+            let complaint = String::from_utf8(output.stderr).unwrap();
+            assert!(complaint.contains("the ledger is gone, and it had 3 entries"), "{complaint}");
+            assert!(!bench.path().join("ledger.db").exists());
+            let _ = fs::remove_file(bench.path().join("ledger.db-head"));
+        }
+        fs::copy(&head, bench.path().join("ledger.db-head")).unwrap();
+    }
 }
 
 #[test]
@@ -272,6 +432,20 @@ fn a_log_is_verified() {
         "Failure: the random generator gives zeros. Nothing was written to the part. Try once more, then set the part aside. [31]\n",
     );
     assert!(failed.contains("the part says: Failure: the random generator"), "{failed}");
+
+    // Modelled silicon says so before its run, bare or as an image does, and has to be asked for.
+    for level in ["", "WARN:provisioning_image: "] {
+        let line = "modelled nrf9160, seed 49: nothing that is written here is secret";
+        let modelled = format!("{level}{line}\n{log}");
+        let refused = verify(1, &[], &modelled);
+        assert!(refused.contains("NOT GOOD: this is modelled silicon"), "{refused}");
+        let event: Value = serde_json::from_str(&verify(1, &["--json"], &modelled)).unwrap();
+        assert_eq!([&event["event"], &event["error"]], ["bad", "modelled"]);
+        assert!(verify(0, &["--allow-modelled"], &modelled).contains("good: UEID 01"));
+        // Being asked for does not make it good.
+        let bad = modelled.replace("Provisioning record: gtK", "Provisioning record: htK");
+        verify(1, &["--allow-modelled"], &bad);
+    }
     assert!(!bench.path().join("ledger.db").exists(), "a ledger was made");
 }
 
@@ -309,6 +483,7 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
         (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
         (&["provision", "--simulate", "0"], "--simulate"),
         (&["provision", "--simulate", "1", "--line-timeout", "0"], "--line-timeout"),
+        (&["provision", "--port", no_port, "--give-up-after", "0"], "--give-up-after"),
         (&["provision", "--simulate", "1", "--port", no_port], "cannot be used with"),
         (&["export", "--profile", "psa"], "the profiles are psa-iot-1 and psa-2025"),
         (&["export", "--profile", "psa-2025"], "there is no ledger here"),
@@ -316,6 +491,7 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
         (&["audit", "--head", "12"], "64 hexadecimal digits"),
         (&["list"], "there is no ledger here"),
         (&["show", "01ab"], "66 hexadecimal digits"),
+        (&["audit", "--head-file", "nowhere"], "nowhere: no head was kept here"),
     ] {
         let said = bench.refused(arguments);
         assert!(said.contains(complaint), "{arguments:?}: {said}");

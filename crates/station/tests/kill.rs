@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A station that is killed at random: what it has acknowledged is in the ledger, whole, and it goes on.
+//! A station that is killed at random: what it has acknowledged is in the ledger, whole, and it goes on. The head
+//! beside the ledger has all that was acknowledged, and never more than the ledger.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -9,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, thread};
 
-use station::ledger::{Ledger, LedgerError};
+use station::ledger::{Ledger, LedgerError, head_file_of};
 
 const KILLS: usize = 1000;
 /// Kills before a new ledger is begun, so that some hit its creation.
@@ -17,6 +18,10 @@ const KILLS_PER_LEDGER: usize = 10;
 
 /// Which entries were acknowledged: number and hash as the station has printed them.
 type Acknowledged = BTreeMap<u64, String>;
+
+/// How often a head was behind its ledger.
+#[derive(Default)]
+struct Behind(usize);
 
 /// When a station is killed.
 struct Kill {
@@ -60,8 +65,8 @@ fn start_and_kill(ledger: &str, kill: &Kill, acknowledged: &mut Acknowledged) {
 }
 
 /// Whether there is a ledger; it must be whole and have everything that was acknowledged.
-fn check(ledger: &str, acknowledged: &Acknowledged) -> bool {
-    let ledger = match Ledger::open(ledger.as_ref()) {
+fn check(path: &str, acknowledged: &Acknowledged, behind: &mut Behind) -> bool {
+    let ledger = match Ledger::open(path.as_ref()) {
         Ok(ledger) => ledger,
         Err(LedgerError::Missing(_)) if acknowledged.is_empty() => return false,
         Err(error) => panic!("{error}"),
@@ -70,16 +75,31 @@ fn check(ledger: &str, acknowledged: &Acknowledged) -> bool {
     assert!(audit.is_clean(), "{:?}", audit.problems);
     let mut hashes = BTreeMap::new();
     ledger
-        .entries::<LedgerError>(|row| {
-            let hash =
-                row.hash.iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
-            hashes.insert(row.number, hash);
-            Ok(())
-        })
+        .walk::<LedgerError>(
+            None,
+            |_| Ok(()),
+            |found| {
+                let hash = found.row.unwrap().hash;
+                let hash =
+                    hash.iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+                hashes.insert(found.number, hash);
+                Ok(())
+            },
+        )
         .unwrap();
     for (number, hash) in acknowledged {
         assert_eq!(hashes.get(number), Some(hash), "entry {number} was acknowledged");
     }
+    let head = fs::read_to_string(head_file_of(path.as_ref())).ok();
+    let kept = head.map(|head| {
+        let (number, hash) = head.trim_end().split_once(' ').unwrap();
+        let number = number.parse().unwrap();
+        assert_eq!(hashes[&number], hash, "the head of an entry that is there");
+        number
+    });
+    let last = acknowledged.keys().last().copied();
+    assert!(kept >= last, "entry {last:?} was acknowledged, and the head was {kept:?}");
+    behind.0 += usize::from(kept < hashes.keys().last().copied());
     true
 }
 
@@ -87,6 +107,7 @@ fn check(ledger: &str, acknowledged: &Acknowledged) -> bool {
 fn no_acknowledged_entry_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (mut entries, mut early) = (0, 0);
+    let mut behind = Behind::default();
     for batch in 0..KILLS / KILLS_PER_LEDGER {
         let path = folder.path().join(format!("{batch}.db"));
         let path = path.to_str().unwrap();
@@ -104,7 +125,7 @@ fn no_acknowledged_entry_is_lost() {
                 Kill { acknowledged, delay: Duration::from_micros(micros % 3_000) }
             };
             start_and_kill(path, &kill, &mut acknowledged);
-            early += usize::from(!check(path, &acknowledged));
+            early += usize::from(!check(path, &acknowledged, &mut behind));
         }
         // A station that is not killed goes on with it.
         let status = Command::new(env!("CARGO_BIN_EXE_station"))
@@ -113,12 +134,20 @@ fn no_acknowledged_entry_is_lost() {
             .status()
             .unwrap();
         assert!(status.success());
-        assert!(check(path, &acknowledged));
+        assert!(check(path, &acknowledged, &mut behind));
         entries += acknowledged.len();
-        for end in ["", "-wal", "-shm"] {
+        // Some were killed between an entry and its head: the next opening has brought it up.
+        assert!(Ledger::open(path.as_ref()).is_ok());
+        if batch == 0 {
+            fs::remove_file(path).unwrap();
+            let error = Ledger::open_or_create(path.as_ref()).unwrap_err();
+            assert!(matches!(error, LedgerError::Gone(..)), "{error:?}");
+        }
+        for end in ["", "-wal", "-shm", "-head", "-head.new"] {
             let _ = fs::remove_file(format!("{path}{end}"));
         }
     }
     assert!(entries > KILLS, "{entries} entries");
     assert!(early > 0, "no kill came before there was a ledger");
+    assert!(behind.0 > 0, "no kill came between an entry and its head");
 }

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use p256::ecdsa::SigningKey;
 use provisioning::{ImplementationId, PublicKey};
 use rusqlite::Connection;
-use station::ledger::{Ledger, LedgerError, NewEntry, Receipt};
+use station::ledger::{Found, Ledger, LedgerError, NewEntry, Receipt, head_file_of};
 use station::{DeviceId, Identity};
 
 const SECTOR: usize = 512;
@@ -57,16 +57,22 @@ impl Random {
     }
 }
 
-/// The ledger and its write-ahead log at one moment.
+/// The ledger, its write-ahead log and its head at one moment.
 #[derive(Clone, PartialEq, Eq)]
 struct Files {
     ledger: Vec<u8>,
     log: Vec<u8>,
+    /// The file gets its name when it is whole and synced, so that there is the old one or the new one.
+    head: Option<Vec<u8>>,
 }
 
 impl Files {
     fn read(path: &Path) -> Self {
-        Self { ledger: fs::read(path).unwrap(), log: fs::read(log_of(path)).unwrap() }
+        Self {
+            ledger: fs::read(path).unwrap(),
+            log: fs::read(log_of(path)).unwrap(),
+            head: fs::read(head_file_of(path)).ok(),
+        }
     }
 
     /// Writes them into a folder of their own, without the index of the log, which is lost.
@@ -75,6 +81,9 @@ impl Files {
         let path = folder.path().join("ledger");
         fs::write(&path, &self.ledger).unwrap();
         fs::write(log_of(&path), &self.log).unwrap();
+        if let Some(head) = &self.head {
+            fs::write(head_file_of(&path), head).unwrap();
+        }
         (folder, path)
     }
 
@@ -87,12 +96,11 @@ impl Files {
         let audit = reader.audit(None, |_| Ok(()), |_| ()).unwrap();
         assert_eq!(audit.problems, []);
         let mut rows = Vec::new();
-        reader
-            .entries::<LedgerError>(|row| {
-                rows.push(row);
-                Ok(())
-            })
-            .unwrap();
+        let row = |found: Found<'_>| {
+            rows.push(found.row.unwrap().clone());
+            Ok::<_, LedgerError>(())
+        };
+        reader.walk(None, |_| Ok(()), row).unwrap();
         assert!(rows.len() >= acknowledged, "{} of {acknowledged} entries", rows.len());
         for ((row, receipt), n) in rows.iter().zip(all).zip(1..) {
             assert_eq!((row.number, row.hash), (receipt.number, receipt.hash));
@@ -152,8 +160,20 @@ fn a_log_that_is_cut_keeps_what_was_acknowledged() {
                     log.push(expected ^ u8::try_from(1 + random.below(255)).unwrap());
                 }
             }
-            let files = Files { ledger: last.ledger.clone(), log: log.clone() };
-            assert_eq!(files.check(acknowledged, &receipts), acknowledged, "cut at {cut}");
+            // The head as of the last entry that was acknowledged by then, or of the one before.
+            for head in [acknowledged, acknowledged.saturating_sub(1)] {
+                let head = files[head].head.clone();
+                let files = Files { ledger: last.ledger.clone(), log: log.clone(), head };
+                assert_eq!(files.check(acknowledged, &receipts), acknowledged, "cut at {cut}");
+            }
+            // A disk that has lost what was synced.
+            if let Some(later) = files.get(acknowledged + 1) {
+                let head = later.head.clone();
+                let files = Files { ledger: last.ledger.clone(), log: log.clone(), head };
+                let (_folder, path) = files.restore();
+                let error = Ledger::open_or_create(&path).unwrap_err();
+                assert!(matches!(error, LedgerError::Shorter { .. }), "{error:?}");
+            }
         }
     }
 }
@@ -195,10 +215,16 @@ fn an_append_that_is_cut_off_is_there_or_not() {
         // What a checkpoint wrote it also synced, before the log began anew.
         for _ in 0..8 {
             let log = mixed(&before.log, &after.log, SECTOR, &mut random);
-            let kept = Files { ledger: after.ledger.clone(), log }.check(acknowledged, &receipts);
+            let head = before.head.clone();
+            let files = Files { ledger: after.ledger.clone(), log, head };
+            let kept = files.check(acknowledged, &receipts);
             assert!(kept <= acknowledged + 1);
         }
-        assert_eq!(after.check(acknowledged + 1, &receipts), acknowledged + 1);
+        // Written and synced; the head is on its way.
+        for head in [&before.head, &after.head] {
+            let files = Files { head: head.clone(), ..after.clone() };
+            assert_eq!(files.check(acknowledged + 1, &receipts), acknowledged + 1);
+        }
     }
 }
 
@@ -219,7 +245,8 @@ fn a_log_that_is_written_back_loses_nothing_on_the_way() {
         for size in [SECTOR, PAGE] {
             for _ in 0..25 {
                 let ledger = mixed(&before.ledger, &after.ledger, size, &mut random);
-                let files = Files { ledger, log: before.log.clone() };
+                let (log, head) = (before.log.clone(), before.head.clone());
+                let files = Files { ledger, log, head };
                 assert_eq!(files.check(acknowledged, &receipts), acknowledged);
             }
         }

@@ -453,6 +453,25 @@ mod terminal {
     }
 
     #[test]
+    fn a_quiet_port_is_no_lost_one() {
+        let (mut part, name, end) = pair();
+        let mut console = SerialPort::open(&name, BAUD).unwrap();
+        drop(end);
+        let mut buffer = [0; 8];
+        let mut read = || console.read(&mut buffer, Duration::from_millis(10)).unwrap();
+        assert_eq!(read(), Arrival::Nothing);
+        part.write_all(b"x").unwrap();
+        // The terminal takes its time, of which a read may see more than one piece.
+        let arrived = std::iter::repeat_with(&mut read).find(|read| *read != Arrival::Nothing);
+        assert_eq!(arrived, Some(Arrival::Bytes(1)));
+        assert_eq!(read(), Arrival::Nothing);
+
+        let timeouts = Timeouts { start: Duration::from_millis(30), ..Timeouts::default() };
+        let result = follow(&mut console, &timeouts, Instant::now, || false, || NONCE, |_| ());
+        assert!(matches!(result, Err(FollowError::TimeOut(TimeOut::Start(_)))), "{result:?}");
+    }
+
+    #[test]
     fn a_port_is_for_one_program() {
         let (_part, name, _end) = pair();
         let first = SerialPort::open(&name, BAUD).unwrap();

@@ -30,7 +30,7 @@ pub struct Audit {
 pub enum Problem {
     /// SQLite's own check of the file complains.
     File(String),
-    /// This table, index or trigger is missing, changed, or too many.
+    /// These tables, indexes or triggers are missing, changed, or too many.
     Schema(String),
     /// After the first number comes the second, which is not the next.
     Number(u64, u64),
@@ -64,44 +64,94 @@ impl Audit {
     }
 }
 
+/// An entry as a walk finds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Its number, as it stands in the file.
+    pub number: u64,
+    /// What it holds; `None` where its form is bad, which is then one of its problems.
+    pub row: Option<&'a Row>,
+    /// What is wrong with it.
+    pub problems: &'a [Problem],
+}
+
+/// Why a walk came to no end.
+enum Stop<E> {
+    Sqlite(rusqlite::Error),
+    Problem(Problem),
+    Caller(E),
+}
+
+impl<E> From<rusqlite::Error> for Stop<E> {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
 impl Ledger {
-    /// Reads every entry in order and checks the file, its tables and triggers, the form of each
-    /// entry, the chain of hashes, and that nothing was taken off the end. It sees the ledger of one
-    /// moment, while a station may go on writing.
-    ///
-    /// Who can write to the file can also make a new chain, or take entries off the end and hide it.
-    /// `expected_head` shows both: the hash of any entry, written down elsewhere before, which must
-    /// still be in the chain. `check_record` is given each entry whose form is right. `progress` is
-    /// told after each entry how many were read.
+    /// As [`Ledger::walk`], for who wants to know only what is wrong. `progress` is told after each entry
+    /// how many were read.
     ///
     /// # Errors
-    /// The file cannot be read. What is wrong with its content is no error but a problem.
+    /// The file cannot be read, or its tables and triggers were changed. What is wrong with the rest of
+    /// its content is no error but a problem.
     pub fn audit(
         &self,
         expected_head: Option<[u8; 32]>,
-        check_record: impl Fn(&Row) -> Result<(), String>,
-        progress: impl FnMut(u64),
+        check_record: impl FnMut(&Row) -> Result<(), String>,
+        mut progress: impl FnMut(u64),
     ) -> Result<Audit, LedgerError> {
+        let mut entries = 0;
+        self.walk(expected_head, check_record, |_| {
+            entries += 1;
+            progress(entries);
+            Ok(())
+        })
+    }
+
+    /// Gives every entry to `each`, in order, until it fails, and checks the file, its tables and
+    /// triggers, the form of each entry, the chain of hashes, and that nothing was taken off the end.
+    /// Whatever leaves the ledger leaves it here. It is the ledger of one moment, of which one entry is in
+    /// memory, while a station may go on writing.
+    ///
+    /// What was given is only known to be good when the walk has ended without a problem: the chain is
+    /// known to be whole at its head.
+    ///
+    /// Who can write to the file can also make a new chain, or take entries off the end and hide it.
+    /// `expected_head` shows both: the hash of any entry, written down elsewhere before, which must
+    /// still be in the chain. `check_record` is asked of each entry whose form is right.
+    ///
+    /// # Errors
+    /// The file cannot be read, its tables and triggers were changed, or `each` fails. What is wrong with
+    /// the rest of its content is no error but a problem.
+    pub fn walk<E: From<LedgerError>>(
+        &self,
+        expected_head: Option<[u8; 32]>,
+        check_record: impl FnMut(&Row) -> Result<(), String>,
+        each: impl FnMut(Found<'_>) -> Result<(), E>,
+    ) -> Result<Audit, E> {
         let head = Receipt { number: 0, hash: GENESIS };
         let mut audit = Audit { entries: 0, head, problems: Vec::new(), unlisted: 0 };
-        let walked = self.connection.unchecked_transaction().and_then(|_snapshot| {
+        let snapshot = self.connection.unchecked_transaction();
+        let walked = snapshot.map_err(Stop::from).and_then(|_snapshot| {
+            // First: what a query does depends on it, and one of a view may never end.
+            check_schema(&self.connection)?
+                .map_or(Ok(()), |problem| Err(Stop::Problem(problem)))?;
             check_file(&self.connection, &mut audit)?;
-            check_schema(&self.connection, &mut audit)?;
-            walk(&self.connection, &mut audit, expected_head, check_record, progress)
+            walk(&self.connection, &mut audit, expected_head, check_record, each)
         });
         match walked {
             Ok(()) => Ok(audit),
-            // Pages that SQLite cannot make sense of, or tables that are not there: found, not failed.
-            Err(error)
-                if matches!(
-                    error.sqlite_error_code(),
-                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown)
-                ) =>
+            // Pages that SQLite cannot make sense of: found, not failed.
+            Err(Stop::Sqlite(error))
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
             {
                 audit.add(Problem::File(error.to_string()));
                 Ok(audit)
             }
-            Err(error) => Err(self.error(error)),
+            Err(Stop::Sqlite(error)) => Err(self.error(error).into()),
+            Err(Stop::Problem(problem)) => Err(self.damaged(problem).into()),
+            Err(Stop::Caller(error)) => Err(error),
         }
     }
 }
@@ -120,24 +170,18 @@ fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()
     Ok(())
 }
 
-fn check_schema(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
-    for name in schema_differences(connection)? {
-        audit.add(Problem::Schema(name));
-    }
-    Ok(())
-}
-
-/// The tables, indexes and triggers that are not as in a new ledger.
-pub(super) fn schema_differences(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// Whether the tables, indexes and triggers are those of a new ledger, and no others. It reads SQLite's own
+/// table of them, which no view can stand in for.
+pub(super) fn check_schema(connection: &Connection) -> rusqlite::Result<Option<Problem>> {
     let new = Connection::open_in_memory()?;
     new.execute_batch(SCHEMA)?;
     let (found, expected) = (schema(connection)?, schema(&new)?);
     let missing = expected.iter().filter(|object| !found.contains(object));
     let added = found.iter().filter(|object| !expected.contains(object));
-    let mut names: Vec<_> = missing.chain(added).map(|[_, name, ..]| name.clone()).collect();
-    names.sort();
+    let mut names: Vec<_> = missing.chain(added).map(|[_, name, ..]| name.as_str()).collect();
+    names.sort_unstable();
     names.dedup(); // one that was changed is both missing and added
-    Ok(names)
+    Ok((!names.is_empty()).then(|| Problem::Schema(names.join(", "))))
 }
 
 /// Type, name, table and statement of everything in the database.
@@ -148,42 +192,48 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
         .collect()
 }
 
-fn walk(
+fn walk<E>(
     connection: &Connection,
     audit: &mut Audit,
     expected_head: Option<[u8; 32]>,
-    check_record: impl Fn(&Row) -> Result<(), String>,
-    mut progress: impl FnMut(u64),
-) -> rusqlite::Result<()> {
+    mut check_record: impl FnMut(&Row) -> Result<(), String>,
+    mut each: impl FnMut(Found<'_>) -> Result<(), E>,
+) -> Result<(), Stop<E>> {
     let mut head_found = expected_head.is_none_or(|head| head == GENESIS);
     let mut statement =
         connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number"))?;
     let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
     while let Some(row) = rows.next()? {
         let (last, number) = (audit.head, number(row));
         if number != last.number.wrapping_add(1) {
-            audit.add(Problem::Number(last.number, number));
+            problems.push(Problem::Number(last.number, number));
         }
-        match Row::read(row) {
+        let entry = match Row::read(row) {
             Ok(entry) => {
                 let hash = entry.computed_hash();
                 head_found |= expected_head == Some(hash);
                 if entry.previous != last.hash {
-                    audit.add(Problem::Previous(number));
+                    problems.push(Problem::Previous(number));
                 }
                 if entry.hash != hash {
-                    audit.add(Problem::Hash(number));
+                    problems.push(Problem::Hash(number));
                 }
                 if let Err(why) = check_record(&entry) {
-                    audit.add(Problem::Record(number, why));
+                    problems.push(Problem::Record(number, why));
                 }
+                Some(entry)
             }
-            Err(problem) => audit.add(problem),
-        }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
         // As it stands in the file, so that one changed entry is not a problem of all that follow.
         audit.head = Receipt { number, hash: row.get("hash").unwrap_or(GENESIS) };
         audit.entries += 1;
-        progress(audit.entries);
+        each(Found { number, row: entry.as_ref(), problems: &problems }).map_err(Stop::Caller)?;
+        problems.drain(..).for_each(|problem| audit.add(problem));
     }
     let highest = highest(connection)?;
     if audit.head.number != highest {
@@ -195,13 +245,31 @@ fn walk(
     Ok(())
 }
 
+impl Problem {
+    /// Whether it is one of a single entry, which [`Found`] tells of.
+    #[must_use]
+    pub const fn is_of_an_entry(&self) -> bool {
+        match self {
+            Self::Number(..)
+            | Self::Column(..)
+            | Self::Previous(_)
+            | Self::Hash(_)
+            | Self::Record(..) => true,
+            Self::File(_) | Self::Schema(_) | Self::CutOff(..) | Self::Head => false,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(message) => write!(f, "the file is damaged: {message}"),
-            Self::Schema(name) => {
-                write!(f, "{name} is not as in a new ledger: someone changed what guards it")
-            }
+            // Whoever has changed it has also chosen the names.
+            Self::Schema(names) => write!(
+                f,
+                "its tables and triggers are not those of a ledger, someone changed what guards it: {}",
+                names.escape_debug()
+            ),
             Self::Number(last, found) => {
                 write!(f, "entry {found} follows entry {last}: numbers are missing or were changed")
             }

@@ -23,6 +23,24 @@ pub enum LedgerError {
     Newer(PathBuf, i32),
     /// The ledger is gone, but its write-ahead log, which can hold entries, is there.
     LogOnly(PathBuf),
+    /// There is no ledger, or only an empty file, and this file of its head says that it had so many
+    /// entries.
+    Gone(PathBuf, PathBuf, u64),
+    /// The ledger ends before the entry that was its last one.
+    Shorter {
+        /// The ledger.
+        path: PathBuf,
+        /// The file of its head.
+        file: PathBuf,
+        /// Its last entry.
+        last: u64,
+        /// What the file of its head says.
+        seen: u64,
+    },
+    /// The entry of this number is not the one whose hash is in this file of the head.
+    Other(PathBuf, PathBuf, u64),
+    /// A file of the head holds something else.
+    NotAHead(PathBuf),
     /// A transaction that is no append was cut off and is not undone. The file is left as it is.
     Unfinished(PathBuf),
     /// The folder is on a file system on which SQLite cannot keep a write-ahead log.
@@ -51,13 +69,33 @@ impl LedgerError {
     }
 }
 
+impl LedgerError {
+    /// Whether the ledger was lost, damaged or changed, and not only cannot be used now.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::LogOnly(_)
+                | Self::Gone(..)
+                | Self::Shorter { .. }
+                | Self::Other(..)
+                | Self::Damaged(..)
+        )
+    }
+}
+
 impl fmt::Display for LedgerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Missing(path) => write!(f, "{}: there is no ledger here", path.display()),
             Self::NotALedger(path) => {
-                write!(f, "{}: this is no ledger; the file was left alone", path.display())
+                write!(
+                    f,
+                    "{}: this is no ledger, or the file next to it that ends in -wal is another \
+                     database's; both were left alone",
+                    path.display()
+                )
             }
             Self::Newer(path, version) => write!(
                 f,
@@ -69,6 +107,40 @@ impl fmt::Display for LedgerError {
                 f,
                 "{}: the ledger is gone or empty, but the file next to it that ends in -wal is \
                  there and can hold entries. Put the ledger back; nothing was changed",
+                path.display()
+            ),
+            Self::Gone(path, file, seen) => write!(
+                f,
+                "{}: the ledger is gone, and it had {seen} entries. Put it back, with the file next to \
+                 it that ends in -wal if there is one, or restore it from a backup. Only if a new ledger \
+                 is to be begun, remove {}, which keeps its head; nothing was changed",
+                path.display(),
+                file.display()
+            ),
+            Self::Shorter { path, file, last, seen } => write!(
+                f,
+                "{}: the ledger ends with entry {last}, and it had {seen} entries. If it was copied or \
+                 moved, the file next to it that ends in -wal was left behind: put it back. Else \
+                 restore the ledger from its last backup. Only if no later one is left, remove {}, \
+                 which keeps its head, and start the parts of the lost entries again: they print their \
+                 records anew; nothing was changed",
+                path.display(),
+                file.display()
+            ),
+            Self::Other(path, file, number) => write!(
+                f,
+                "{}: entry {number} is not the one that this station has seen: this is another ledger, \
+                 the file next to it that ends in -wal is another one's, or someone has changed it. Put \
+                 the ledger back, or restore it from a backup. Only if this is the ledger to go on with, \
+                 remove {}, which keeps its head; nothing was changed",
+                path.display(),
+                file.display()
+            ),
+            Self::NotAHead(path) => write!(
+                f,
+                "{}: this is not the head of a ledger, an entry's number and its hash. If you have \
+                 named it with --head-file, name another file. Else audit a copy of the ledger without \
+                 it, then remove it; nothing was changed",
                 path.display()
             ),
             Self::Unfinished(path) => write!(
@@ -91,24 +163,33 @@ impl fmt::Display for LedgerError {
                 path.display(),
                 BUSY_TIMEOUT.as_secs()
             ),
+            Self::Damaged(path, problem @ Problem::Schema(_)) => write!(
+                f,
+                "{}: {problem}. Stop the line, keep the file as it is, and restore the ledger from a \
+                 backup; nothing was changed",
+                path.display()
+            ),
             Self::Damaged(path, problem) => {
                 write!(f, "{}: {problem}. Stop the line and audit the ledger", path.display())
             }
-            Self::Sqlite(path, error) => match error.sqlite_error_code() {
-                Some(ErrorCode::CannotOpen) => write!(
-                    f,
-                    "{}: {error}. A ledger must be in a folder that can be written to, even to read \
-                     it",
-                    path.display()
-                ),
-                Some(ErrorCode::DatabaseCorrupt) => write!(
-                    f,
-                    "{}: {error}. Stop the line and keep the file as it is",
-                    path.display()
-                ),
-                _ => write!(f, "{}: {error}", path.display()),
-            },
+            Self::Sqlite(path, error) => {
+                write!(f, "{}: {error}{}", path.display(), advice(error))
+            }
         }
+    }
+}
+
+/// What to do about what SQLite says.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen) => {
+            ". A ledger must be in a folder that can be written to, even to read it"
+        }
+        Some(ErrorCode::DatabaseCorrupt) => {
+            ". The file is damaged, or the one next to it that ends in -wal is another ledger's. Stop \
+             the line and keep both as they are"
+        }
+        _ => "",
     }
 }
 
