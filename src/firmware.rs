@@ -5,8 +5,8 @@ use core::ffi::{c_char, c_int};
 use log::{error, info, warn};
 use nrf_keys::Drivers;
 use provisioning::{
-    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement, Nonce,
-    Provisioned, provision,
+    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement,
+    Nonce, Provisioned, provision,
 };
 use silicon::boot;
 use zephyr::kconfig;
@@ -126,9 +126,7 @@ fn run() -> Result<Provisioned, Option<Failure>> {
         resume: matches!(kconfig::CONFIG_PROVISIONING_IN_PROVISIONING.as_bytes(), b"resume"),
         record: !matches!(kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes(), b"none"),
         nonce: match kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes() {
-            b"asked" => Some(
-                ask_for_nonce().ok_or(Failure::no_nonce())?,
-            ),
+            b"asked" => Some(ask_for_nonce().ok_or(Failure::no_nonce())?),
             _ => None,
         },
         measurement: measure_image(),

@@ -117,7 +117,7 @@ where
 /// Multiplication by x in GF(2^128), without a branch on the key.
 fn double(block: [u8; 16]) -> [u8; 16] {
     let number = u128::from_be_bytes(block);
-    (number << 1 ^ (number >> 127) * 0x87).to_be_bytes()
+    ((number << 1) ^ ((number >> 127) * 0x87)).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -56,14 +56,21 @@ const KEY_SIZE: usize = 77;
 
 /// The version of this image.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-// The CBOR of its length is one byte.
-const _: () = assert!(VERSION.len() < 24);
+/// Its attribute, and the CBOR of its length, which is one byte.
+const VERSION_HEAD: [u8; 2] = {
+    assert!(VERSION.len() < 24);
+    let [.., length] = VERSION.len().to_be_bytes();
+    [0x04, 0x60 | length]
+};
 
 /// Characters of a record in base64url (RFC 4648, section 5) without padding.
 const TEXT_SIZE: usize = (RECORD_SIZE * 4).div_ceil(3);
 
 /// The CBOR of [`CLAIMS_SIZE`] as the length of a byte string.
-const CLAIMS_HEAD: [u8; 3] = [0x59, (CLAIMS_SIZE >> 8) as u8, CLAIMS_SIZE as u8];
+const CLAIMS_HEAD: [u8; 3] = {
+    let [.., high, low] = CLAIMS_SIZE.to_be_bytes();
+    [0x59, high, low]
+};
 
 /// What makes a record fresh: chosen by who wants it, or else by the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +201,7 @@ impl Record {
             b"\x19\x09\x5F\x81\xA4\x01\x64PRoT\x02\x58\x20",
             &claims.measurement.0,
             // 4, characters; 5, 32 bytes
-            &[0x04, 0x60 | VERSION.len() as u8],
+            &VERSION_HEAD,
             VERSION.as_bytes(),
             b"\x05\x58\x20",
             &[0; 32],

@@ -173,7 +173,12 @@ pub fn key_slot(
 }
 
 /// `hw_unique_key_derive_key` without a context.
-pub fn derive_from_huk(part: &mut Silicon, huk: u32, label: &[u8; 13], derived: &mut [u8; 16]) -> Code {
+pub fn derive_from_huk(
+    part: &mut Silicon,
+    huk: u32,
+    label: &[u8; 13],
+    derived: &mut [u8; 16],
+) -> Code {
     let first = match huk {
         0 => slot::MKEK,
         1 => slot::MEXT,

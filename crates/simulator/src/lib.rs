@@ -28,7 +28,8 @@ pub fn run(
     config: &Config,
     mut report: impl FnMut(Event<'_>),
 ) -> (Silicon, Result<PublicKey, Failure>) {
-    let huk_size = HukSize::from_bits(8 * part.soc().huk_size()).expect("a part's HUKs have a size");
+    let huk_size =
+        HukSize::from_bits(8 * part.soc().huk_size()).expect("a part's HUKs have a size");
     assert!(silicon::install(Box::new(part)).is_none(), "this thread provisions a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
     // is removed.

@@ -34,9 +34,11 @@ fn assert_output(output: &Output, code: i32, stdout: &[&str], stderr: &str) {
         assert!(first.starts_with("modelled nrf"), "{out}");
         assert!(first.ends_with(": nothing that is written here is secret"), "{out}");
     }
-    let lines = out.lines().skip(usize::from(is_run)).map(|line| match line.strip_prefix("Provisioning record: ") {
-        Some(record) if record.len() == 603 => RECORD,
-        _ => line,
+    let lines = out.lines().skip(usize::from(is_run)).map(|line| {
+        match line.strip_prefix("Provisioning record: ") {
+            Some(record) if record.len() == 603 => RECORD,
+            _ => line,
+        }
     });
     assert_eq!(lines.collect::<Vec<_>>(), stdout);
     assert!(err.contains(stderr), "{err}");
@@ -90,7 +92,12 @@ fn a_device_file_keeps_the_part() {
         "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ";
     let done = "Failure: already provisioned, UEID 019263e6b913f9f3abaaddd1cc409355897a1eaf2ab64b05d3b\
                 683b75b144633c1. Nothing was written to the part. It is good and checked. [29]";
-    assert_output(&sim(&["--device", path(&file)]), 1, &[found, unproven, RECORD, done], "kernel panic");
+    assert_output(
+        &sim(&["--device", path(&file)]),
+        1,
+        &[found, unproven, RECORD, done],
+        "kernel panic",
+    );
     assert_eq!(fs::read(&file).unwrap(), image, "the part was written to");
     let refused = "Failure: the PSA lifecycle state is PROVISIONING, not ASSEMBLY. Nothing \
                    was written to the part. It was provisioned before, or a run was cut off. [2]";

@@ -412,8 +412,8 @@ fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
     let drivers = unsafe { Drivers::new(size) };
     let mut device = Faulty::new(drivers, fault);
     let mut events = Vec::new();
-    let result = provision(&mut device, &config, |event| events.push(event.message()))
-        .and_then(|part| {
+    let result =
+        provision(&mut device, &config, |event| events.push(event.message())).and_then(|part| {
             events.push(part.success()?.message());
             Ok(*part.public_key())
         });

@@ -396,8 +396,11 @@ impl Worker<'_> {
             return Err(PartError::NoNonce);
         }
         let nonce = asked.then_some(Nonce(nonce));
-        check(&text, named, &Wanted { nonce, ..self.plan.wanted })
-            .map(|(identity, record)| NewEntry { identity, port: self.name.clone(), record })
+        check(&text, named, &Wanted { nonce, ..self.plan.wanted }).map(|(record, bytes)| NewEntry {
+            identity: record.identity,
+            port: self.name.clone(),
+            record: bytes,
+        })
     }
 }
 
@@ -409,12 +412,12 @@ pub fn check(
     text: &str,
     named: Option<Ueid>,
     wanted: &Wanted,
-) -> Result<(Identity, Vec<u8>), PartError> {
+) -> Result<(record::Record, Vec<u8>), PartError> {
     let bytes = record::decode(text).map_err(PartError::Record)?;
-    let identity = record::verify(&bytes, wanted).map_err(PartError::Record)?.identity;
+    let record = record::verify(&bytes, wanted).map_err(PartError::Record)?;
     match named {
-        Some(ueid) if ueid != identity.ueid() => Err(PartError::OtherPart(ueid)),
-        _ => Ok((identity, bytes)),
+        Some(ueid) if ueid != record.identity.ueid() => Err(PartError::OtherPart(ueid)),
+        _ => Ok((record, bytes)),
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::{fmt, mem};
 
-use provisioning::{Cause, Event, Failure, Nonce, Ueid, Written};
+use provisioning::{Event, Failure, Nonce, Ueid};
 
 /// What the line with the record begins with. Behind it stands the record, base64url without padding
 /// (RFC 4648, section 5).
@@ -50,7 +50,7 @@ const NO_PART_PREFIX: &str = "No part to provision: ";
 /// What the line of a part begins with that is complete already, behind [`FAILURE_PREFIX`].
 const ALREADY_PREFIX: &str = "already provisioned, UEID ";
 
-/// The number of [`Cause::AlreadyProvisioned`].
+/// The number of `provisioning::Cause::AlreadyProvisioned`.
 const ALREADY_CODE: u8 = 29;
 
 /// Each event, and those right behind which it may come. The first two begin a run, and
@@ -67,6 +67,7 @@ const EVENTS: &[(Event, &[Event])] = &[
         Event::WritingIdentityKey,
         &[Event::GeneratingHuks, Event::GeneratingMext, Event::KeepingHuks, Event::DummyKey],
     ),
+    (Event::HuksNotProven, &[Event::Resuming, Event::GeneratingMext, Event::KeepingHuks]),
     (Event::Success, &[]),
 ];
 
@@ -75,6 +76,12 @@ const BEFORE_RECORD: &[Event] = &[Event::WritingIdentityKey];
 
 /// The events right behind which the record of a part may come that was complete.
 const BEFORE_OLD_RECORD: &[Event] = &[Event::Resuming];
+
+/// Whether [`Event::HuksNotProven`] must stand between the two.
+const fn wants_not_proven(last: Event, next: Event) -> bool {
+    matches!(last, Event::GeneratingMext | Event::KeepingHuks)
+        && matches!(next, Event::DummyKey | Event::WritingIdentityKey)
+}
 
 /// What the console has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +179,8 @@ pub struct Follower {
     record: String,
     resumed: bool,
     dummy_warned: bool,
+    /// Whether the line about HUKs that are not proven came behind `last`.
+    not_proven: bool,
     end: Option<Result<Outcome, ConsoleError>>,
 }
 
@@ -329,18 +338,26 @@ impl Follower {
                     if !starting {
                         return Err(restarted());
                     }
-                } else if !matches!(last, Last::Event(last) if after.contains(&last)) {
+                } else if !matches!(last, Last::Event(last)
+                    if after.contains(&last) && self.not_proven == wants_not_proven(last, event))
+                {
                     return Err(out_of_order());
                 }
                 self.resumed |= event == Event::Resuming;
                 self.dummy_warned |= event == Event::DummyKey;
-                self.last = Last::Event(event);
+                // It says more of the event before it, and what comes next is what that one allows.
+                self.not_proven = event == Event::HuksNotProven;
+                if !self.not_proven {
+                    self.last = Last::Event(event);
+                }
                 Step::Event(event)
             }
             Line::Record(record) => {
                 self.last = match last {
                     Last::Event(last) if BEFORE_RECORD.contains(&last) => Last::Record,
-                    Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) => Last::OldRecord,
+                    Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) && self.not_proven => {
+                        Last::OldRecord
+                    }
                     Last::Record | Last::OldRecord => return Err(ConsoleError::SecondRecord),
                     _ => return Err(out_of_order()),
                 };
@@ -455,8 +472,7 @@ impl<'a> Line<'a> {
             *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
         }
         let ueid = Ueid::from_bytes(ueid)?;
-        let expected =
-            Failure::already_provisioned(ueid);
+        let expected = Failure::already_provisioned(ueid);
         (expected.to_string() == message).then_some(Self::AlreadyProvisioned(ueid))
     }
 }
@@ -568,7 +584,7 @@ mod tests {
     #[test]
     fn constants_are_the_procedures() {
         let ueid = Ueid::from_bytes([1; 33]).unwrap();
-        assert_eq!(Cause::AlreadyProvisioned(ueid).code(), ALREADY_CODE);
+        assert_eq!(Failure::already_provisioned(ueid).cause.code(), ALREADY_CODE);
         let failure = Failure::already_provisioned(ueid);
         assert!(
             failure.to_string().starts_with(&format!("{FAILURE_PREFIX}{ALREADY_PREFIX}{ueid}"))

@@ -304,9 +304,12 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
     Ok(all_entered?)
 }
 
+/// What is in the ledger may be the test-only key's.
+const ANY_KEY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: true };
+
 /// What the ledger keeps must be what its record says.
 fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
-    let wanted = Wanted { allow_dummy, ..Wanted::default() };
+    let wanted = Wanted { allow_dummy, ..ANY_KEY };
     let record = record::verify(&row.record, &wanted).map_err(|error| error.to_string())?;
     if record.identity == row.identity {
         Ok(())
@@ -524,7 +527,12 @@ fn show(place: &Place, ueid: &Ueid, json: bool) -> Result<bool, Error> {
     let check = |row: &Row| if is_wanted(row) { check_record(row, true) } else { Ok(()) };
     let audit = ledger.walk::<Error>(None, check, |found| {
         if let Some(row) = found.row.filter(|row| is_wanted(row)) {
-            shown = Some((as_json(&found), row.clone(), texts(found.problems)));
+            let mut line = as_json(&found);
+            if let Ok(record) = record::verify(&row.record, &ANY_KEY) {
+                line["image_version"] = json!(record.software.version);
+                line["image_sha256"] = json!(record.software.measurement.to_string());
+            }
+            shown = Some((line, row.clone(), texts(found.problems)));
         }
         Ok(())
     })?;
@@ -556,6 +564,10 @@ fn show_entry(row: &Row, problems: &[String], out: &mut impl Write) -> Result<()
     writeln!(out, "implementation ID  {}", row.identity.implementation_id)?;
     writeln!(out, "hash               {}", hex(&row.hash))?;
     writeln!(out, "record             {} bytes, {verdict}", row.record.len())?;
+    if let Ok(record) = record::verify(&row.record, &ANY_KEY) {
+        let record::Software { version, measurement } = record.software;
+        writeln!(out, "image              {version}, SHA-256 {measurement}")?;
+    }
     for problem in problems {
         writeln!(out, "NOT GOOD: {problem}")?;
     }
@@ -588,18 +600,21 @@ fn verify(wanted: &Wanted, allow_modelled: bool, json: bool) -> Result<bool, Err
     });
     let mut out = io::stdout().lock();
     match (&checked, json) {
-        (Ok((identity, _)), false) => {
+        (Ok((record::Record { identity, software, .. }, _)), false) => {
             writeln!(out, "good: UEID {}", identity.ueid())?;
             writeln!(out, "      device ID {}", identity.device_id)?;
             writeln!(out, "      implementation ID {}", identity.implementation_id)?;
+            writeln!(out, "      image {}, SHA-256 {}", software.version, software.measurement)?;
         }
-        (Ok((identity, _)), true) => {
+        (Ok((record::Record { identity, software, .. }, _)), true) => {
             let line = json!({
                 "event": "good",
                 "ueid": identity.ueid().to_string(),
                 "device_id": identity.device_id.to_string(),
                 "implementation_id": identity.implementation_id.to_string(),
                 "public_key": hex(identity.public_key.as_bytes()),
+                "image_version": software.version,
+                "image_sha256": software.measurement.to_string(),
             });
             writeln!(out, "{line}")?;
         }

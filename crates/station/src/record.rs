@@ -208,7 +208,7 @@ fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> 
     }
     // 8 to 32 bytes (section 4.3.2); this image's has 32.
     let _: [u8; 32] = bytes("boot seed", claim("boot seed", 268)?)?;
-    let software = software(claim("software components", 2399)?)?;
+    let software = software(claim("software component", 2399)?)?;
     let implementation_id = bytes("implementation ID", claim("implementation ID", 2396)?)?;
     Ok(Record {
         identity: Identity {

@@ -95,7 +95,8 @@ fn checked(console: &str) -> (station::Identity, Vec<u8>) {
     let mut lines = console.lines();
     let text = lines.find_map(|line| line.strip_prefix("Provisioning record: ")).unwrap();
     let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
-    station::batch::check(text, None, &wanted).unwrap()
+    let (record, bytes) = station::batch::check(text, None, &wanted).unwrap();
+    (record.identity, bytes)
 }
 
 #[test]
@@ -151,6 +152,12 @@ fn every_part_is_in_the_list_and_can_be_shown() {
         assert!(shown.contains(part["device_id"].as_str().unwrap()), "{shown}");
         assert!(shown.contains(" bytes, signed by the key below"), "{shown}");
         assert!(shown.contains("-----BEGIN PUBLIC KEY-----"), "{shown}");
+        // SHA-256 of nothing: a modelled part has no image of its own.
+        let image = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert!(shown.contains(&format!("image              0.1.0, SHA-256 {image}\n")), "{shown}");
+        let mut row = row;
+        row["image_version"] = "0.1.0".into();
+        row["image_sha256"] = image.into();
         assert_eq!(bench.json(0, &["show", ueid]), [row]);
     }
     assert_eq!(bench.run(1, &["show", &format!("01{}", "00".repeat(32))]), "");

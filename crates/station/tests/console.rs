@@ -3,7 +3,7 @@
 //! The follower against consoles: good ones, and every way in which they can be damaged.
 
 use proptest::prelude::*;
-use provisioning::{Cause, Event, Failure, Ueid, Written};
+use provisioning::{Event, Failure, Ueid};
 use simulator::sweep::{self, Case};
 use station::console::{
     ConsoleError, Follower, MAX_LINE, MAX_NOISE, NONCE_PROMPT, Outcome, RECORD_PREFIX, Step,
@@ -88,12 +88,16 @@ const DUMMY: [Event; 5] = [
     Event::WritingIdentityKey,
 ];
 
-fn resumed(huks: Event) -> [Event; 3] {
-    [Event::Resuming, huks, Event::WritingIdentityKey]
+fn resumed(huks: Event<'static>) -> Vec<Event<'static>> {
+    let mut events = vec![Event::Resuming, huks, Event::WritingIdentityKey];
+    if huks != Event::GeneratingHuks {
+        events.insert(2, Event::HuksNotProven);
+    }
+    events
 }
 
 fn complete(part: u8) -> Vec<String> {
-    let mut lines = messages(&[Event::Resuming]);
+    let mut lines = messages(&[Event::Resuming, Event::HuksNotProven]);
     lines.push(format!("{RECORD_PREFIX}{}", record(part)));
     lines.push(already(part));
     lines
@@ -253,7 +257,7 @@ fn the_order_is_the_procedures() {
                     usize::from(resumed)
                 }
                 (Ok(Outcome::AlreadyProvisioned { ueid, .. }), Err(failure)) => {
-                    assert_eq!(failure, Failure::already_provisioned(ueid), "{case}");
+                    assert_eq!(*failure, Failure::already_provisioned(ueid), "{case}");
                     2
                 }
                 (Ok(Outcome::Failed { line, code }), Err(failure)) => {
@@ -275,6 +279,7 @@ fn each_error_has_its_name() {
     let record = record.as_str();
     let [verified, switched, huks, writing] = FRESH.map(Event::message);
     let resuming = Event::Resuming.message();
+    let unproven = Event::HuksNotProven.message();
     let success = Event::Success.message();
     let already = already(1);
     let long = "x".repeat(MAX_LINE);
@@ -310,10 +315,10 @@ fn each_error_has_its_name() {
         (&[verified, "Failure: no such number [0]"], "garbage"),
         (&[verified, "Failure: no such number [256]"], "garbage"),
         (&[verified, "Failure: no number as it is printed [+3]"], "garbage"),
-        (&[resuming, record, &already.replace("29", "28")], "garbage"),
-        (&[resuming, record, &already.replace("UEID 01", "UEID 02")], "garbage"),
-        (&[resuming, record, &already.replace("UEID 010", "UEID 01")], "garbage"),
-        (&[resuming, record, "Failure: something else [29]"], "garbage"),
+        (&[resuming, unproven, record, &already.replace("29", "28")], "garbage"),
+        (&[resuming, unproven, record, &already.replace("UEID 01", "UEID 02")], "garbage"),
+        (&[resuming, unproven, record, &already.replace("UEID 010", "UEID 01")], "garbage"),
+        (&[resuming, unproven, record, "Failure: something else [29]"], "garbage"),
         (&[resuming, RECORD_PREFIX], "garbage"),
         (&[resuming, "Provisioning record: AA=="], "garbage"),
         (&[resuming, "Provisioning record: AA+/"], "garbage"),
@@ -330,7 +335,7 @@ fn each_error_has_its_name() {
         (&[verified, record], "out of order"),
         (&[verified, &already], "out of order"),
         (&[resuming, huks, writing, record, &already], "out of order"),
-        (&[resuming, record, success], "out of order"),
+        (&[resuming, unproven, record, success], "out of order"),
         (&[verified, success], "out of order"),
         (&[verified, "No part to provision: x"], "out of order"),
         (&[NONCE_PROMPT, switched], "out of order"),
@@ -345,10 +350,15 @@ fn each_error_has_its_name() {
         (&[NONCE_PROMPT, BANNERS[0]], "restarted"),
         (&[verified, &long], "too long"),
         (&[verified, "E: >>> ZEPHYR FATAL ERROR 2: Stack overflow on CPU 0"], "crashed"),
-        (&[resuming, record, record], "second record"),
+        (&[resuming, unproven, record, record], "second record"),
         (&[verified, switched, huks, writing, record, record], "second record"),
         (&[verified, switched, huks, writing, success], "no record"),
         (&[resuming, &already], "no record"),
+        (&[resuming, record], "out of order"),
+        (&[resuming, unproven, unproven], "out of order"),
+        (&[resuming, Event::KeepingHuks.message(), writing], "out of order"),
+        (&[resuming, unproven, writing], "out of order"),
+        (&[resuming, huks, unproven], "out of order"),
         (&[verified], "cut"),
         (&[NONCE_PROMPT], "cut"),
     ] {
@@ -398,7 +408,7 @@ fn lines_are_shown_escaped_and_shortened() {
 
 #[test]
 fn a_line_may_be_so_long_and_no_longer() {
-    let start = Style::Simulator.line(Event::Resuming.message());
+    let start = [Event::Resuming, Event::HuksNotProven].map(|event| format!("{event}\n")).concat();
     let record =
         |length: usize| format!("{RECORD_PREFIX}{:A<1$}", "", length - RECORD_PREFIX.len());
     let log = format!("{start}{}\n{}\n", record(MAX_LINE), already(1));

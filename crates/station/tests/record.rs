@@ -10,7 +10,8 @@ use coset::{
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use provisioning::{
-    Config, DUMMY_PUBLIC_KEY, Event, IdentityKeySource, ImplementationId, Nonce, PublicKey, Ueid,
+    Config, DUMMY_PUBLIC_KEY, Event, IdentityKeySource, ImplementationId, Measurement, Nonce,
+    PublicKey, Ueid, VERSION,
 };
 use silicon::{Silicon, Soc};
 use station::batch::{PartError, check};
@@ -48,6 +49,8 @@ fn the_record_of_each_part_is_believed() {
             assert_eq!(record.identity.implementation_id, id());
             assert_eq!(record.identity.device_id.to_string(), "0707070707070707");
             assert_eq!(record.nonce, nonce);
+            assert_eq!(record.software.measurement, Measurement::of(&[]));
+            assert_eq!(record.software.version, VERSION);
         }
     }
 }
@@ -94,6 +97,22 @@ fn no_flipped_bit_and_no_cut_is_believed() {
     assert_eq!(decode(&text.replacen('g', "+", 1)), Err(RecordError::Text));
 }
 
+/// The software component of a good record, with changes.
+fn component(changes: &[(i64, Option<Value>)]) -> Value {
+    let good = [
+        (1, Value::from("PRoT")),
+        (2, Value::Bytes(vec![4; 32])),
+        (4, Value::from("1.2.3")),
+        (5, Value::Bytes(vec![0; 32])),
+    ];
+    let value = |(key, value): &(i64, Value)| {
+        let change = changes.iter().find(|(changed, _)| changed == key);
+        let value = change.map_or(Some(value), |(_, value)| value.as_ref())?;
+        Some((Value::from(*key), value.clone()))
+    };
+    Value::Array(vec![Value::Map(good.iter().filter_map(value).collect())])
+}
+
 /// A record with the claims of a good one, changed, and signed by the right key.
 fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<Record, RecordError> {
     let header = HeaderBuilder::new().algorithm(iana::Algorithm::ES256);
@@ -114,9 +133,11 @@ fn forged_with(
         (10, Value::Bytes(vec![1; 32])),
         (256, Value::Bytes(Ueid::of(&public_key).as_bytes().to_vec())),
         (265, Value::Text(String::from("tag:psacertified.org,2023:psa#tfm"))),
+        (268, Value::Bytes(vec![3; 32])),
         (2394, Value::from(1)),
         (2395, Value::from(0x2000)),
         (2396, Value::Bytes(id().as_bytes().to_vec())),
+        (2399, component(&[])),
         (-65537, Value::Bytes(vec![2; 8])),
     ]
     .map(|(key, value)| (Value::from(key), value))
@@ -147,29 +168,32 @@ fn each_claim_is_checked() {
     forged(|_| ()).unwrap();
     let set = |at: usize, value: Value| forged(move |claims| claims[at].1 = value);
     // A minor state of the lifecycle, another caller in the secure world, and unknown claims are fine.
-    set(4, Value::from(0x20FF)).unwrap();
-    set(3, Value::from(7)).unwrap();
-    forged(|claims| claims.push((Value::from(268), Value::Bytes(vec![0; 32])))).unwrap();
+    set(5, Value::from(0x20FF)).unwrap();
+    set(4, Value::from(7)).unwrap();
+    forged(|claims| claims.push((Value::from(2400), Value::from("https://veraison.example"))))
+        .unwrap();
 
     assert_eq!(set(1, Value::Bytes(vec![1; 33])), Err(RecordError::InstanceId));
     let profile = String::from("PSA_IOT_PROFILE_1");
     assert_eq!(set(2, Value::Text(profile.clone())), Err(RecordError::Profile(profile)));
     for caller in [0, -1] {
-        assert_eq!(set(3, Value::from(caller)), Err(RecordError::ClientId(caller.into())));
+        assert_eq!(set(4, Value::from(caller)), Err(RecordError::ClientId(caller.into())));
     }
     for state in [0, 0x1000, 0x1FFF, 0x2100, 0x3000, 0x6000] {
-        assert_eq!(set(4, Value::from(state)), Err(RecordError::Lifecycle(state.into())));
+        assert_eq!(set(5, Value::from(state)), Err(RecordError::Lifecycle(state.into())));
     }
-    let erased = set(5, Value::Bytes(vec![0xFF; 32]));
+    let erased = set(6, Value::Bytes(vec![0xFF; 32]));
     assert!(matches!(erased, Err(RecordError::ErasedImplementationId(_))), "{erased:?}");
 
     let names = [
         "nonce",
         "instance ID",
         "profile",
+        "boot seed",
         "client ID",
         "security lifecycle",
         "implementation ID",
+        "software component",
         "device ID",
     ];
     for (at, name) in names.into_iter().enumerate() {
@@ -180,6 +204,32 @@ fn each_claim_is_checked() {
         for value in [Value::Null, Value::Bytes(vec![1; 31]), Value::Array(Vec::new())] {
             assert_eq!(set(at, value), Err(RecordError::Claim(name)));
         }
+    }
+}
+
+#[test]
+fn the_software_component_is_checked() {
+    let with = |changes: &[(i64, Option<Value>)]| {
+        let component = component(changes);
+        forged(move |claims| claims[7].1 = component)
+    };
+    let software = with(&[]).unwrap().software;
+    assert_eq!((software.measurement.0, software.version.as_str()), ([4; 32], "1.2.3"));
+    let bad = [
+        (1, Value::from("BL"), "software component"),
+        (2, Value::Bytes(vec![4; 31]), "measurement"),
+        (4, Value::from(1), "software component"),
+        // An image that somebody has signed is another one.
+        (5, Value::Bytes([&[1][..], &[0; 31]].concat()), "signer ID"),
+        (5, Value::Bytes(vec![0; 31]), "signer ID"),
+    ];
+    for (key, value, name) in bad {
+        assert_eq!(with(&[(key, Some(value))]), Err(RecordError::Claim(name)), "{key}");
+        assert_eq!(with(&[(key, None)]), Err(RecordError::Claim("software component")), "{key}");
+    }
+    for components in [vec![], vec![Value::Map(Vec::new()); 2]] {
+        let result = forged(move |claims| claims[7].1 = Value::Array(components));
+        assert_eq!(result, Err(RecordError::Claim("software component")));
     }
 }
 
