@@ -16,10 +16,10 @@ const IDENTITY_KEY: std::ops::Range<usize> = 0x218..0x220;
 fn play(
     soc: Soc,
     source: IdentityKeySource,
-    page: [u32; UICR_WORDS],
+    page: &[u32; UICR_WORDS],
     lapse: Option<Cut>,
 ) -> ([u32; UICR_WORDS], bool, u32) {
-    let mut part = Silicon::with_page(soc, [2; 32], page);
+    let mut part = Silicon::with_page(soc, [2; 32], *page);
     if let Some(lapse) = lapse {
         part.lapse(lapse);
     }
@@ -54,12 +54,12 @@ fn no_write_can_be_left_out_or_halved_unnoticed() {
     for soc in Soc::ALL {
         for source in IdentityKeySource::ALL {
             for start in starts(soc, source) {
-                let (good, success, writes) = play(soc, source, start, None);
+                let (good, success, writes) = play(soc, source, &start, None);
                 assert!(success);
                 for write in 1..=writes {
                     for reach in [Reach::Before, Reach::Torn(0), Reach::Torn(7), Reach::Torn(15)] {
                         let case = Cut { write, reach };
-                        let (page, success, _) = play(soc, source, start, Some(case));
+                        let (page, success, _) = play(soc, source, &start, Some(case));
                         cases += 1;
                         if !success || page == good {
                             continue;
