@@ -100,8 +100,8 @@ pub fn decode(text: &str) -> Result<Vec<u8>, RecordError> {
 /// The first thing that is wrong.
 pub fn verify(bytes: &[u8], wanted: &Wanted) -> Result<Record, RecordError> {
     let structure = |what| move |_| RecordError::Structure(what);
-    let items = Value::from_slice(bytes)
-        .map_err(structure("CBOR"))?
+    let items = read(bytes)
+        .ok_or(RecordError::Structure("CBOR in its shortest form"))?
         .into_array()
         .ok()
         .and_then(|items| <[Value; 2]>::try_from(items).ok());
@@ -130,6 +130,15 @@ pub fn verify(bytes: &[u8], wanted: &Wanted) -> Result<Record, RecordError> {
         return Err(RecordError::Dummy);
     }
     Ok(record)
+}
+
+/// One value in its shortest form, as a part writes it. In another, two verifiers may read two things, and one
+/// record would be many.
+fn read(bytes: &[u8]) -> Option<Value> {
+    let value = Value::from_slice(bytes).ok()?;
+    let mut shortest = Vec::new();
+    coset::cbor::into_writer(&value, &mut shortest).ok()?;
+    (shortest == bytes).then_some(value)
 }
 
 /// RFC 9053, section 7.1.1.
@@ -176,9 +185,10 @@ fn check_signature(token: &CoseSign1, public_key: &PublicKey) -> Result<(), Reco
 
 /// RFC 9783, section 4. Claims that are not known are passed over, as it asks (section 5.1).
 fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> {
-    let claims = Value::from_slice(payload)
+    let claims = read(payload)
+        .ok_or(RecordError::Structure("claims in their shortest form"))?
+        .into_map()
         .ok()
-        .and_then(|claims| claims.into_map().ok())
         .ok_or(RecordError::Structure("a map of claims"))?;
     let claim = |name, key: i64| {
         let mut found = claims.iter().filter(|(label, _)| *label == Value::from(key));

@@ -4,13 +4,14 @@
 //!
 //! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] what an image with
 //! `CONFIG_PROVISIONING_MEASURE` logs, and [`history`] keeps and compares the figures. None of these needs
-//! Zephyr; [`build`] and [`qemu`] do.
+//! Zephyr; [`build`] and [`qemu`] do. [`mutants`] has nothing to do with the image: it measures the tests.
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod console;
 pub mod elf;
 pub mod history;
+pub mod mutants;
 pub mod panics;
 pub mod qemu;
 

@@ -8,16 +8,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use xtask::console::{self, STEPS};
 use xtask::elf::{self, Elf};
 use xtask::history::{self, Change, Date, Entry, Figures, History, TOLERANCE};
+use xtask::mutants::{self, Fate};
 use xtask::{build, panics, qemu, thousands};
 
-/// Measures the image and compares it with what was measured before.
+/// Measures the image and compares it with what was measured before, and measures the tests.
 ///
-/// The exit code is 0 where nothing grew by more than 2 %, 1 where something did, 2 where the command
-/// cannot be carried out.
+/// The exit code is 0 where nothing grew by more than 2 % and no mutant survives, 1 where something did,
+/// 2 where the command cannot be carried out.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -40,6 +41,18 @@ enum What {
     Bench {
         #[command(flatten)]
         keep: Keep,
+    },
+    /// Change the code of part and station in one place after the other, and see that a test notices each
+    ///
+    /// Survivors must be in docs/mutants.jsonl, with a reason, and what is there must survive. It takes
+    /// cargo-mutants, and more than an hour for all files.
+    Mutants {
+        /// Only this file, such as crates/station/src/record.rs; may be given several times
+        #[arg(long, value_name = "FILE")]
+        file: Vec<PathBuf>,
+        /// How many mutants to build and test at a time; else one for each core, up to 4
+        #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=64))]
+        jobs: Option<u8>,
     },
 }
 
@@ -105,6 +118,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         What::Size { board, keep } => size(root, board, &keep),
         What::Bench { keep } => bench(root, &keep),
+        What::Mutants { file, jobs } => mutants(root, &file, jobs),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -246,6 +260,34 @@ fn bench(root: &Path, keep: &Keep) -> Result<ExitCode, Error> {
         stack_size: measured.stack_size,
     };
     conclude(root, history, keep, vec![(String::from(QEMU_BOARD), compilers, figures)])
+}
+
+fn mutants(root: &Path, files: &[PathBuf], jobs: Option<u8>) -> Result<ExitCode, Error> {
+    let scope = mutants::scope(files)?;
+    let accepted = mutants::accepted(&root.join("docs/mutants.jsonl"))?;
+    let tried = mutants::run(root, &scope, jobs.map(usize::from))?;
+    let verdict = mutants::judge(&tried, &accepted, &scope);
+    let count = |fate| tried.iter().filter(|mutant| mutant.fate == fate).count();
+    let survived = count(Fate::Survived);
+    println!(
+        "{} mutants: {} killed, {} never end, {survived} survived, of which {} are accepted, {} do not compile",
+        tried.len(),
+        count(Fate::Killed),
+        count(Fate::Endless),
+        survived - verdict.survivors.len(),
+        count(Fate::Unviable)
+    );
+    for name in &verdict.survivors {
+        println!("no test notices: {name}");
+    }
+    for name in &verdict.stale {
+        println!("accepted, but killed or gone: {name}");
+    }
+    if verdict.is_good() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("Write a test, or keep docs/mutants.jsonl true.");
+    Ok(ExitCode::from(1))
 }
 
 /// Compares what was measured with the history, or appends it.

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The follower of a console.
+
+use station::console::{ConsoleError, Follower, Outcome, RECORD_PREFIX, Step};
+
+/// What a follower keeps, as characters of its `Debug`: five for each byte of a line, one for each of the
+/// record, and the excerpts of an error.
+const MOST_KEPT: usize = 20 * 1024;
+
+/// What a console was taken for.
+type Taken = (Vec<Step>, Result<Outcome, ConsoleError>);
+
+/// The console is taken for the same, whatever pieces it comes in; little of it is kept; what a run is said to
+/// have ended with was on the console.
+///
+/// # Panics
+/// The station does something that it must not do.
+pub fn check(data: &[u8]) {
+    let whole = follow([data], |_| 0);
+    assert_eq!(follow(data.chunks(1), |_| 0), whole, "byte by byte");
+    // To look after each byte would take more time than all the rest.
+    assert_eq!(follow(pieces(data), |follower| format!("{follower:?}").len()), whole, "in pieces");
+    let was_there = |text: &str| data.windows(text.len()).any(|window| window == text.as_bytes());
+    let steps = |step| whole.0.iter().filter(|found| **found == step).count();
+    match &whole.1 {
+        Ok(outcome) => {
+            assert_eq!((steps(Step::Finished), whole.0.last()), (1, Some(&Step::Finished)));
+            match outcome {
+                Outcome::Provisioned { record, .. } => {
+                    assert!(was_there(&format!("{RECORD_PREFIX}{record}")));
+                    assert!(was_there("Success!"));
+                }
+                Outcome::AlreadyProvisioned { record, ueid } => {
+                    assert!(was_there(&format!("{RECORD_PREFIX}{record}")));
+                    assert!(was_there(&format!("Failure: already provisioned, UEID {ueid}")));
+                }
+                Outcome::Failed { line, .. } => assert!(was_there(line)),
+            }
+        }
+        Err(error) => {
+            assert_eq!(steps(Step::Finished), 0);
+            let _ = error.to_string();
+        }
+    }
+}
+
+/// Feeds a follower, and looks after each piece how much it keeps.
+fn follow<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    size: impl Fn(&Follower) -> usize,
+) -> Taken {
+    let mut follower = Follower::new();
+    let mut steps = Vec::new();
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let step = follower.push(&mut piece);
+            assert!(size(&follower) <= MOST_KEPT, "too much is kept: {follower:?}");
+            match step {
+                Ok(Some(step)) => steps.push(step),
+                Ok(None) => assert!(piece.is_empty(), "something was left"),
+                Err(error) => {
+                    assert_eq!(follower.push(&mut &b"more"[..]), Err(error.clone()), "it stays");
+                    assert_eq!(follower.end(), Err(error.clone()));
+                    return (steps, Err(error));
+                }
+            }
+        }
+    }
+    (steps, follower.end())
+}
+
+/// Cuts the console into pieces that depend on what is in it.
+fn pieces(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // Knuth's generator for MMIX.
+    let mut state = data.iter().fold(1, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
+    std::iter::from_fn(move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let length = 1 + usize::from((state >> 40).to_le_bytes()[0]);
+        let (piece, rest) = data.split_at(length.min(data.len()));
+        data = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}

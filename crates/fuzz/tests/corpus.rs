@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The corpus is what today's parts and today's station make, and no target fails on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fuzz::corpus::{self, TARGETS};
+use station::console::{ConsoleError, Follower, Outcome};
+use station::ledger::{Ledger, LedgerError};
+
+const AGAIN: &str = "make it anew: cargo run --manifest-path crates/Cargo.toml -p fuzz";
+
+fn files(folder: &str, target: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+    let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+fn replay(target: &str) {
+    let (_, check) = TARGETS.iter().find(|(name, _)| *name == target).unwrap();
+    let corpus = files("corpus", target);
+    assert!(!corpus.is_empty(), "{AGAIN}");
+    for file in corpus.into_iter().chain(files("regressions", target)) {
+        println!("{}", file.display());
+        check(&fs::read(file).unwrap());
+    }
+    check(b"");
+}
+
+#[test]
+fn consoles() {
+    replay("console");
+}
+
+#[test]
+fn records() {
+    replay("record");
+}
+
+#[test]
+fn ledgers() {
+    replay("ledger");
+}
+
+#[test]
+fn exports() {
+    replay("export");
+}
+
+#[test]
+fn the_consoles_are_what_their_names_say() {
+    for (name, console) in corpus::files("console") {
+        let mut follower = Follower::new();
+        let mut rest = &console[..];
+        while follower.push(&mut rest).is_ok_and(|step| step.is_some()) {}
+        let end = follower.end();
+        let is_so = match &name[..] {
+            "complete-kit" => matches!(end, Ok(Outcome::AlreadyProvisioned { .. })),
+            "torn-kit" => matches!(end, Ok(Outcome::Failed { .. })),
+            "crash" => matches!(end, Err(ConsoleError::Crashed(_))),
+            _ => matches!(end, Ok(Outcome::Provisioned { .. })),
+        };
+        assert!(is_so, "{name} ends with {end:?}");
+    }
+}
+
+#[test]
+fn the_corpus_is_of_today() {
+    for target in ["console", "record", "export"] {
+        let mut made = corpus::files(target);
+        made.sort();
+        let mut found: Vec<_> = files("corpus", target)
+            .into_iter()
+            .map(|file| {
+                (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(file).unwrap())
+            })
+            .collect();
+        found.sort();
+        assert!(found == made, "the corpus of {target} is old, {AGAIN}");
+    }
+}
+
+/// A log has random numbers in it, so the ledgers are compared by what they hold.
+#[test]
+fn the_ledgers_are_of_today() {
+    let mut rows_in_all = corpus::ledger_rows();
+    assert_eq!(files("corpus", "ledger").len(), 2, "{AGAIN}");
+    for (name, rows) in [("open.db", 4), ("closed.db", 2)] {
+        rows_in_all.truncate(rows);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/ledger").join(name);
+        let bytes = fs::read(file).expect(AGAIN);
+        let pages = u32::from_be_bytes(bytes[28..32].try_into().unwrap()) as usize * 512;
+        fs::write(&path, &bytes[..pages]).unwrap();
+        if bytes.len() > pages {
+            fs::write(folder.path().join("ledger.db-wal"), &bytes[pages..]).unwrap();
+        }
+        let ledger = Ledger::open(&path).unwrap();
+        let mut found = Vec::new();
+        ledger
+            .entries::<LedgerError>(|row| {
+                found.push(row);
+                Ok(())
+            })
+            .unwrap();
+        assert!(found == rows_in_all, "{name} is old, {AGAIN}");
+        let head = found.last().unwrap().hash;
+        assert!(ledger.audit(Some(head), |_| Ok(()), |_| ()).unwrap().is_clean(), "{name}");
+    }
+}

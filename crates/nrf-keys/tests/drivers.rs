@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What becomes of what the C side says. The C side is this file: each of its functions gives what a test has
+//! laid out for it.
+
+use std::cell::RefCell;
+
+use nrf_keys::Drivers;
+use provisioning::{Device, DeviceId, DriverError, Huk, HukKey, IdentityKey, KeySlots, Lifecycle};
+
+const CLOSED: [u32; 2] = [0x0000_BEEF, 0xFFFF_0000];
+const ERASED: u32 = 0xFFFF_FFFF;
+const DENIED: u32 = 0xDEAD_DEAD;
+const EINVAL: i32 = -22;
+
+/// What the C side gives, and what it was asked.
+struct Part {
+    /// What each function gives that gives a code.
+    code: i32,
+    lifecycle: u32,
+    is_written: bool,
+    /// What is laid out in DEST, PERM and VALUE of each slot.
+    slots: Vec<[u32; 6]>,
+    /// How many slots it says there are, where that is another number.
+    total: Option<i32>,
+    calls: Vec<String>,
+}
+
+thread_local! {
+    static PART: RefCell<Part> = const {
+        RefCell::new(Part {
+            code: 0,
+            lifecycle: 1,
+            is_written: false,
+            slots: Vec::new(),
+            total: None,
+            calls: Vec::new(),
+        })
+    };
+}
+
+fn part<T>(access: impl FnOnce(&mut Part) -> T) -> T {
+    PART.with_borrow_mut(access)
+}
+
+fn called(call: &str) -> i32 {
+    part(|part| {
+        part.calls.push(call.to_owned());
+        part.code
+    })
+}
+
+fn drivers() -> Drivers {
+    // SAFETY: the C side is of this thread, and has nothing that is not reentrant.
+    unsafe { Drivers::new() }
+}
+
+macro_rules! c {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $body:block)*) => {$(
+        // SAFETY: no other function of the test program has this name.
+        #[unsafe(no_mangle)]
+        extern "C" fn $name($($argument: $type),*) -> $result $body
+    )*};
+}
+
+/// Writes to an array of the caller.
+fn fill<T: Copy>(array: *mut T, values: &[T]) {
+    // SAFETY: the bindings give an array of as many items as the header names, and no more are written.
+    unsafe { array.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+}
+
+/// Reads 32 bytes of the caller.
+fn bytes(array: *const u8) -> [u8; 32] {
+    // SAFETY: the bindings give 32 bytes.
+    unsafe { array.cast::<[u8; 32]>().read() }
+}
+
+c! {
+    fn hw_unique_key_write_random() -> i32 { called("random HUKs") }
+    fn identity_key_is_written() -> bool { part(|part| part.is_written) }
+    fn identity_key_read(key: *mut u8) -> i32 { fill(key, &[0x55; 32]); called("read") }
+    fn identity_key_free(key: *mut u8) -> () { fill(key, &[0xF4; 32]) }
+    fn identity_key_write_key(key: *mut u8) -> i32 { called(&format!("write {:?}", &bytes(key)[..2])) }
+    fn nrf_keys_lifecycle_read(state: *mut u32) -> i32 {
+        fill(state, &[part(|part| part.lifecycle)]);
+        called("lifecycle")
+    }
+    fn nrf_keys_lifecycle_enter_provisioning() -> i32 { called("enter") }
+    fn nrf_keys_implementation_id_read(id: *mut u8) -> i32 { fill(id, &[0x1D; 32]); called("ID") }
+    fn nrf_keys_implementation_id_write_word(index: u32, word: u32) -> i32 {
+        called(&format!("ID word {index} {word:x}"))
+    }
+    fn nrf_keys_slot_read(key: u32, index: u32, words: *mut u32, closed: *mut u32) -> i32 {
+        part(|part| {
+            part.calls.push(format!("slot {key} {index}"));
+            let Some(slot) = part.slots.get(index as usize) else {
+                return EINVAL;
+            };
+            fill(words, slot);
+            fill(closed, &CLOSED);
+            part.total.unwrap_or_else(|| part.slots.len().try_into().unwrap())
+        })
+    }
+    fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32 {
+        called(&format!("HUK {huk} {:?}", &bytes(key)[..2]))
+    }
+    fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32 {
+        fill(derived, &[0xDE; 16]);
+        called(&format!("derive {huk}"))
+    }
+    fn nrf_keys_identity_key_write_random() -> i32 { called("random identity key") }
+    fn nrf_keys_identity_key_write_dummy() -> i32 { called("dummy identity key") }
+    fn nrf_keys_device_id(words: *mut u32) -> () { fill(words, &[0x0403_0201, 0x0807_0605]) }
+    fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
+        fill(buffer, &vec![0xA5; size as usize]);
+        called(&format!("random {size}"))
+    }
+}
+
+/// A slot with such a header and value.
+const fn slot([dest, perm]: [u32; 2], value: u32) -> [u32; 6] {
+    [dest, perm, value, value, value, value]
+}
+
+const BLANK: [u32; 6] = [ERASED; 6];
+
+fn huk(slots: &[[u32; 6]]) -> Result<KeySlots, DriverError> {
+    part(|part| part.slots = slots.to_vec());
+    drivers().huk_slots(Huk::Mkek)
+}
+
+fn identity(slots: &[[u32; 6]]) -> Result<KeySlots, DriverError> {
+    part(|part| part.slots = slots.to_vec());
+    drivers().identity_key_slots()
+}
+
+fn counts(total: u32, blank: u32, whole: u32, exposed: u32) -> KeySlots {
+    KeySlots { total, blank, whole, exposed }
+}
+
+#[test]
+fn each_state_of_a_huk_slot_is_counted() {
+    let whole = slot(CLOSED, DENIED);
+    assert_eq!(huk(&[BLANK]), Ok(counts(1, 1, 0, 0)));
+    assert_eq!(huk(&[whole]), Ok(counts(1, 0, 1, 0)));
+    assert_eq!(huk(&[whole, whole]), Ok(counts(2, 0, 2, 0)));
+    assert_eq!(huk(&[BLANK, whole]), Ok(counts(2, 1, 1, 0)));
+    assert_eq!(huk(&[BLANK, BLANK]), Ok(counts(2, 2, 0, 0)));
+    // Closed, and the CPU can read it all the same.
+    assert_eq!(huk(&[slot(CLOSED, 7), whole]), Ok(counts(2, 0, 1, 1)));
+    assert_eq!(huk(&[slot(CLOSED, 7), slot(CLOSED, 8)]), Ok(counts(2, 0, 0, 2)));
+    // The CPU may not read it, and it is not closed as the driver closes it.
+    assert_eq!(huk(&[slot([CLOSED[0], 0], DENIED)]), Ok(counts(1, 0, 0, 0)));
+    assert_eq!(huk(&[slot([0, CLOSED[1]], DENIED)]), Ok(counts(1, 0, 0, 0)));
+    // Not closed yet: DEST alone, or VALUE too.
+    assert_eq!(huk(&[slot([CLOSED[0], ERASED], ERASED)]), Ok(counts(1, 0, 0, 0)));
+    assert_eq!(huk(&[slot([CLOSED[0], ERASED], 7)]), Ok(counts(1, 0, 0, 0)));
+    // One word is not what the CPU reads where it may not.
+    let mut torn = whole;
+    torn[5] = ERASED;
+    assert_eq!(huk(&[torn]), Ok(counts(1, 0, 0, 1)));
+    // A word of an erased slot that is not erased.
+    for word in 0..6 {
+        let mut written = BLANK;
+        written[word] = 0xFFFF_FFFE;
+        assert_eq!(huk(&[written]).unwrap().blank, 0, "word {word}");
+    }
+}
+
+#[test]
+fn a_slot_of_the_identity_key_can_be_read_and_is_not_exposed() {
+    let whole = slot(CLOSED, 0x1234_5678);
+    assert_eq!(identity(&[whole, whole, whole]), Ok(counts(3, 0, 3, 0)));
+    assert_eq!(identity(&[whole, BLANK]), Ok(counts(2, 1, 1, 0)));
+    assert_eq!(identity(&[slot([CLOSED[0], 0], 7)]), Ok(counts(1, 0, 0, 0)));
+}
+
+#[test]
+fn the_slots_are_asked_for_one_by_one_and_by_the_key() {
+    for (key, ask) in [
+        (0, (|| drivers().huk_slots(Huk::Mkek)) as fn() -> _),
+        (1, || drivers().huk_slots(Huk::Mext)),
+        (2, || drivers().identity_key_slots()),
+    ] {
+        part(|part| {
+            part.slots = vec![BLANK; 3];
+            part.calls.clear();
+        });
+        assert_eq!(ask(), Ok(counts(3, 3, 0, 0)));
+        let asked = part(|part| part.calls.clone());
+        assert_eq!(asked, (0..3).map(|index| format!("slot {key} {index}")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_no_number_of_slots_is_an_error() {
+    for (total, expected) in [
+        (0, Err(DriverError::from_raw(0))),
+        (129, Err(DriverError::from_raw(129))),
+        (EINVAL, Err(DriverError::from_raw(EINVAL))),
+        (128, Ok(counts(128, 128, 0, 0))),
+        (1, Ok(counts(1, 1, 0, 0))),
+    ] {
+        part(|part| {
+            part.total = Some(total);
+            part.slots = vec![BLANK; 200];
+        });
+        assert_eq!(drivers().huk_slots(Huk::Mext), expected, "{total}");
+    }
+    // It fails at a slot that is not the first.
+    part(|part| part.total = Some(3));
+    assert_eq!(huk(&[BLANK, BLANK]), Err(DriverError::from_raw(EINVAL)));
+}
+
+#[test]
+fn every_lifecycle_state_has_its_number() {
+    for (number, expected) in [
+        (1, Ok(Lifecycle::Assembly)),
+        (2, Ok(Lifecycle::Provisioning)),
+        (3, Ok(Lifecycle::Secured)),
+        (4, Ok(Lifecycle::Decommissioned)),
+        (0, Err(DriverError::from_raw(0))),
+        (5, Err(DriverError::from_raw(5))),
+        (0xFFFF_FFFE, Err(DriverError::from_raw(-2))),
+    ] {
+        part(|part| part.lifecycle = number);
+        assert_eq!(drivers().lifecycle(), expected, "{number}");
+    }
+}
+
+/// Calls every function that gives a code.
+fn call_all() -> Vec<Result<(), DriverError>> {
+    let mut drivers = drivers();
+    let mut key = IdentityKey::empty();
+    key.expose_mut()[..2].copy_from_slice(&[1, 2]);
+    let mut huk = HukKey::empty();
+    huk.expose_mut()[..2].copy_from_slice(&[3, 4]);
+    vec![
+        drivers.lifecycle().map(|_| ()),
+        drivers.enter_provisioning(),
+        drivers.implementation_id().map(|id| assert_eq!(id, [0x1D; 32])),
+        drivers.write_implementation_id_word(5, 0xABCD),
+        drivers.write_random_huks(),
+        drivers.write_huk(Huk::Mkek, &huk),
+        drivers.write_huk(Huk::Mext, &huk),
+        drivers.derive_from_huk(Huk::Mkek, &mut [0; 16]),
+        drivers.derive_from_huk(Huk::Mext, &mut [0; 16]),
+        drivers.write_identity_key(&mut key),
+        drivers.write_random_identity_key(),
+        drivers.write_dummy_identity_key(),
+        drivers.read_identity_key(&mut key),
+        drivers.fill_random(&mut [0; 3]),
+    ]
+}
+
+#[test]
+fn each_call_reaches_its_driver_and_each_code_comes_back() {
+    for code in [0, -1, 1, i32::MIN] {
+        part(|part| {
+            part.code = code;
+            part.calls.clear();
+        });
+        let expected = if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) };
+        assert_eq!(call_all(), vec![expected; 14]);
+        let calls = part(|part| part.calls.clone());
+        assert_eq!(
+            calls,
+            [
+                "lifecycle",
+                "enter",
+                "ID",
+                "ID word 5 abcd",
+                "random HUKs",
+                "HUK 0 [3, 4]",
+                "HUK 1 [3, 4]",
+                "derive 0",
+                "derive 1",
+                "write [1, 2]",
+                "random identity key",
+                "dummy identity key",
+                "read",
+                "random 3",
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_the_drivers_give_is_what_the_caller_gets() {
+    part(|part| part.code = 0);
+    let mut drivers = drivers();
+    assert_eq!(drivers.device_id(), DeviceId([1, 2, 3, 4, 5, 6, 7, 8]));
+    for is_written in [true, false] {
+        part(|part| part.is_written = is_written);
+        assert_eq!(drivers.identity_key_is_written(), is_written);
+    }
+    let mut key = IdentityKey::empty();
+    drivers.read_identity_key(&mut key).unwrap();
+    assert_eq!(key.expose_mut(), &[0x55; 32]);
+    drivers.free_identity_key(&mut key);
+    assert_eq!(key.expose_mut(), &[0xF4; 32]);
+    let mut derived = [0; 16];
+    drivers.derive_from_huk(Huk::Mext, &mut derived).unwrap();
+    assert_eq!(derived, [0xDE; 16]);
+    let mut random = [0; 5];
+    drivers.fill_random(&mut random[..4]).unwrap();
+    assert_eq!(random, [0xA5, 0xA5, 0xA5, 0xA5, 0]);
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Mutation testing: cargo-mutants changes the code in one place after the other, and each change must make a
+//! test fail. A change that none notices is either a gap in the tests, or is accepted for a reason that stands
+//! in `docs/mutants.jsonl`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use serde::Deserialize;
+
+/// The version whose mutants the list knows. Another one may make others.
+pub const VERSION: &str = "27.1.0";
+
+/// Code that is changed, and the tests that must notice. Paths are in `crates/`.
+struct Group {
+    name: &'static str,
+    /// Where its files are: what a path begins with.
+    prefixes: &'static [&'static str],
+    /// What cargo-mutants is told.
+    arguments: &'static [&'static str],
+    /// What cargo test is told. Tests that take half a minute and notice nothing of their own are left out.
+    tests: &'static [&'static str],
+}
+
+const GROUPS: [Group; 2] = [
+    Group {
+        name: "part",
+        prefixes: &["provisioning/src", "nrf-keys/src"],
+        // A time-out of its own, since cargo-mutants would derive one from the tests of the changed crate alone.
+        arguments: &["--test-package=provisioning,nrf-keys,simulator", "--timeout=240"],
+        tests: &[],
+    },
+    Group {
+        name: "station",
+        prefixes: &["station/src/record", "station/src/ledger", "station/src/console"],
+        arguments: &["--test-package=station"],
+        tests: &["--lib", "--bins", "--test=[!k]*"], // all but kill
+    },
+];
+
+/// How many parts with arbitrary content a mutant of the procedure meets.
+const CASES: &str = "500";
+
+/// A survivor that is accepted: a line of `docs/mutants.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The mutant, as cargo-mutants names it, without line and column.
+    pub mutant: String,
+    /// Why no test needs to notice it.
+    pub why: String,
+}
+
+/// What came of a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A test has noticed it.
+    Killed,
+    /// A test does not end any more.
+    Endless,
+    /// No test has.
+    Survived,
+    /// It does not compile, so it is none.
+    Unviable,
+}
+
+/// A mutant that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// As cargo-mutants names it.
+    pub name: String,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+/// What is not as the list says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Survivors that are not accepted, as cargo-mutants names them.
+    pub survivors: Vec<String>,
+    /// Accepted mutants that were killed, or are no longer there.
+    pub stale: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.survivors.is_empty() && self.stale.is_empty()
+    }
+}
+
+/// Reads the list of accepted survivors.
+///
+/// # Errors
+/// The file cannot be read, or a line is no entry or has no reason.
+pub fn accepted(path: &Path) -> Result<Vec<Accepted>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let entry = |(number, line): (usize, &str)| {
+        let entry: Accepted = serde_json::from_str(line)
+            .map_err(|error| format!("{}, line {}: {error}", path.display(), number + 1))?;
+        if entry.why.trim().is_empty() {
+            return Err(format!("{}, line {}: it says not why", path.display(), number + 1));
+        }
+        Ok(entry)
+    };
+    text.lines().enumerate().map(entry).collect()
+}
+
+/// Reads the `outcomes.json` of cargo-mutants.
+///
+/// # Errors
+/// It is not of the form that [`VERSION`] writes, or the tests fail without any change.
+pub fn outcomes(json: &str) -> Result<Vec<Tried>, String> {
+    #[derive(Deserialize)]
+    struct Outcomes {
+        outcomes: Vec<Outcome>,
+    }
+    #[derive(Deserialize)]
+    struct Outcome {
+        scenario: Scenario,
+        summary: String,
+    }
+    #[derive(Deserialize)]
+    enum Scenario {
+        Baseline,
+        Mutant { name: String },
+    }
+    let read: Outcomes =
+        serde_json::from_str(json).map_err(|error| format!("the outcomes: {error}"))?;
+    let mut tried = Vec::new();
+    for Outcome { scenario, summary } in read.outcomes {
+        let fate = match (&scenario, &summary[..]) {
+            (Scenario::Baseline, "Success") => continue,
+            (Scenario::Mutant { .. }, "CaughtMutant") => Fate::Killed,
+            (Scenario::Mutant { .. }, "Timeout") => Fate::Endless,
+            (Scenario::Mutant { .. }, "MissedMutant") => Fate::Survived,
+            (Scenario::Mutant { .. }, "Unviable") => Fate::Unviable,
+            (Scenario::Baseline, _) => return Err(String::from("the tests fail as it is")),
+            (Scenario::Mutant { name }, other) => return Err(format!("{name}: {other}")),
+        };
+        if let Scenario::Mutant { name } = scenario {
+            tried.push(Tried { name, fate });
+        }
+    }
+    Ok(tried)
+}
+
+/// The name without line and column, which change with every line above it.
+#[must_use]
+pub fn lasting_name(name: &str) -> String {
+    match name.splitn(4, ':').collect::<Vec<_>>()[..] {
+        [file, line, column, what] if is_number(line) && is_number(column) => {
+            format!("{file}:{what}")
+        }
+        _ => String::from(name),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Compares the mutants with the list. Where two have the same name in one function, both are in the list. Of
+/// the list, only what is in `files` counts.
+#[must_use]
+pub fn judge(tried: &[Tried], accepted: &[Accepted], files: &[String]) -> Verdict {
+    let is_in_files = |mutant: &str| files.iter().any(|file| mutant.starts_with(file));
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in accepted.iter().filter(|entry| is_in_files(&entry.mutant)) {
+        *left.entry(&entry.mutant).or_default() += 1;
+    }
+    let mut verdict = Verdict::default();
+    for mutant in tried.iter().filter(|mutant| mutant.fate == Fate::Survived) {
+        match left.get_mut(&lasting_name(&mutant.name)[..]) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => verdict.survivors.push(mutant.name.clone()),
+        }
+    }
+    for (name, count) in left {
+        verdict.stale.extend((0..count).map(|_| String::from(name)));
+    }
+    verdict
+}
+
+/// Where the mutants are, as [`judge`] wants it: all of the scope, or those of `files`, which are named from the
+/// root of the repository.
+///
+/// # Errors
+/// A file is not in the scope.
+pub fn scope(files: &[PathBuf]) -> Result<Vec<String>, String> {
+    let in_crates = |file: &PathBuf| {
+        let file = file.to_string_lossy().replace('\\', "/");
+        let name = file.strip_prefix("crates/").unwrap_or(&file);
+        let known =
+            GROUPS.iter().flat_map(|group| group.prefixes).any(|prefix| name.starts_with(prefix));
+        known.then(|| String::from(name)).ok_or_else(|| {
+            format!(
+                "{file}: no mutants are made of it. The scope is in crates/xtask/src/mutants.rs."
+            )
+        })
+    };
+    if files.is_empty() {
+        let all = GROUPS.iter().flat_map(|group| group.prefixes);
+        return Ok(all.map(|prefix| String::from(*prefix)).collect());
+    }
+    files.iter().map(in_crates).collect()
+}
+
+/// Runs cargo-mutants on the scope, and gives what came of each mutant. It shows its progress itself.
+///
+/// # Errors
+/// cargo-mutants is not there, or cannot do its work.
+pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tried>, String> {
+    let version = Command::new("cargo").args(["mutants", "--version"]).output();
+    let version = version.map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if String::from_utf8_lossy(&version.stdout).trim() != format!("cargo-mutants {VERSION}") {
+        return Err(format!(
+            "cargo-mutants {VERSION} is needed: cargo install cargo-mutants --version {VERSION} --locked"
+        ));
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or(cores.min(4)).to_string();
+    let mut tried = Vec::new();
+    for group in &GROUPS {
+        let files: Vec<_> = scope
+            .iter()
+            .filter(|file| group.prefixes.iter().any(|prefix| file.starts_with(prefix)))
+            // A file, a module without its .rs, or a folder.
+            .flat_map(|file| [file.clone(), format!("{file}.rs"), format!("{file}/**")])
+            .collect();
+        if files.is_empty() {
+            continue;
+        }
+        let output = root.join("crates/target").join(format!("mutants-{}", group.name));
+        let _ = fs::remove_dir_all(&output); // else it would keep a copy of the last run's
+        fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let mut command = Command::new("cargo");
+        command
+            .args([
+                "mutants",
+                "--profile=mutants",
+                "--colors=never",
+                "--no-shuffle",
+                "--jobs",
+                &jobs,
+            ])
+            .arg("--dir")
+            .arg(root.join("crates"))
+            .arg("--output")
+            .arg(&output)
+            .args(group.arguments)
+            .args(files.iter().flat_map(|file| ["--file", file]))
+            .arg("--")
+            .args(group.tests)
+            .env("PROVISIONING_CASES", CASES)
+            .env_remove("CARGO_TARGET_DIR");
+        // The ledger's tests sync, and each job has a copy of the sources with a target folder of its own.
+        let memory = Path::new("/dev/shm");
+        if std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
+            command.env("TMPDIR", memory);
+        }
+        let status = command.status().map_err(|error| format!("cargo mutants: {error}"))?;
+        // 2: some were missed. 3: the tests of some did not end.
+        if !matches!(status.code(), Some(0 | 2 | 3)) {
+            return Err(format!("cargo mutants failed ({status}), see {}", output.display()));
+        }
+        let file = output.join("mutants.out/outcomes.json");
+        let json =
+            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        tried.extend(outcomes(&json)?);
+    }
+    if tried.is_empty() {
+        return Err(String::from("there are no mutants in these files"));
+    }
+    Ok(tried)
+}
