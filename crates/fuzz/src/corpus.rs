@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use provisioning::{Cause, Config, Event, Failure, IdentityKeySource, ImplementationId, Written};
+use provisioning::{Config, Event, Failure, IdentityKeySource, ImplementationId};
 use rusqlite::{Connection, named_params};
 use silicon::power::{Cut, Reach};
 use silicon::{Silicon, Soc};
@@ -119,13 +119,8 @@ fn consoles() -> Vec<(String, Vec<u8>)> {
     let mut complete = parts[1].lines.clone();
     complete.retain(|line| line.starts_with(RECORD_PREFIX));
     complete.insert(0, Event::Resuming.to_string());
-    complete.push(
-        Failure {
-            cause: Cause::AlreadyProvisioned(parts[1].record.identity.ueid()),
-            written: Written::Nothing,
-        }
-        .to_string(),
-    );
+    complete.insert(1, Event::HuksNotProven.to_string());
+    complete.push(Failure::already_provisioned(parts[1].record.identity.ueid()).to_string());
     let mut asking = vec![String::from(NONCE_PROMPT)];
     asking.extend(parts[1].lines.iter().cloned());
     let mut driver = b"*** Booting nRF Connect SDK v2.7.0 ***\r\n\xFF\0".to_vec();

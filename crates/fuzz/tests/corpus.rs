@@ -100,10 +100,14 @@ fn the_ledgers_are_of_today() {
         let ledger = Ledger::open(&path).unwrap();
         let mut found = Vec::new();
         ledger
-            .entries::<LedgerError>(|row| {
-                found.push(row);
-                Ok(())
-            })
+            .walk::<LedgerError>(
+                None,
+                |_| Ok(()),
+                |entry| {
+                    found.extend(entry.row.cloned());
+                    Ok(())
+                },
+            )
             .unwrap();
         assert!(found == rows_in_all, "{name} is old, {AGAIN}");
         let head = found.last().unwrap().hash;

@@ -6,7 +6,10 @@
 use std::cell::RefCell;
 
 use nrf_keys::Drivers;
-use provisioning::{Device, DeviceId, DriverError, Huk, HukKey, IdentityKey, KeySlots, Lifecycle};
+use provisioning::{
+    Device, DeviceId, DriverError, Huk, HukKey, HukSize, IdentityKey, KeyCheckValue, KeySlots,
+    Lifecycle,
+};
 
 const CLOSED: [u32; 2] = [0x0000_BEEF, 0xFFFF_0000];
 const ERASED: u32 = 0xFFFF_FFFF;
@@ -52,7 +55,7 @@ fn called(call: &str) -> i32 {
 
 fn drivers() -> Drivers {
     // SAFETY: the C side is of this thread, and has nothing that is not reentrant.
-    unsafe { Drivers::new() }
+    unsafe { Drivers::new(HukSize::Bits256) }
 }
 
 macro_rules! c {
@@ -76,7 +79,6 @@ fn bytes(array: *const u8) -> [u8; 32] {
 }
 
 c! {
-    fn hw_unique_key_write_random() -> i32 { called("random HUKs") }
     fn identity_key_is_written() -> bool { part(|part| part.is_written) }
     fn identity_key_read(key: *mut u8) -> i32 { fill(key, &[0x55; 32]); called("read") }
     fn identity_key_free(key: *mut u8) -> () { fill(key, &[0xF4; 32]) }
@@ -104,9 +106,11 @@ c! {
     fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32 {
         called(&format!("HUK {huk} {:?}", &bytes(key)[..2]))
     }
-    fn nrf_keys_huk_derive(huk: u32, derived: *mut u8) -> i32 {
+    fn nrf_keys_huk_derive(huk: u32, label: *const u8, derived: *mut u8) -> i32 {
+        // SAFETY: the header names 13 bytes.
+        let label = unsafe { std::slice::from_raw_parts(label, 13) };
         fill(derived, &[0xDE; 16]);
-        called(&format!("derive {huk}"))
+        called(&format!("derive {huk} {}", label.escape_ascii()))
     }
     fn nrf_keys_identity_key_write_random() -> i32 { called("random identity key") }
     fn nrf_keys_identity_key_write_dummy() -> i32 { called("dummy identity key") }
@@ -173,6 +177,12 @@ fn a_slot_of_the_identity_key_can_be_read_and_is_not_exposed() {
     assert_eq!(identity(&[whole, whole, whole]), Ok(counts(3, 0, 3, 0)));
     assert_eq!(identity(&[whole, BLANK]), Ok(counts(2, 1, 1, 0)));
     assert_eq!(identity(&[slot([CLOSED[0], 0], 7)]), Ok(counts(1, 0, 0, 0)));
+    // A word that was left out.
+    for word in 2..6 {
+        let mut one = whole;
+        one[word] = ERASED;
+        assert_eq!(identity(&[whole, one]), Ok(counts(2, 0, 1, 0)), "word {word}");
+    }
 }
 
 #[test]
@@ -240,11 +250,10 @@ fn call_all() -> Vec<Result<(), DriverError>> {
         drivers.enter_provisioning(),
         drivers.implementation_id().map(|id| assert_eq!(id, [0x1D; 32])),
         drivers.write_implementation_id_word(5, 0xABCD),
-        drivers.write_random_huks(),
         drivers.write_huk(Huk::Mkek, &huk),
         drivers.write_huk(Huk::Mext, &huk),
-        drivers.derive_from_huk(Huk::Mkek, &mut [0; 16]),
-        drivers.derive_from_huk(Huk::Mext, &mut [0; 16]),
+        drivers.derive_from_huk(Huk::Mkek, &mut KeyCheckValue::empty()),
+        drivers.derive_from_huk(Huk::Mext, &mut KeyCheckValue::empty()),
         drivers.write_identity_key(&mut key),
         drivers.write_random_identity_key(),
         drivers.write_dummy_identity_key(),
@@ -261,7 +270,7 @@ fn each_call_reaches_its_driver_and_each_code_comes_back() {
             part.calls.clear();
         });
         let expected = if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) };
-        assert_eq!(call_all(), vec![expected; 14]);
+        assert_eq!(call_all(), vec![expected; 13]);
         let calls = part(|part| part.calls.clone());
         assert_eq!(
             calls,
@@ -270,11 +279,10 @@ fn each_call_reaches_its_driver_and_each_code_comes_back() {
                 "enter",
                 "ID",
                 "ID word 5 abcd",
-                "random HUKs",
                 "HUK 0 [3, 4]",
                 "HUK 1 [3, 4]",
-                "derive 0",
-                "derive 1",
+                "derive 0 huk-selfcheck",
+                "derive 1 huk-selfcheck",
                 "write [1, 2]",
                 "random identity key",
                 "dummy identity key",
@@ -299,9 +307,10 @@ fn what_the_drivers_give_is_what_the_caller_gets() {
     assert_eq!(key.expose_mut(), &[0x55; 32]);
     drivers.free_identity_key(&mut key);
     assert_eq!(key.expose_mut(), &[0xF4; 32]);
-    let mut derived = [0; 16];
+    let mut derived = KeyCheckValue::empty();
     drivers.derive_from_huk(Huk::Mext, &mut derived).unwrap();
-    assert_eq!(derived, [0xDE; 16]);
+    assert_eq!(derived.expose_mut(), &[0xDE; 16]);
+    assert_eq!(drivers.huk_size(), HukSize::Bits256);
     let mut random = [0; 5];
     drivers.fill_random(&mut random[..4]).unwrap();
     assert_eq!(random, [0xA5, 0xA5, 0xA5, 0xA5, 0]);

@@ -340,6 +340,14 @@ mod tests {
         }
     }
 
+    const LABEL: &[u8; 13] = b"thirteenbytes";
+
+    fn write_huks(part: &mut Silicon) {
+        for huk in [0, 1] {
+            assert_eq!(write_huk(part, huk, &[0x40 + u8::try_from(huk).unwrap(); 32]), 0);
+        }
+    }
+
     #[test]
     fn huks_are_written_once_and_closed() {
         for mut part in parts() {
@@ -347,10 +355,10 @@ mod tests {
             for key in [0, 1] {
                 let (words, _, slots) = key_slot(&mut part, key, 0).unwrap();
                 assert_eq!((words, slots), ([ERASED; 6], total));
-                assert_eq!(derive_from_huk(&mut part, key, &mut [0; 16]), HUK_MISSING);
+                assert_eq!(derive_from_huk(&mut part, key, LABEL, &mut [0; 16]), HUK_MISSING);
                 assert_eq!(key_slot(&mut part, key, total), Err(INVALID_ARGUMENT));
             }
-            assert_eq!(write_random_huks(&mut part), 0);
+            write_huks(&mut part);
             let mut derived = [[0; 16]; 2];
             for (key, derived) in (0..).zip(&mut derived) {
                 for index in 0..total {
@@ -358,12 +366,9 @@ mod tests {
                     assert_eq!(words[..2], closed);
                     assert_eq!(words[2..], [READ_DENIED; 4]);
                 }
-                assert_eq!(derive_from_huk(&mut part, key, derived), 0);
+                assert_eq!(derive_from_huk(&mut part, key, LABEL, derived), 0);
             }
             assert_ne!(derived[0], derived[1]);
-            let page = *part.page();
-            assert_eq!(write_random_huks(&mut part), HUK_WRITE_FAILED);
-            assert_eq!(page, *part.page());
             assert_eq!(key_slot(&mut part, 3, 0), Err(INVALID_ARGUMENT));
             assert_eq!(part.fault(), None);
             assert_eq!(write_huk(&mut part, 1, &[7; 32]), HUK_WRITE_FAILED);
@@ -375,8 +380,8 @@ mod tests {
     fn one_huk_can_be_written_alone() {
         for mut part in parts() {
             assert_eq!(write_huk(&mut part, 1, &[7; 32]), 0);
-            assert_eq!(derive_from_huk(&mut part, 1, &mut [0; 16]), 0);
-            assert_eq!(derive_from_huk(&mut part, 0, &mut [0; 16]), HUK_MISSING);
+            assert_eq!(derive_from_huk(&mut part, 1, LABEL, &mut [0; 16]), 0);
+            assert_eq!(derive_from_huk(&mut part, 0, LABEL, &mut [0; 16]), HUK_MISSING);
             assert_eq!(write_huk(&mut part, 2, &[7; 32]), INVALID_ARGUMENT);
         }
     }
@@ -388,7 +393,7 @@ mod tests {
             assert!(!identity_key_is_written(&mut part));
             assert_eq!(write_identity_key(&mut part, &[7; 32]), IDENTITY_KEY_MKEK_MISSING);
             assert_eq!(read_identity_key(&mut part, &mut key), IDENTITY_KEY_MKEK_MISSING);
-            assert_eq!(write_random_huks(&mut part), 0);
+            write_huks(&mut part);
             assert_eq!(read_identity_key(&mut part, &mut key), IDENTITY_KEY_MISSING);
             assert_eq!(write_identity_key(&mut part, &[7; 32]), 0);
             assert!(identity_key_is_written(&mut part));
@@ -405,7 +410,7 @@ mod tests {
     fn the_dummy_key_is_tf_ms() {
         for mut part in parts() {
             let mut key = [0; 32];
-            assert_eq!(write_random_huks(&mut part), 0);
+            write_huks(&mut part);
             assert_eq!(write_dummy_identity_key(&mut part), 0);
             assert_eq!(read_identity_key(&mut part, &mut key), 0);
             assert_eq!(key, DUMMY_KEY);
