@@ -185,16 +185,18 @@ int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32])
 	return hw_unique_key_write(slot, key);
 }
 
-int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t label[13], uint8_t derived[16])
+int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t *label, uint32_t label_size,
+			    uint8_t *derived, uint32_t size)
 {
-	uint8_t in_ram[13]; /* CryptoCell cannot read flash */
+	uint8_t in_ram[16]; /* CryptoCell cannot read flash */
 	uint32_t slot, total;
 
-	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0) {
+	if (huk == NRF_KEYS_IDENTITY || key_slots(huk, &slot, &total) != 0 ||
+	    label_size > sizeof(in_ram)) {
 		return -EINVAL;
 	}
-	memcpy(in_ram, label, sizeof(in_ram));
-	return hw_unique_key_derive_key(slot, NULL, 0, in_ram, sizeof(in_ram), derived, 16);
+	memcpy(in_ram, label, label_size);
+	return hw_unique_key_derive_key(slot, NULL, 0, in_ram, label_size, derived, size);
 }
 
 int32_t nrf_keys_identity_key_write_random(void)

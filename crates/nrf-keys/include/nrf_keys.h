@@ -59,8 +59,12 @@ int32_t nrf_keys_slot_read(uint32_t key, uint32_t index, uint32_t words[6], uint
 /* hw_unique_key_write(): writes the HUK to blank slots. It takes as many bytes as the HUK has. */
 int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32]);
 
-/* hw_unique_key_derive_key(): derives 16 bytes from the HUK under this label and no context. */
-int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t label[13], uint8_t derived[16]);
+/*
+ * hw_unique_key_derive_key(): derives bytes from the HUK under a label of at most 16 bytes and no
+ * context.
+ */
+int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t *label, uint32_t label_size,
+			    uint8_t *derived, uint32_t size);
 
 /* identity_key_write_random(), or -ENOTSUP without CONFIG_IDENTITY_KEY_RANDOM. */
 int32_t nrf_keys_identity_key_write_random(void);

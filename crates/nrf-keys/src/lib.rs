@@ -13,8 +13,8 @@ use core::ffi::c_int;
 use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DeviceId, DriverError, HUK_CHECK_LABEL, Huk, HukKey, HukSize, IMPLEMENTATION_ID_SIZE,
-    IdentityKey, KeyCheckValue, KeySlots, Lifecycle,
+    Device, DeviceId, DriverError, Huk, HukKey, HukSize, IMPLEMENTATION_ID_SIZE, IdentityKey,
+    KeyCheckValue, KeySlots, Lifecycle,
 };
 
 /// The key drivers of the part that the program runs on.
@@ -141,10 +141,14 @@ impl Device for Drivers {
     }
 
     fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        let (label, derived) = (HUK_CHECK_LABEL.as_ptr(), value.expose_mut().as_mut_ptr());
-        // SAFETY: the label is valid for reads of the 13 bytes that the header names, and `derived` for the write
-        // of the 16.
-        check(unsafe { raw::nrf_keys_huk_derive(huk_number(huk), label, derived) })
+        let label = self.huk_size.label();
+        // No label is longer than a block.
+        let (label, label_size) = (label.as_ptr(), label.len() as u32);
+        let (derived, size) = (value.expose_mut().as_mut_ptr(), 16 * self.huk_size.blocks() as u32);
+        // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `size`.
+        check(unsafe {
+            raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, size)
+        })
     }
 
     fn identity_key_is_written(&mut self) -> bool {

@@ -31,7 +31,13 @@ unsafe extern "C" {
         closed: *mut u32,
     ) -> i32;
     pub(crate) fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32;
-    pub(crate) fn nrf_keys_huk_derive(huk: u32, label: *const u8, derived: *mut u8) -> i32;
+    pub(crate) fn nrf_keys_huk_derive(
+        huk: u32,
+        label: *const u8,
+        label_size: u32,
+        derived: *mut u8,
+        size: u32,
+    ) -> i32;
     pub(crate) fn nrf_keys_identity_key_write_random() -> i32;
     pub(crate) fn nrf_keys_identity_key_write_dummy() -> i32;
     pub(crate) fn nrf_keys_device_id(words: *mut u32);

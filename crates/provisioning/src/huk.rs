@@ -25,6 +25,25 @@ impl HukSize {
             _ => None,
         }
     }
+
+    /// The label of a [`KeyCheckValue`]: as long as makes a message of one block. The counter takes a byte, the
+    /// zero behind the label another, and the length in bits one or two.
+    #[must_use]
+    pub const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Bits128 => &LABEL,
+            Self::Bits256 => LABEL.split_at(12).0,
+        }
+    }
+
+    /// AES blocks in a HUK.
+    #[must_use]
+    pub const fn blocks(self) -> usize {
+        match self {
+            Self::Bits128 => 1,
+            Self::Bits256 => 2,
+        }
+    }
 }
 
 /// Room for one HUK, cleared when it goes out of scope: 32 bytes, of which CryptoCell 310 uses 16.
@@ -54,64 +73,69 @@ impl HukKey {
         self.0.zeroize();
     }
 
-    /// What CryptoCell must derive from this key under [`HUK_CHECK_LABEL`].
+    /// What CryptoCell must derive from this key.
     #[must_use]
     pub fn check_value(&self, size: HukSize) -> KeyCheckValue {
         match size {
             HukSize::Bits128 => {
                 let [key @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = &self.0;
-                check_value(&Aes128::new(key.into()))
+                check_value(&Aes128::new(key.into()), size)
             }
-            HukSize::Bits256 => check_value(&Aes256::new((&self.0).into())),
+            HukSize::Bits256 => check_value(&Aes256::new((&self.0).into()), size),
         }
     }
 }
 
-/// The label under which a HUK's [`KeyCheckValue`] is derived. Nothing else derives under it.
-///
-/// As long as this, it makes the message that is authenticated one block.
-pub const HUK_CHECK_LABEL: [u8; 13] = *b"huk-selfcheck";
+/// The label under which a HUK's [`KeyCheckValue`] is derived, of which [`HukSize::label`] takes as much as it has
+/// room for. Nothing else derives under it.
+const LABEL: [u8; 13] = *b"huk-selfcheck";
 
-/// Sixteen bytes derived from a HUK, which tell whether two keys are the same and nothing else of them.
+/// As many bytes derived from a HUK as it has itself, which tell whether two keys are the same and nothing else of
+/// them. Behind 16 there are zeros where the HUK has no more.
 #[derive(PartialEq, Eq, ZeroizeOnDrop)]
-pub struct KeyCheckValue([u8; 16]);
+pub struct KeyCheckValue([u8; 32]);
 
 impl KeyCheckValue {
     /// Room for a value; all zero.
     #[must_use]
     pub const fn empty() -> Self {
-        Self([0; 16])
+        Self([0; 32])
     }
 
     /// The bytes, for a driver to fill.
-    pub fn expose_mut(&mut self) -> &mut [u8; 16] {
+    pub fn expose_mut(&mut self) -> &mut [u8; 32] {
         &mut self.0
     }
 }
 
-/// NIST SP 800-108r1, section 4.1 (counter mode) with AES-CMAC, one iteration of 128 bits, as
-/// `nrf_cc3xx_platform_kmu_shadow_key_derive` is documented in `nrf_cc3xx_platform_kmu.h`: a counter, the
-/// label, a zero, no context, and the length in bits, each number in as few bytes as it needs.
+/// NIST SP 800-108r1, section 4.1 (counter mode) with AES-CMAC, as `nrf_cc3xx_platform_kmu_shadow_key_derive` is
+/// documented in `nrf_cc3xx_platform_kmu.h`: a counter of one byte, the label, a zero, no context, and the length
+/// in bits, which takes as few bytes as it can. For both lengths that is what the SDK's vectors for silicon show,
+/// `tests/lib/hw_unique_key`, and for no others.
 ///
 /// Of CMAC (NIST SP 800-38B, section 6.2) only what a message of one whole block takes: the crate `cmac`
 /// is 700 bytes larger. The tests compare both.
-fn check_value<C>(cipher: &C) -> KeyCheckValue
+fn check_value<C>(cipher: &C, size: HukSize) -> KeyCheckValue
 where
     C: BlockCipherEncrypt<BlockSize = aes::cipher::consts::U16>,
 {
-    let mut message = [0; 16];
-    message[0] = 1;
-    message[1..14].copy_from_slice(&HUK_CHECK_LABEL);
-    message[15] = 128;
+    let mut subkey = Zeroizing::new([0; 16]);
+    cipher.encrypt_block((&mut *subkey).into());
+    *subkey = double(*subkey);
 
-    let mut block = Zeroizing::new([0; 16]);
-    cipher.encrypt_block((&mut *block).into());
-    let subkey = Zeroizing::new(double(*block));
-    for ((byte, message), subkey) in block.iter_mut().zip(message).zip(subkey.iter()) {
-        *byte = message ^ subkey;
+    let label = size.label();
+    let mut value = KeyCheckValue::empty();
+    for (counter, block) in (1..).zip(value.0.as_chunks_mut::<16>().0).take(size.blocks()) {
+        block[0] = counter;
+        block[1..].iter_mut().zip(label).for_each(|(byte, label)| *byte = *label);
+        match size {
+            HukSize::Bits128 => block[15] = 128,
+            HukSize::Bits256 => block[14] = 1,
+        }
+        block.iter_mut().zip(subkey.iter()).for_each(|(byte, subkey)| *byte ^= subkey);
+        cipher.encrypt_block(block.into());
     }
-    cipher.encrypt_block((&mut *block).into());
-    KeyCheckValue(*block)
+    value
 }
 
 /// Multiplication by x in GF(2^128), without a branch on the key.
@@ -131,13 +155,17 @@ mod tests {
 
     use super::*;
 
-    /// The message as SP 800-108r1 has it, through the CMAC of the library.
-    fn by_library<M: Mac + KeyInit>(key: &[u8]) -> [u8; 16] {
-        let mut mac = <M as KeyInit>::new_from_slice(key).unwrap();
-        for part in [&[1][..], &HUK_CHECK_LABEL, &[0], &128_u8.to_be_bytes()] {
-            mac.update(part);
+    /// The derivation as SP 800-108r1 has it, through the CMAC of the library.
+    fn by_library<M: Mac + KeyInit>(key: &[u8], label: &[u8], bits: &[u8]) -> [u8; 32] {
+        let mut value = [0; 32];
+        for (counter, block) in (1..).zip(value.chunks_mut(16)).take(key.len() / 16) {
+            let mut mac = <M as KeyInit>::new_from_slice(key).unwrap();
+            for part in [&[counter][..], label, &[0], bits] {
+                mac.update(part);
+            }
+            block.copy_from_slice(&mac.finalize().into_bytes());
         }
-        mac.finalize().into_bytes().as_slice().try_into().unwrap()
+        value
     }
 
     proptest! {
@@ -146,8 +174,11 @@ mod tests {
             let mut key = HukKey::empty();
             *key.expose_mut() = bytes;
             let [short, long] = [HukSize::Bits128, HukSize::Bits256].map(|size| key.check_value(size));
-            prop_assert_eq!(short.0, by_library::<Cmac<Aes128>>(&bytes[..16]));
-            prop_assert_eq!(long.0, by_library::<Cmac<Aes256>>(&bytes));
+            prop_assert_eq!(
+                short.0,
+                by_library::<Cmac<Aes128>>(&bytes[..16], b"huk-selfcheck", &[128])
+            );
+            prop_assert_eq!(long.0, by_library::<Cmac<Aes256>>(&bytes, b"huk-selfchec", &[1, 0]));
         }
     }
 

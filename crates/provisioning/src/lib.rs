@@ -19,7 +19,7 @@ mod verdict;
 
 pub use device::{Device, DriverError, DriverErrorKind, Huk, KeySlots, Lifecycle};
 pub use failure::{Cause, Failure, Piece, Written};
-pub use huk::{HUK_CHECK_LABEL, HukKey, HukSize, KeyCheckValue};
+pub use huk::{HukKey, HukSize, KeyCheckValue};
 pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };

@@ -251,7 +251,7 @@ impl Device for Part {
             *value = key.check_value(self.huk_size());
         }
         if self.fault == Fault::Derivation(self.derivations) {
-            value.expose_mut()[15] ^= 1;
+            value.expose_mut()[31] ^= 1;
         }
         Ok(())
     }
@@ -477,7 +477,14 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::KeyReadsZero, Cause::IdentityKeyInvalid, Something, 5),
         (Fault::KeyFlips, Cause::IdentityKeyMismatch, Something, 5),
         (Fault::KeyRead(1), Cause::IdentityKeyMismatch, Something, 5),
-        // The second look.
+    ];
+    check(&cases);
+}
+
+#[test]
+fn a_fault_in_the_second_look_ends_the_run() {
+    use Written::Something;
+    let cases = [
         (Fault::LifecycleRead(3), Cause::LifecycleUnreadable(CODE), Something, 5),
         (Fault::IdRead(4), Cause::ImplementationIdUnreadable(CODE), Something, 5),
         (Fault::HukInspection(5), Cause::HukUnreadable(Huk::Mkek, CODE), Something, 5),
@@ -487,7 +494,12 @@ fn each_fault_ends_the_run_with_its_own_cause() {
         (Fault::IdentityKeyInspection(3), Cause::IdentityKeySlotsUnreadable(CODE), Something, 5),
         (Fault::KeyRead(2), Cause::LooksDisagree, Something, 5),
     ];
-    for (fault, cause, written, writes) in cases {
+    check(&cases);
+}
+
+/// Runs each fault on an erased part, and wants the cause, what the line says was written, and so many writes.
+fn check(cases: &[(Fault, Cause, Written, usize)]) {
+    for &(fault, cause, written, writes) in cases {
         let mut part = Part::new(fault);
         let (events, result) = run(&mut part, IdentityKeySource::Generated);
         assert_eq!(result, Err(Failure { cause, written, ueid: None }), "{fault:?}");

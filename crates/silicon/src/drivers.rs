@@ -173,12 +173,7 @@ pub fn key_slot(
 }
 
 /// `hw_unique_key_derive_key` without a context.
-pub fn derive_from_huk(
-    part: &mut Silicon,
-    huk: u32,
-    label: &[u8; 13],
-    derived: &mut [u8; 16],
-) -> Code {
+pub fn derive_from_huk(part: &mut Silicon, huk: u32, label: &[u8], derived: &mut [u8]) -> Code {
     let first = match huk {
         0 => slot::MKEK,
         1 => slot::MEXT,
@@ -340,7 +335,7 @@ mod tests {
         }
     }
 
-    const LABEL: &[u8; 13] = b"thirteenbytes";
+    const LABEL: &[u8] = b"thirteenbytes";
 
     fn write_huks(part: &mut Silicon) {
         for huk in [0, 1] {

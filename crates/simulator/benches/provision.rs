@@ -8,26 +8,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use provisioning::{Config, IdentityKeySource, ImplementationId};
+use provisioning::{Config, IdentityKeySource};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::run;
 
-const CONFIG: Config = Config::new(
-    match ImplementationId::from_hex(
-        "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD",
-    ) {
-        Ok(id) => id,
-        Err(_) => panic!("64 hexadecimal digits"),
-    },
-    IdentityKeySource::Generated,
-);
+fn config() -> Config {
+    let id = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
+    Config::new(id.parse().expect("64 digits"), IdentityKeySource::Generated)
+}
 
 /// From an erased part to success. Each seed is a part of its own, since signatures take longer for some keys.
 fn provision(soc: Soc, number: u64) {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
     let part = Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]);
-    let (_, result) = run(part, &CONFIG, |event| {
+    let (_, result) = run(part, &config(), |event| {
         black_box(event);
     });
     assert!(result.is_ok(), "an erased part is provisioned");

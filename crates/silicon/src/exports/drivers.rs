@@ -119,17 +119,19 @@ unsafe extern "C" fn nrf_keys_huk_write(huk: u32, key: *const [u8; 32]) -> i32 {
 }
 
 /// # Safety
-/// `label` must be valid for reads of 13 bytes, `derived` for reads and writes of 16.
+/// `label` must be valid for reads of `label_size` bytes, `derived` for reads and writes of `size`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_huk_derive(
     huk: u32,
-    label: *const [u8; 13],
-    derived: *mut [u8; 16],
+    label: *const u8,
+    label_size: u32,
+    derived: *mut u8,
+    size: u32,
 ) -> i32 {
-    // SAFETY: the caller's promise; an array of bytes has no alignment.
-    let label = unsafe { &*label };
-    // SAFETY: as above.
-    let derived = unsafe { &mut *derived };
+    // SAFETY: the caller's promise.
+    let label = unsafe { core::slice::from_raw_parts(label, label_size as usize) };
+    // SAFETY: the caller's promise.
+    let derived = unsafe { core::slice::from_raw_parts_mut(derived, size as usize) };
     call(|part| drivers::derive_from_huk(part, huk, label, derived))
 }
 
