@@ -280,6 +280,9 @@ fn mutants(root: &Path, files: &[PathBuf], jobs: Option<u8>) -> Result<ExitCode,
     for name in &verdict.survivors {
         println!("no test notices: {name}");
     }
+    for name in &verdict.untried {
+        println!("stopped from outside, try its file again: {name}");
+    }
     for name in &verdict.stale {
         println!("accepted, but killed or gone: {name}");
     }

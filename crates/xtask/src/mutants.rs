@@ -66,6 +66,8 @@ pub enum Fate {
     Survived,
     /// It does not compile, so it is none.
     Unviable,
+    /// Its tests were stopped from outside.
+    Untried,
 }
 
 /// A mutant that was tried.
@@ -84,13 +86,15 @@ pub struct Verdict {
     pub survivors: Vec<String>,
     /// Accepted mutants that were killed, or are no longer there.
     pub stale: Vec<String>,
+    /// Mutants that must be tried again, as cargo-mutants names them.
+    pub untried: Vec<String>,
 }
 
 impl Verdict {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.survivors.is_empty() && self.stale.is_empty()
+        self.survivors.is_empty() && self.stale.is_empty() && self.untried.is_empty()
     }
 }
 
@@ -141,6 +145,7 @@ pub fn outcomes(json: &str) -> Result<Vec<Tried>, String> {
             (Scenario::Mutant { .. }, "MissedMutant") => Fate::Survived,
             (Scenario::Mutant { .. }, "Unviable") => Fate::Unviable,
             (Scenario::Baseline, _) => return Err(String::from("the tests fail as it is")),
+            (Scenario::Mutant { .. }, "Failure") => Fate::Untried,
             (Scenario::Mutant { name }, other) => return Err(format!("{name}: {other}")),
         };
         if let Scenario::Mutant { name } = scenario {
@@ -175,10 +180,14 @@ pub fn judge(tried: &[Tried], accepted: &[Accepted], files: &[String]) -> Verdic
         *left.entry(&entry.mutant).or_default() += 1;
     }
     let mut verdict = Verdict::default();
-    for mutant in tried.iter().filter(|mutant| mutant.fate == Fate::Survived) {
-        match left.get_mut(&lasting_name(&mutant.name)[..]) {
-            Some(count) if *count > 0 => *count -= 1,
-            _ => verdict.survivors.push(mutant.name.clone()),
+    for mutant in tried {
+        let (Fate::Survived | Fate::Untried) = mutant.fate else { continue };
+        let listed = left.get_mut(&lasting_name(&mutant.name)[..]).filter(|count| **count > 0);
+        let is_listed = listed.map(|count| *count -= 1).is_some();
+        if mutant.fate == Fate::Untried {
+            verdict.untried.push(mutant.name.clone());
+        } else if !is_listed {
+            verdict.survivors.push(mutant.name.clone());
         }
     }
     for (name, count) in left {

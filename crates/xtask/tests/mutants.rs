@@ -67,6 +67,18 @@ fn an_accepted_one_that_is_killed_or_gone_is_told() {
 }
 
 #[test]
+fn one_that_was_stopped_is_told_and_no_more() {
+    for list in [&[][..], &[LISTED]] {
+        let verdict = judge(&[tried(SURVIVOR, Fate::Untried)], &listed(list), &all());
+        assert_eq!(
+            (&verdict.untried[..], verdict.is_good()),
+            (&[String::from(SURVIVOR)][..], false)
+        );
+        assert!(verdict.survivors.is_empty() && verdict.stale.is_empty());
+    }
+}
+
+#[test]
 fn only_the_scope_is_looked_at() {
     for file in ["crates/station/src/ledger/audit.rs", "nrf-keys/src/lib.rs"] {
         assert_eq!(scope(&[PathBuf::from(file)]).unwrap(), [file.trim_start_matches("crates/")]);
@@ -93,12 +105,14 @@ fn outcomes_are_read() {
         mutant("b", "MissedMutant"),
         mutant("c", "Timeout"),
         mutant("d", "Unviable"),
+        mutant("e", "Failure"),
     ];
     let expected = [
         tried("a", Fate::Killed),
         tried("b", Fate::Survived),
         tried("c", Fate::Endless),
         tried("d", Fate::Unviable),
+        tried("e", Fate::Untried),
     ];
     assert_eq!(outcomes(&file(&mutants)).unwrap(), expected);
     assert_eq!(outcomes(&file(&[baseline("Failure")])).unwrap_err(), "the tests fail as it is");
