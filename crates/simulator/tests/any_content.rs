@@ -76,7 +76,11 @@ fn slot_progress(soc: Soc, page: &Page, slot: usize) -> Progress {
     let (dest, perm) = closed(soc, slot).expect("a slot that the part uses");
     if header.iter().chain(value).all(|word| *word == ERASED) {
         Progress::Blank
-    } else if header[1] == perm && dest.is_none_or(|dest| dest == header[0]) {
+    } else if header[1] == perm
+        && dest.is_none_or(|dest| dest == header[0])
+        // Of an identity key, which can be read, a word that was left out shows.
+        && (slot < 6 || !value.contains(&ERASED))
+    {
         Progress::Whole
     } else {
         Progress::Other
@@ -158,7 +162,7 @@ fn stored(soc: Soc, page: &Page) -> Option<PublicKey> {
 /// - Words that are out of its reach. They must be as they were, which is checked elsewhere, and are
 ///   judged as if erased. One lies in OTP, between the halfwords of SECURED and DECOMMISSIONED.
 /// - The value of a slot that was closed before the run: the CPU cannot read a HUK's, and of an identity
-///   key's any value decrypts to some key. No run closes a slot whose value is not written.
+///   key's any value without an erased word decrypts to some key. No run closes a slot whose value is not written.
 fn problems(start: &Start, page: &Page, public_key: Option<PublicKey>) -> Vec<String> {
     let mut judged = *page;
     for (index, word) in judged.iter_mut().enumerate() {

@@ -90,8 +90,8 @@ fn a_device_file_keeps_the_part() {
     let found = "Found PSA lifecycle state PROVISIONING, looking at what is there";
     let unproven =
         "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ";
-    let done = "Failure: already provisioned, UEID 019263e6b913f9f3abaaddd1cc409355897a1eaf2ab64b05d3b\
-                683b75b144633c1. Nothing was written to the part. It is good and checked. [29]";
+    let done = "Failure: already provisioned, UEID 01bd4c991a4573fb94a881e9368d554a754dee92070c9f58456\
+                34f08ca8be7d949. Nothing was written to the part. It is good and checked. [29]";
     assert_output(
         &sim(&["--device", path(&file)]),
         1,
