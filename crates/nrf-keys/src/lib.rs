@@ -142,9 +142,11 @@ impl Device for Drivers {
 
     fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
         let label = self.huk_size.label();
-        // No label is longer than a block.
-        let (label, label_size) = (label.as_ptr(), label.len() as u32);
-        let (derived, size) = (value.expose_mut().as_mut_ptr(), 16 * self.huk_size.blocks() as u32);
+        // No label is longer than a block; without one, the value would be another one, and told as such.
+        let label_size = u32::try_from(label.len()).unwrap_or_default();
+        let label = label.as_ptr();
+        let derived = value.expose_mut().as_mut_ptr();
+        let size = 16 * u32::from(self.huk_size.blocks());
         // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `size`.
         check(unsafe {
             raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, size)

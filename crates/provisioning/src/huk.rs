@@ -38,7 +38,7 @@ impl HukSize {
 
     /// AES blocks in a HUK.
     #[must_use]
-    pub const fn blocks(self) -> usize {
+    pub const fn blocks(self) -> u8 {
         match self {
             Self::Bits128 => 1,
             Self::Bits256 => 2,
@@ -125,7 +125,7 @@ where
 
     let label = size.label();
     let mut value = KeyCheckValue::empty();
-    for (counter, block) in (1..).zip(value.0.as_chunks_mut::<16>().0).take(size.blocks()) {
+    for (counter, block) in (1..).zip(value.0.as_chunks_mut::<16>().0).take(size.blocks().into()) {
         block[0] = counter;
         block[1..].iter_mut().zip(label).for_each(|(byte, label)| *byte = *label);
         match size {

@@ -124,7 +124,7 @@ pub enum Outcome {
     Failed {
         /// The part's own words: what failed, and what to do.
         line: String,
-        /// The number of the cause, see [`Cause::code`]; `None` where there was no part to provision.
+        /// The number of the cause, see `provisioning::Cause::code`; `None` where there was no part to provision.
         code: Option<u8>,
     },
 }
