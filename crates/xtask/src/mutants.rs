@@ -248,8 +248,10 @@ pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tri
         let output = root.join("crates/target").join(format!("mutants-{}", group.name));
         let _ = fs::remove_dir_all(&output); // else it would keep a copy of the last run's
         fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
-        let mut command = Command::new("cargo");
+        // A mutant may take memory without end, and the machine with it.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "ulimit -v 8388608 && exec cargo \"$@\"", "sh"])
             .args([
                 "mutants",
                 "--profile=mutants",
