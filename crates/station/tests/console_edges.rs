@@ -137,7 +137,8 @@ fn a_driver_logs_in_these_forms_only() {
 
 #[test]
 fn an_error_names_the_line_before() {
-    let record = format!("{RECORD_PREFIX}AAAA");
+    // What a complete part prints, with its record.
+    let record = format!("{}\n{RECORD_PREFIX}AAAA", Event::HuksNotProven);
     for (console, after) in [
         (format!("{NONCE_PROMPT}\n{}\n", Event::Success), NONCE_PROMPT),
         (format!("{}\n{}\n", Event::Resuming, Event::Success), Event::Resuming.message()),
