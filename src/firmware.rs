@@ -66,16 +66,21 @@ extern "C" fn rust_main() {
     let _ = unsafe { zephyr::set_logger() };
 
     let result = run();
+    let mut stack = [0; 2];
     if MEASURE {
-        let mut size = 0;
-        // SAFETY: `size` is valid for the write.
-        let used = unsafe { provisioning_stack_used(&raw mut size) };
-        info!(target: NAME, "Measured: {used} of {size} bytes of main stack");
+        // SAFETY: the second is valid for the write.
+        stack[0] = unsafe { provisioning_stack_used(&raw mut stack[1]) };
     }
     // SAFETY: it writes below this frame only, where nothing lives.
     unsafe { provisioning_clear_stack() };
     match result.and_then(|part| part.success().map_err(Some)) {
-        Ok(success) => report(success),
+        Ok(success) => {
+            report(success);
+            if MEASURE {
+                let [used, size] = stack;
+                info!(target: NAME, "Measured: {used} of {size} bytes of main stack");
+            }
+        }
         Err(failure) => {
             if let Some(failure) = failure {
                 error!(target: NAME, "{failure}");
