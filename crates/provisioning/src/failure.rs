@@ -232,7 +232,9 @@ impl fmt::Display for Cause {
                 f.write_str("the implementation ID reads back differently")
             }
             Self::HukUnreadable(huk, _) => write!(f, "cannot inspect the KMU slots of the {huk}"),
-            Self::HukTaken(huk) => write!(f, "the part has a {huk} already"),
+            Self::HukTaken(huk) => {
+                write!(f, "the part has a {huk} already, as after a start of TF-M too early")
+            }
             Self::HukNotWritten(huk, _) => write!(f, "cannot write the {huk}"),
             Self::HukIncomplete(huk) => write!(f, "a KMU slot of the {huk} is still blank"),
             Self::HukExposed(huk) => write!(f, "the CPU can read a KMU slot of the {huk}"),
