@@ -245,7 +245,7 @@ fn what_is_no_good_run_enters_nothing() {
         (&text.replace("Generating", "Gener\u{0}ting"), "console"),
         (&other_product, "record"),
         (
-            "ERROR:provisioning_image: Failure: the part has a MKEK already. Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n",
+            "ERROR:provisioning_image: Failure: the part has a MKEK already, as after a start of TF-M too early. Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n",
             "failed",
         ),
         (&text[..text.len() - 30], "line-timeout"),
@@ -278,7 +278,7 @@ fn a_port_that_is_pulled_ends_its_bench_only() {
 }
 
 /// A line that a run ends with, and nothing is entered.
-const FAILED: &str = "ERROR:provisioning_image: Failure: the part has a MKEK already. Nothing was written to the \
+const FAILED: &str = "ERROR:provisioning_image: Failure: the part has a MKEK already, as after a start of TF-M too early. Nothing was written to the \
     part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n";
 
 #[test]
