@@ -10,6 +10,7 @@
 
 /*
  * The bytes of this image in flash and their number: what zephyr.bin holds, from its first byte to its last.
+ * Gaps between sections are as the flash was erased, which zephyr.bin and zephyr.hex have too.
  * On native_sim, where the image is a program of the host, there are none.
  */
 const uint8_t *provisioning_image(size_t *size)
