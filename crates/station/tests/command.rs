@@ -90,6 +90,15 @@ fn console(source: IdentityKeySource, runs: usize) -> String {
     lines
 }
 
+/// Appends an entry whose record is of another part: a new chain can be made by anybody, a signature cannot.
+fn append_forged(folder: &Path) {
+    let mut ledger = station::ledger::Ledger::open_or_create(&folder.join("ledger.db")).unwrap();
+    let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
+    identity.device_id = station::DeviceId([9; 8]);
+    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
+    ledger.append(&[entry]).unwrap()[0].unwrap();
+}
+
 /// The part in a console, and its record.
 fn checked(console: &str) -> (station::Identity, Vec<u8>) {
     let mut lines = console.lines();
@@ -314,13 +323,7 @@ fn an_export_is_of_the_ledger_whose_head_was_written_down() {
     assert!(printed.contains("the expected head is no entry's hash"), "{printed}");
     assert!(contents(&bench.path().join("endorsements")) == before);
 
-    let mut ledger =
-        station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
-    let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
-    identity.device_id = station::DeviceId([9; 8]);
-    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
-    ledger.append(&[entry]).unwrap()[0].unwrap();
-    drop(ledger);
+    append_forged(bench.path());
     let problem = "entry 4: its record is bad: it is of another part than the entry says";
     for printed in [export(1, &[]), export(1, &["--entries", "4..4"]), bench.run(1, &["list"])] {
         assert!(printed.contains(problem), "{printed}");
@@ -368,14 +371,7 @@ fn the_audit_reads_each_record() {
     let other = bench.run(1, &["audit", "--head", &head]);
     assert!(other.contains("the expected head is no entry's hash"), "{other}");
 
-    // Whoever makes a chain of his own still cannot sign for a part.
-    let mut ledger =
-        station::ledger::Ledger::open_or_create(&bench.path().join("ledger.db")).unwrap();
-    let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
-    identity.device_id = station::DeviceId([9; 8]);
-    let entry = station::ledger::NewEntry { identity, port: String::from("bench"), record };
-    ledger.append(&[entry]).unwrap()[0].unwrap();
-    drop(ledger);
+    append_forged(bench.path());
     let audited = bench.run(1, &["audit"]);
     let problem = "entry 3: its record is bad: it is of another part than the entry says";
     assert!(audited.contains(problem), "{audited}");
