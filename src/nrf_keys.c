@@ -3,7 +3,7 @@
  */
 
 /*
- * Glue between the bindings (crates/nrf-keys) and the nRF Connect SDK's drivers. It decides
+ * Glue between the bindings (crates/image/nrf-keys) and the nRF Connect SDK's drivers. It decides
  * nothing; it turns enums, inline functions and registers into functions with fixed-width integers.
  */
 

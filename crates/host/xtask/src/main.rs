@@ -47,7 +47,7 @@ enum What {
     /// Survivors must be in docs/mutants.jsonl, with a reason, and what is there must survive. It takes
     /// cargo-mutants, and more than an hour for all files.
     Mutants {
-        /// Only this file, such as crates/station/src/record.rs; may be given several times
+        /// Only this file, such as crates/host/station/src/record.rs; may be given several times
         #[arg(long, value_name = "FILE")]
         file: Vec<PathBuf>,
         /// How many mutants to build and test at a time; else one for each core, up to 4
@@ -112,9 +112,9 @@ const GOALS: [Goal; 3] = [
 ];
 
 fn main() -> ExitCode {
-    // The manifest's folder is <root>/crates/xtask.
+    // The manifest's folder is <root>/crates/host/xtask.
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = manifest.ancestors().nth(2).unwrap_or(manifest);
+    let root = manifest.ancestors().nth(3).unwrap_or(manifest);
     let result = match Cli::parse().command {
         What::Size { board, keep } => size(root, board, &keep),
         What::Bench { keep } => bench(root, &keep),
@@ -156,7 +156,7 @@ fn size(root: &Path, boards: Vec<String>, keep: &Keep) -> Result<ExitCode, Error
             if let Some(linker) = linker.get(region).filter(|linker| **linker != figure) {
                 return Err(format!(
                     "{board}: {figure} bytes of {region} were counted, but the linker says {linker}. \
-                     Correct the counting in crates/xtask."
+                     Correct the counting in crates/host/xtask."
                 )
                 .into());
             }
@@ -191,7 +191,7 @@ fn print_panics(elf: &Elf<'_>) -> bool {
     }
     if !all_expected {
         println!(
-            "  Rule out what is unexpected, or say why it is there in crates/xtask/src/panics.rs."
+            "  Rule out what is unexpected, or say why it is there in crates/host/xtask/src/panics.rs."
         );
     }
     all_expected

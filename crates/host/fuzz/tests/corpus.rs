@@ -9,7 +9,7 @@ use fuzz::corpus::{self, TARGETS};
 use station::console::{ConsoleError, Follower, Outcome};
 use station::ledger::{Ledger, LedgerError};
 
-const AGAIN: &str = "make it anew: cargo run --manifest-path crates/Cargo.toml -p fuzz";
+const AGAIN: &str = "make it anew: cargo run -p fuzz";
 
 fn files(folder: &str, target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);

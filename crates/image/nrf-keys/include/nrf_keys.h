@@ -3,7 +3,7 @@
  */
 
 /*
- * Every C symbol that the bindings call: crates/nrf-keys/src/raw.rs says the same in Rust.
+ * Every C symbol that the bindings call: crates/image/nrf-keys/src/raw.rs says the same in Rust.
  *
  * The first group is functions of the nRF Connect SDK by their own names. src/nrf_keys.c includes
  * the SDK's headers together with this one, so the compiler refuses any that has changed. The rest

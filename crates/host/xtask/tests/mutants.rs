@@ -20,17 +20,17 @@ fn all() -> Vec<String> {
     scope(&[]).unwrap()
 }
 
-const SURVIVOR: &str = "station/src/record.rs:12:5: replace + with - in claims";
-const SAME: &str = "station/src/record.rs:17:9: replace + with - in claims";
-const LISTED: &str = "station/src/record.rs: replace + with - in claims";
-const OTHER: &str = "station/src/console.rs:1:1: replace a::b -> c with Ok(Default::default())";
+const SURVIVOR: &str = "crates/host/station/src/record.rs:12:5: replace + with - in claims";
+const SAME: &str = "crates/host/station/src/record.rs:17:9: replace + with - in claims";
+const LISTED: &str = "crates/host/station/src/record.rs: replace + with - in claims";
+const OTHER: &str = "crates/host/station/src/console.rs:1:1: replace a::b -> c with Ok(Default::default())";
 
 #[test]
 fn a_survivor_is_accepted_wherever_its_line_is() {
     assert_eq!(lasting_name(SURVIVOR), LISTED);
     assert_eq!(
         lasting_name(OTHER),
-        "station/src/console.rs: replace a::b -> c with Ok(Default::default())"
+        "crates/host/station/src/console.rs: replace a::b -> c with Ok(Default::default())"
     );
     let verdict = judge(&[tried(SURVIVOR, Fate::Survived)], &listed(&[LISTED]), &all());
     assert!(verdict.is_good(), "{verdict:?}");
@@ -62,7 +62,7 @@ fn an_accepted_one_that_is_killed_or_gone_is_told() {
     let gone = judge(&[tried(OTHER, Fate::Killed)], &listed(&[LISTED]), &all());
     assert_eq!(gone.stale, [LISTED]);
     // In a file that was not looked at, it may be there.
-    let console = scope(&[PathBuf::from("crates/station/src/console.rs")]).unwrap();
+    let console = scope(&[PathBuf::from("crates/host/station/src/console.rs")]).unwrap();
     assert!(judge(&[tried(OTHER, Fate::Killed)], &listed(&[LISTED]), &console).is_good());
 }
 
@@ -80,10 +80,10 @@ fn one_that_was_stopped_is_told_and_no_more() {
 
 #[test]
 fn only_the_scope_is_looked_at() {
-    for file in ["crates/station/src/ledger/audit.rs", "nrf-keys/src/lib.rs"] {
-        assert_eq!(scope(&[PathBuf::from(file)]).unwrap(), [file.trim_start_matches("crates/")]);
+    for file in ["crates/host/station/src/ledger/audit.rs", "crates/image/nrf-keys/src/lib.rs"] {
+        assert_eq!(scope(&[PathBuf::from(file)]).unwrap(), [file]);
     }
-    for file in ["crates/station/src/port.rs", "src/lib.rs", ""] {
+    for file in ["crates/host/station/src/port.rs", "src/lib.rs", ""] {
         assert!(scope(&[PathBuf::from(file)]).unwrap_err().contains("no mutants are made of it"));
     }
 }
@@ -138,7 +138,7 @@ fn each_entry_of_the_list_has_a_reason() {
     }
     assert!(accepted(&folder.path().join("none")).is_err());
     // The one that counts.
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mutants.jsonl");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/mutants.jsonl");
     let entries = accepted(&list).unwrap();
     assert!(entries.iter().all(|entry| lasting_name(&entry.mutant) == entry.mutant));
     assert!(entries.is_sorted(), "sorted, so that two branches do not differ in it");

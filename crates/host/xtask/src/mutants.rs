@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// The version whose mutants the list knows. Another one may make others.
 pub const VERSION: &str = "27.1.0";
 
-/// Code that is changed, and the tests that must notice. Paths are in `crates/`.
+/// Code that is changed, and the tests that must notice. Paths are those of the repository.
 struct Group {
     name: &'static str,
     /// Where its files are: what a path begins with.
@@ -29,14 +29,18 @@ struct Group {
 const GROUPS: [Group; 2] = [
     Group {
         name: "part",
-        prefixes: &["provisioning/src", "nrf-keys/src"],
+        prefixes: &["crates/image/provisioning/src", "crates/image/nrf-keys/src"],
         // A time-out of its own, since cargo-mutants would derive one from the tests of the changed crate alone.
         arguments: &["--test-package=provisioning,nrf-keys,simulator", "--timeout=240"],
         tests: &[],
     },
     Group {
         name: "station",
-        prefixes: &["station/src/record", "station/src/ledger", "station/src/console"],
+        prefixes: &[
+            "crates/host/station/src/record",
+            "crates/host/station/src/ledger",
+            "crates/host/station/src/console",
+        ],
         arguments: &["--test-package=station"],
         tests: &["--lib", "--bins", "--test=[!k]*"], // all but kill
     },
@@ -202,22 +206,20 @@ pub fn judge(tried: &[Tried], accepted: &[Accepted], files: &[String]) -> Verdic
 /// # Errors
 /// A file is not in the scope.
 pub fn scope(files: &[PathBuf]) -> Result<Vec<String>, String> {
-    let in_crates = |file: &PathBuf| {
+    let known = |file: &PathBuf| {
         let file = file.to_string_lossy().replace('\\', "/");
-        let name = file.strip_prefix("crates/").unwrap_or(&file);
-        let known =
-            GROUPS.iter().flat_map(|group| group.prefixes).any(|prefix| name.starts_with(prefix));
-        known.then(|| String::from(name)).ok_or_else(|| {
-            format!(
-                "{file}: no mutants are made of it. The scope is in crates/xtask/src/mutants.rs."
-            )
-        })
+        if GROUPS.iter().flat_map(|group| group.prefixes).any(|prefix| file.starts_with(prefix)) {
+            return Ok(file);
+        }
+        Err(format!(
+            "{file}: no mutants are made of it. The scope is in crates/host/xtask/src/mutants.rs."
+        ))
     };
     if files.is_empty() {
         let all = GROUPS.iter().flat_map(|group| group.prefixes);
         return Ok(all.map(|prefix| String::from(*prefix)).collect());
     }
-    files.iter().map(in_crates).collect()
+    files.iter().map(known).collect()
 }
 
 /// Runs cargo-mutants on the scope, and gives what came of each mutant. It shows its progress itself.
@@ -245,7 +247,7 @@ pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tri
         if files.is_empty() {
             continue;
         }
-        let output = root.join("crates/target").join(format!("mutants-{}", group.name));
+        let output = root.join("target").join(format!("mutants-{}", group.name));
         let _ = fs::remove_dir_all(&output); // else it would keep a copy of the last run's
         fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
         // A mutant may take memory without end, and the machine with it.
@@ -261,7 +263,7 @@ pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tri
                 &jobs,
             ])
             .arg("--dir")
-            .arg(root.join("crates"))
+            .arg(root)
             .arg("--output")
             .arg(&output)
             .args(group.arguments)

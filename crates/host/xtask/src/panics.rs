@@ -102,7 +102,7 @@ mod tests {
             ("/x/wnaf-0.14.0-rc.1/src/lib.rs", "wnaf"),
             ("/sdk/modules/lang/rust/zephyr/src/printk.rs", "zephyr"),
             ("/rustc/0123abcd/library/core/src/fmt/mod.rs", "core"),
-            ("crates/nrf-keys/src/lib.rs", "nrf-keys"),
+            ("crates/image/nrf-keys/src/lib.rs", "nrf-keys"),
             ("hdsrc/firmware.rs", "src/firmware.rs"),
             ("x.rs", "x.rs"),
         ] {

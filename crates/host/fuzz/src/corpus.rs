@@ -2,7 +2,7 @@
 
 //! What a fuzzer begins with: consoles, records and ledgers of modelled parts.
 //!
-//! `cargo run --manifest-path crates/Cargo.toml -p fuzz` makes the files anew. It must be run where what a part
+//! `cargo run -p fuzz` makes the files anew. It must be run where what a part
 //! prints has changed: `cargo test` tells.
 
 use std::fs;
