@@ -23,7 +23,8 @@ fn all() -> Vec<String> {
 const SURVIVOR: &str = "crates/host/station/src/record.rs:12:5: replace + with - in claims";
 const SAME: &str = "crates/host/station/src/record.rs:17:9: replace + with - in claims";
 const LISTED: &str = "crates/host/station/src/record.rs: replace + with - in claims";
-const OTHER: &str = "crates/host/station/src/console.rs:1:1: replace a::b -> c with Ok(Default::default())";
+const OTHER: &str =
+    "crates/host/station/src/console.rs:1:1: replace a::b -> c with Ok(Default::default())";
 
 #[test]
 fn a_survivor_is_accepted_wherever_its_line_is() {
