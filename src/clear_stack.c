@@ -12,6 +12,8 @@
 BUILD_ASSERT(IS_ENABLED(CONFIG_BUILTIN_STACK_GUARD), "PSPLIM tells where the stack ends");
 #endif
 
+#include "glue.h"
+
 /*
  * Clears what is left below the caller's frame on the main stack: the drivers, CryptoCell's library and
  * the elliptic curve code all leave pieces of keys behind in their dead frames, and some of the SDK's

@@ -9,6 +9,8 @@
 #include <zephyr/drivers/uart.h>
 #include <zephyr/kernel.h>
 
+#include "glue.h"
+
 /*
  * Reads one line of the console, without its end, and gives its length. -ETIMEDOUT where it does not
  * come to its end in time, -ENOBUFS where it is longer than size, -ENOTSUP without

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-use core::ffi::{c_char, c_int};
+//! From Kconfig to [`Config`], and from the procedure's events to Zephyr's log.
+
+use core::fmt;
 
 use log::{error, info, warn};
 use nrf_keys::Drivers;
+use provisioning::console::{LOG_TARGET, Measured, ModelledSilicon, NONCE_PROMPT, NoPart};
 use provisioning::{
     Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement,
     Nonce, Provisioned, provision,
 };
-use silicon::boot;
+use silicon::boot::{self, BootError};
 use zephyr::kconfig;
 
-/// The module name in the log lines.
-const NAME: &str = "provisioning_image";
+use crate::glue;
 
 /// Whether this image is for `cargo xtask bench`.
-const MEASURE: bool = matches!(kconfig::CONFIG_PROVISIONING_MEASURED.as_bytes(), b"yes");
+const MEASURE: bool = cfg!(CONFIG_PROVISIONING_MEASURE);
 
 /// What CMakeLists.txt has refused already; this is what holds where a build goes around it.
 const IMPLEMENTATION_ID: ImplementationId =
@@ -26,12 +28,14 @@ const IMPLEMENTATION_ID: ImplementationId =
         }
     };
 
-/// One that Kconfig knows, so that the image has the code of no other.
-const IDENTITY_KEY: IdentityKeySource =
-    match IdentityKeySource::from_name(kconfig::CONFIG_PROVISIONING_IDENTITY_KEY) {
-        Some(source) => source,
-        None => panic!("CONFIG_PROVISIONING_IDENTITY_KEY is no source of identity keys"),
-    };
+/// A constant, so that the image has the code of no other source.
+const IDENTITY_KEY: IdentityKeySource = if cfg!(CONFIG_PROVISIONING_IDENTITY_KEY_DRIVER) {
+    IdentityKeySource::Driver
+} else if cfg!(CONFIG_PROVISIONING_IDENTITY_KEY_DUMMY) {
+    IdentityKeySource::Dummy
+} else {
+    IdentityKeySource::Generated
+};
 
 /// That of the part, so that the image has AES with keys of no other size.
 const HUK_SIZE: HukSize = match HukSize::from_bits(kconfig::CONFIG_PROVISIONING_HUK_BITS as usize) {
@@ -42,19 +46,20 @@ const HUK_SIZE: HukSize = match HukSize::from_bits(kconfig::CONFIG_PROVISIONING_
 /// In its range by Kconfig.
 const SEED: u32 = kconfig::CONFIG_SILICON_MODEL_SEED as u32;
 
-unsafe extern "C" {
-    /// `k_panic()` of Zephyr, a macro (`src/kernel_panic.c`).
-    fn provisioning_kernel_panic() -> !;
-    /// Reads a line of the console (`src/console_line.c`).
-    fn provisioning_console_line(line: *mut c_char, size: usize) -> c_int;
-    /// The bytes of this image in flash, as they were programmed (`src/image.c`).
-    fn provisioning_image(size: *mut usize) -> *const u8;
-    /// Clears the dead part of this thread's stack (`src/clear_stack.c`).
-    fn provisioning_clear_stack();
-    /// Cycles since reset (`src/measure.c`, with `MEASURE` only).
-    fn provisioning_cycles() -> u32;
-    /// Bytes of this thread's stack that were ever used, and its size (`src/measure.c`, with `MEASURE` only).
-    fn provisioning_stack_used(size: *mut u32) -> u32;
+/// Why no part was provisioned.
+enum Stop {
+    /// There is none, on modelled silicon.
+    NoPart(BootError),
+    Failed(Failure),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPart(error) => NoPart(error).fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
 }
 
 /// Called once by zephyr-lang-rust, from Zephyr's main thread.
@@ -69,24 +74,22 @@ extern "C" fn rust_main() {
     let mut stack = [0; 2];
     if MEASURE {
         // SAFETY: the second is valid for the write.
-        stack[0] = unsafe { provisioning_stack_used(&raw mut stack[1]) };
+        stack[0] = unsafe { glue::provisioning_stack_used(&raw mut stack[1]) };
     }
     // SAFETY: it writes below this frame only, where nothing lives.
-    unsafe { provisioning_clear_stack() };
-    match result.and_then(|part| part.success().map_err(Some)) {
+    unsafe { glue::provisioning_clear_stack() };
+    match result.and_then(|part| part.success().map_err(Stop::Failed)) {
         Ok(success) => {
             report(success);
             if MEASURE {
                 let [used, size] = stack;
-                info!(target: NAME, "Measured: {used} of {size} bytes of main stack");
+                info!(target: LOG_TARGET, "{}", Measured::Stack { used, size });
             }
         }
-        Err(failure) => {
-            if let Some(failure) = failure {
-                error!(target: NAME, "{failure}");
-            }
+        Err(stop) => {
+            error!(target: LOG_TARGET, "{stop}");
             // SAFETY: k_panic() may be called from any thread; it does not return.
-            unsafe { provisioning_kernel_panic() }
+            unsafe { glue::provisioning_kernel_panic() }
         }
     }
 }
@@ -94,56 +97,54 @@ extern "C" fn rust_main() {
 /// A line of the console.
 fn report(event: Event<'_>) {
     // SAFETY: it only reads a counter.
-    let cycles = if MEASURE { unsafe { provisioning_cycles() } } else { 0 };
+    let cycles = if MEASURE { unsafe { glue::provisioning_cycles() } } else { 0 };
     match event.level() {
-        Level::Info => info!(target: NAME, "{event}"),
-        Level::Warning => warn!(target: NAME, "{event}"),
+        Level::Info => info!(target: LOG_TARGET, "{event}"),
+        Level::Warning => warn!(target: LOG_TARGET, "{event}"),
     }
     if MEASURE {
-        info!(target: NAME, "Measured: {cycles} cycles");
+        info!(target: LOG_TARGET, "{}", Measured::Cycles(cycles));
     }
 }
 
-/// Without a failure in its error, it has said itself why there is no part.
-///
 /// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
 #[inline(never)]
-fn run() -> Result<Provisioned, Option<Failure>> {
+fn run() -> Result<Provisioned, Stop> {
     let model = boot::power_on(
         kconfig::CONFIG_SILICON_MODEL_SOC,
         kconfig::CONFIG_SILICON_MODEL_STATE,
         SEED,
     )
-    .map_err(|error| {
-        error!(target: NAME, "No part to provision: {error}");
-        None
-    })?;
+    .map_err(Stop::NoPart)?;
     if let Some(model) = model {
-        warn!(target: NAME, "{model}");
+        let line = ModelledSilicon { part: model.soc.name(), seed: model.seed };
+        warn!(target: LOG_TARGET, "{line}");
     }
 
     // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
     // calls the key drivers.
     let mut drivers = unsafe { Drivers::new(HUK_SIZE) };
+    let nonce = if cfg!(CONFIG_PROVISIONING_RECORD_NONCE) {
+        Some(ask_for_nonce().ok_or(Stop::Failed(Failure::no_nonce()))?)
+    } else {
+        None
+    };
     let config = Config {
         implementation_id: IMPLEMENTATION_ID,
         identity_key: IDENTITY_KEY,
-        resume: matches!(kconfig::CONFIG_PROVISIONING_IN_PROVISIONING.as_bytes(), b"resume"),
-        record: !matches!(kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes(), b"none"),
-        nonce: match kconfig::CONFIG_PROVISIONING_RECORD_KIND.as_bytes() {
-            b"asked" => Some(ask_for_nonce().ok_or(Failure::no_nonce())?),
-            _ => None,
-        },
+        resume: cfg!(CONFIG_PROVISIONING_RESUME),
+        record: cfg!(CONFIG_PROVISIONING_RECORD),
+        nonce,
         measurement: measure_image(),
     };
-    provision(&mut drivers, &config, report).map_err(Some)
+    provision(&mut drivers, &config, report).map_err(Stop::Failed)
 }
 
 /// What `sha256sum` gives of `zephyr.bin`.
 fn measure_image() -> Measurement {
     let mut size = 0;
     // SAFETY: `size` is valid for the write.
-    let image = unsafe { provisioning_image(&raw mut size) };
+    let image = unsafe { glue::provisioning_image(&raw mut size) };
     if size == 0 {
         return Measurement::of(&[]);
     }
@@ -153,11 +154,12 @@ fn measure_image() -> Measurement {
 
 /// What the station sends before the run. Empty lines are noise of a port that was just opened.
 fn ask_for_nonce() -> Option<Nonce> {
-    info!(target: NAME, "{}", Nonce::PROMPT);
+    info!(target: LOG_TARGET, "{}", NONCE_PROMPT);
     let mut line = [0_u8; 64];
     loop {
         // SAFETY: `line` is valid for the write of as many bytes as it has.
-        let length = unsafe { provisioning_console_line(line.as_mut_ptr().cast(), line.len()) };
+        let length =
+            unsafe { glue::provisioning_console_line(line.as_mut_ptr().cast(), line.len()) };
         match usize::try_from(length).ok()? {
             0 => {}
             length => return Nonce::from_hex(str::from_utf8(line.get(..length)?).ok()?),

@@ -8,6 +8,8 @@
 #include <zephyr/kernel.h>
 #include <zephyr/linker/linker-defs.h>
 
+#include "glue.h"
+
 /*
  * The bytes of this image in flash and their number: what zephyr.bin holds, from its first byte to its last.
  * Gaps between sections are as the flash was erased, which zephyr.bin and zephyr.hex have too.

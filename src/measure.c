@@ -7,6 +7,8 @@
 #include <zephyr/kernel.h>
 #include <zephyr/sys/sys_io.h>
 
+#include "glue.h"
+
 /* What CONFIG_PROVISIONING_MEASURE logs; only built with it. */
 
 #define PAINT 0xAAAAAAAAU

@@ -32,7 +32,7 @@
 #define UNCHANGED_TYPE(name, ...)                                                                  \
 	BUILD_ASSERT(__builtin_types_compatible_p(__typeof__(name), __VA_ARGS__), #name " has changed")
 
-/* provisioning::DriverError::kind() knows these codes. */
+/* The stand-in drivers return these codes: crates/model/silicon/src/drivers.rs. */
 UNCHANGED_VALUE(EREADLCS, 114);
 UNCHANGED_VALUE(EINVALIDLCS, 115);
 UNCHANGED_VALUE(ENOTSUP, 134);

@@ -9,14 +9,14 @@
 
 use std::{fmt, mem};
 
-use provisioning::{Event, Failure, Nonce, Ueid};
+use provisioning::{Event, Failure, Ueid};
 
 /// What the line with the record begins with. Behind it stands the record, base64url without padding
 /// (RFC 4648, section 5).
-pub const RECORD_PREFIX: &str = Event::RECORD_PREFIX;
+pub const RECORD_PREFIX: &str = provisioning::console::RECORD_PREFIX;
 
 /// The line by which a part asks for a nonce, before all else.
-pub const NONCE_PROMPT: &str = Nonce::PROMPT;
+pub const NONCE_PROMPT: &str = provisioning::console::NONCE_PROMPT;
 
 /// How many bytes of a line there may be before its line feed.
 pub const MAX_LINE: usize = 2 * 1024;

@@ -172,7 +172,10 @@ fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
         let mut master = station.ports[0].try_clone().unwrap();
         let player = thread::spawn(move || {
             master
-                .write_all(format!("INFO:provisioning_image: {}\r\n", Nonce::PROMPT).as_bytes())
+                .write_all(
+                    format!("INFO:provisioning_image: {}\r\n", provisioning::console::NONCE_PROMPT)
+                        .as_bytes(),
+                )
                 .unwrap();
             let mut line = String::new();
             BufReader::new(&mut master).read_line(&mut line).unwrap();

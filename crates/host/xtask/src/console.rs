@@ -5,6 +5,7 @@
 use std::fmt;
 
 use provisioning::Event;
+use provisioning::console::RECORD_PREFIX;
 
 /// Nanoseconds of a cycle of mps2-an521's FPGAIO counter: QEMU clocks it with 20 MHz.
 const CYCLE_NS: u64 = 50;
@@ -32,7 +33,7 @@ pub const STEPS: [Step; 6] = [
     Step { name: "inspection, key pair, lifecycle", message: Event::LifecycleSwitched.message() },
     Step { name: "implementation ID", message: Event::GeneratingHuks.message() },
     Step { name: "HUKs", message: Event::WritingIdentityKey.message() },
-    Step { name: "identity key, signature, verification", message: Event::RECORD_PREFIX },
+    Step { name: "identity key, signature, verification", message: RECORD_PREFIX },
     Step { name: "printing the record", message: Event::Success.message() },
 ];
 
@@ -103,7 +104,7 @@ pub fn parse(console: &str) -> Result<Run, ConsoleError> {
     for (step, cycles) in STEPS.iter().zip(&mut cycles) {
         let line = next(step.message)?;
         let is_it = match step.message {
-            Event::RECORD_PREFIX => line.starts_with(Event::RECORD_PREFIX),
+            RECORD_PREFIX => line.starts_with(RECORD_PREFIX),
             message => line == message,
         };
         if !is_it {

@@ -7,7 +7,7 @@
 //! `identity_key` and `bl_storage`, elsewhere the stand-in drivers of the crate `silicon`, or the SDK's again, on modelled silicon.
 #![no_std]
 
-mod raw;
+pub mod raw;
 
 use core::ffi::c_int;
 use core::marker::PhantomData;
@@ -20,7 +20,7 @@ use provisioning::{
 /// The key drivers of the part that the program runs on.
 pub struct Drivers {
     huk_size: HukSize,
-    // Not Send: the modelled part on a desk belongs to one thread.
+    // Not Send: the modelled part on a host belongs to one thread.
     _not_send: PhantomData<*mut ()>,
 }
 
@@ -41,7 +41,7 @@ fn check(code: i32) -> Result<(), DriverError> {
     if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) }
 }
 
-// The drivers return `int`, the glue `int32_t`; both parts and every desk have 32-bit `int`.
+// The drivers return `int`, the glue `int32_t`; the parts and every host have 32-bit `int`.
 const _: () = assert!(size_of::<c_int>() == size_of::<i32>());
 
 fn huk_number(huk: Huk) -> u32 {
@@ -183,10 +183,8 @@ impl Device for Drivers {
         unsafe { raw::identity_key_free(key.expose_mut().as_mut_ptr()) }
     }
 
-    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
-        // A call of this project asks for 32 bytes; a slice over 4 GiB cannot be had on these parts.
-        let size = u32::try_from(bytes.len()).map_err(|_| DriverError::from_raw(i32::MIN))?;
-        // SAFETY: `bytes` is valid for the write of `size` bytes.
-        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), size) })
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        // SAFETY: `bytes` is valid for the write of its 32 bytes.
+        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), 32) })
     }
 }

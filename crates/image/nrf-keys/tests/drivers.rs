@@ -260,7 +260,7 @@ fn call_all() -> Vec<Result<(), DriverError>> {
         drivers.write_random_identity_key(),
         drivers.write_dummy_identity_key(),
         drivers.read_identity_key(&mut key),
-        drivers.fill_random(&mut [0; 3]),
+        drivers.fill_random(&mut [0; 32]),
     ]
 }
 
@@ -289,7 +289,7 @@ fn each_call_reaches_its_driver_and_each_code_comes_back() {
                 "random identity key",
                 "dummy identity key",
                 "read",
-                "random 3",
+                "random 32",
             ]
         );
     }
@@ -313,7 +313,8 @@ fn what_the_drivers_give_is_what_the_caller_gets() {
     drivers.derive_from_huk(Huk::Mext, &mut derived).unwrap();
     assert_eq!(derived.expose_mut(), &[0xDE; 32]);
     assert_eq!(drivers.huk_size(), HukSize::Bits256);
-    let mut random = [0; 5];
-    drivers.fill_random(&mut random[..4]).unwrap();
-    assert_eq!(random, [0xA5, 0xA5, 0xA5, 0xA5, 0]);
+    let mut random = [0; 33];
+    drivers.fill_random(random.first_chunk_mut().unwrap()).unwrap();
+    assert_eq!(random[..32], [0xA5; 32]);
+    assert_eq!(random[32], 0);
 }

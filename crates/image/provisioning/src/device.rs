@@ -102,7 +102,7 @@ pub trait Device {
     ///
     /// # Errors
     /// The driver's error; what `bytes` holds then is not random.
-    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError>;
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError>;
 }
 
 /// A state of the PSA security lifecycle (Arm DEN 0079, Platform Security Model 1.1, section 3.1), as
@@ -195,34 +195,13 @@ impl KeySlots {
     }
 }
 
-/// An error of a C driver: the code as it came, and what it means where that is known.
+/// An error of a C driver: the code as it came.
+///
+/// Those of nRF Connect SDK are in `bl_storage.h`, `hw_unique_key.h` and `identity_key.h`, whose ranges do not
+/// overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DriverError {
     raw: i32,
-}
-
-/// What a [`DriverError`] means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DriverErrorKind {
-    /// OTP holds no lifecycle state.
-    LifecycleUnreadable,
-    /// The lifecycle cannot go to that state.
-    LifecycleTransition,
-    /// A key that the driver needs is not there.
-    KeyMissing,
-    /// Writing to the KMU failed.
-    WriteFailed,
-    /// Reading from the KMU failed.
-    ReadFailed,
-    /// Random numbers or a key could not be generated.
-    GenerationFailed,
-    /// Key derivation failed.
-    DerivationFailed,
-    /// The image was built without this driver.
-    NotSupported,
-    /// A code that no header documents.
-    Unknown,
 }
 
 impl DriverError {
@@ -236,23 +215,6 @@ impl DriverError {
     #[must_use]
     pub const fn raw(self) -> i32 {
         self.raw
-    }
-
-    /// What the code means, by the headers of nRF Connect SDK v2.7.0: `bl_storage.h`, `hw_unique_key.h`
-    /// and `identity_key.h`, whose ranges do not overlap. `src/nrf_keys.c` of the application checks each of them.
-    #[must_use]
-    pub const fn kind(self) -> DriverErrorKind {
-        match self.raw {
-            -114 => DriverErrorKind::LifecycleUnreadable,
-            -115 => DriverErrorKind::LifecycleTransition,
-            -0x16501 | -0x15501 | -0x15502 => DriverErrorKind::KeyMissing,
-            -0x16502 | -0x15504 => DriverErrorKind::WriteFailed,
-            -0x15503 => DriverErrorKind::ReadFailed,
-            -0x15505 => DriverErrorKind::GenerationFailed,
-            -0x16504 => DriverErrorKind::DerivationFailed,
-            -134 => DriverErrorKind::NotSupported, // -ENOTSUP of Zephyr's C libraries
-            _ => DriverErrorKind::Unknown,
-        }
     }
 }
 

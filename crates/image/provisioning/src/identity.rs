@@ -256,7 +256,7 @@ const TRIES: usize = 8;
 /// appendix A.2.2).
 pub(crate) fn generate<E>(
     key: &mut IdentityKey,
-    mut fill_random: impl FnMut(&mut [u8]) -> Result<(), E>,
+    mut fill_random: impl FnMut(&mut [u8; IDENTITY_KEY_SIZE]) -> Result<(), E>,
 ) -> Result<Option<PublicPoint>, E> {
     for _ in 0..TRIES {
         fill_random(key.expose_mut())?;
@@ -433,7 +433,7 @@ mod tests {
         let mut calls = 0;
         let mut room = IdentityKey::empty();
         let public = generate(&mut room, |bytes| {
-            assert_eq!(bytes, [0; 32], "candidate {calls} was not cleared");
+            assert_eq!(*bytes, [0; 32], "candidate {calls} was not cleared");
             bytes.copy_from_slice(&candidates[calls]);
             calls += 1;
             Ok::<(), Infallible>(())

@@ -8,6 +8,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod console;
 mod device;
 mod failure;
 mod huk;
@@ -17,12 +18,13 @@ mod procedure;
 mod record;
 mod verdict;
 
-pub use device::{Device, DriverError, DriverErrorKind, Huk, KeySlots, Lifecycle};
-pub use failure::{Cause, Failure, Piece, Written};
+pub use console::{Event, Level};
+pub use device::{Device, DriverError, Huk, KeySlots, Lifecycle};
+pub use failure::{Cause, CauseRow, Failure, Piece, Remedy, Written};
 pub use huk::{HukKey, HukSize, KeyCheckValue};
 pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
-pub use procedure::{Config, Event, Level, Provisioned, provision};
+pub use procedure::{Config, Provisioned, provision};
 pub use record::{DeviceId, Measurement, Nonce, RECORD_SIZE, Record, VERSION};

@@ -2,10 +2,9 @@
 
 //! The procedure, from the first look at the part to the last check.
 
-use core::fmt;
-
 use zeroize::Zeroizing;
 
+use crate::console::Event;
 use crate::failure::{Cause, Failure, Piece, Written};
 use crate::identity::{self, ProofError, PublicPoint};
 use crate::record::{Claims, Freshness};
@@ -46,86 +45,6 @@ impl Config {
             nonce: None,
             measurement: Measurement::of(&[]),
         }
-    }
-}
-
-/// A step that the console tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// The part was in ASSEMBLY.
-    LifecycleVerified,
-    /// The part was in PROVISIONING: an earlier run has begun, or ended.
-    Resuming,
-    /// The part is in PROVISIONING.
-    LifecycleSwitched,
-    /// The HUKs are about to be written.
-    GeneratingHuks,
-    /// The MKEK is there, and the MEXT is about to be written.
-    GeneratingMext,
-    /// Both HUKs are there.
-    KeepingHuks,
-    /// A HUK that was there works, and that is all that can be known of it.
-    HuksNotProven,
-    /// The identity key about to be written is the test-only one.
-    DummyKey,
-    /// The identity key is about to be written.
-    WritingIdentityKey,
-    /// Everything was read back and checked, and this is what the part says of itself.
-    Record(&'a Record),
-    /// The part is provisioned.
-    Success,
-}
-
-/// How loud an [`Event`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// As it should be.
-    Info,
-    /// Not for production.
-    Warning,
-}
-
-impl Event<'_> {
-    /// What stands before the record on its line.
-    pub const RECORD_PREFIX: &'static str = "Provisioning record: ";
-
-    /// How loud it is.
-    #[must_use]
-    pub const fn level(self) -> Level {
-        match self {
-            Self::DummyKey => Level::Warning,
-            _ => Level::Info,
-        }
-    }
-
-    /// The console line, up to the record if it has one. Those of a run from ASSEMBLY are the C sample's,
-    /// which scripts wait for.
-    #[must_use]
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::LifecycleVerified => "Successfully verified PSA lifecycle state ASSEMBLY!",
-            Self::LifecycleSwitched => "Successfully switched to PSA lifecycle state PROVISIONING!",
-            Self::Resuming => "Found PSA lifecycle state PROVISIONING, looking at what is there",
-            Self::GeneratingMext => "Generating random MEXT key, keeping the MKEK",
-            Self::KeepingHuks => "Keeping the HUK keys that are there",
-            Self::GeneratingHuks => "Generating random HUK keys (including MKEK)",
-            Self::HuksNotProven => {
-                "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ"
-            }
-            Self::DummyKey => {
-                "WARNING: the identity key is the test-only dummy key, do not ship this part"
-            }
-            Self::WritingIdentityKey => "Writing the identity key to KMU",
-            Self::Record(_) => Self::RECORD_PREFIX,
-            Self::Success => "Success!",
-        }
-    }
-}
-
-impl fmt::Display for Event<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())?;
-        if let Self::Record(record) = self { record.fmt(f) } else { Ok(()) }
     }
 }
 

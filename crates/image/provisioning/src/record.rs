@@ -77,9 +77,6 @@ const CLAIMS_HEAD: [u8; 3] = {
 pub struct Nonce(pub [u8; 32]);
 
 impl Nonce {
-    /// The console line by which an image asks for one.
-    pub const PROMPT: &'static str = "Waiting for a nonce: 64 hexadecimal digits and a line end";
-
     /// Reads 64 hexadecimal digits; `None` where these are none.
     #[must_use]
     pub const fn from_hex(text: &str) -> Option<Self> {

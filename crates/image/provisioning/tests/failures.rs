@@ -2,6 +2,7 @@
 
 //! Each cause of failure: which line it gives, what was written by then, and that nothing follows it.
 
+use provisioning::console::RECORD_PREFIX;
 use provisioning::{
     Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize,
     IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey, Ueid,
@@ -10,6 +11,13 @@ use provisioning::{
 
 const ID: [u8; 32] = [0xC7; 32];
 const CODE: DriverError = DriverError::from_raw(-0x1234);
+
+/// What a call of a [`Part`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Done,
+    LeftOut,
+}
 
 /// What is wrong with a [`Part`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,22 +150,22 @@ impl Part {
         part
     }
 
-    /// Counts a call that writes; `Ok(true)` if it is to do its work.
-    fn write(&mut self, call: Call) -> Result<bool, DriverError> {
+    /// Counts a call that writes.
+    fn write(&mut self, call: Call) -> Result<Work, DriverError> {
         self.writes.push(call);
         self.call(call)
     }
 
-    fn call(&self, call: Call) -> Result<bool, DriverError> {
+    fn call(&self, call: Call) -> Result<Work, DriverError> {
         match self.fault {
             Fault::Error(faulty) if faulty == call => Err(CODE),
-            Fault::Ignored(faulty) if faulty == call => Ok(false),
-            _ => Ok(true),
+            Fault::Ignored(faulty) if faulty == call => Ok(Work::LeftOut),
+            _ => Ok(Work::Done),
         }
     }
 
     fn store_key(&mut self, key: [u8; 32]) -> Result<(), DriverError> {
-        if self.write(Call::WriteKey)? {
+        if self.write(Call::WriteKey)? == Work::Done {
             self.key = Some(key);
         }
         Ok(())
@@ -179,7 +187,7 @@ impl Device for Part {
     }
 
     fn enter_provisioning(&mut self) -> Result<(), DriverError> {
-        if self.write(Call::EnterProvisioning)? {
+        if self.write(Call::EnterProvisioning)? == Work::Done {
             self.lifecycle = Lifecycle::Provisioning;
         }
         Ok(())
@@ -201,7 +209,7 @@ impl Device for Part {
         if self.writes.last() == Some(&Call::WriteId) {
             self.writes.pop();
         }
-        if self.write(Call::WriteId)? {
+        if self.write(Call::WriteId)? == Work::Done {
             let bytes = &mut self.id.as_chunks_mut::<4>().0[index as usize];
             assert_eq!(*bytes, [0xFF; 4], "OTP is written once");
             *bytes = word.to_le_bytes();
@@ -235,7 +243,7 @@ impl Device for Part {
 
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         assert_ne!(key.expose(), &[0; 32], "no random key");
-        if self.write(Call::WriteHuk(huk))? {
+        if self.write(Call::WriteHuk(huk))? == Work::Done {
             let mut key = *key.expose();
             key[31] ^= u8::from(self.fault == Fault::HukFlips(huk));
             self.huks[huk as usize] = Some(key);
@@ -245,7 +253,7 @@ impl Device for Part {
 
     fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
         self.derivations += 1;
-        if self.call(Call::Derive(huk))? {
+        if self.call(Call::Derive(huk))? == Work::Done {
             let mut key = HukKey::empty();
             *key.expose_mut() = self.huks[huk as usize].ok_or(CODE)?;
             *value = key.check_value(self.huk_size());
@@ -295,7 +303,7 @@ impl Device for Part {
     fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
         assert_eq!(key.expose(), &[0; 32], "a copy of the key was left behind");
         self.key_reads += 1;
-        if self.call(Call::ReadKey)? {
+        if self.call(Call::ReadKey)? == Work::Done {
             *key.expose_mut() = self.key.ok_or(CODE)?;
         }
         match self.fault {
@@ -312,7 +320,7 @@ impl Device for Part {
         key.clear();
     }
 
-    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
         self.random_requests += 1;
         if self.fault == Fault::Random(self.random_requests) {
             return Err(CODE);
@@ -509,7 +517,7 @@ fn check(cases: &[(Fault, Cause, Written, usize)]) {
             part.freed,
             part.key_reads > 0 || matches!(fault, Fault::Random(4) | Fault::RandomZero(4))
         );
-        let told = events.contains(&Event::RECORD_PREFIX);
+        let told = events.contains(&RECORD_PREFIX);
         assert!(!told, "{fault:?}: a record of a part that is not whole");
     }
 }
@@ -586,7 +594,7 @@ fn a_complete_part_says_so_and_is_left_alone() {
         [Event::Resuming, Event::HuksNotProven]
             .map(Event::message)
             .into_iter()
-            .chain([Event::RECORD_PREFIX])
+            .chain([RECORD_PREFIX])
             .collect::<Vec<_>>()
     );
     assert!(part.writes.is_empty());
@@ -697,6 +705,6 @@ fn two_looks_that_disagree_make_no_good_part_of_a_complete_one() {
         let (events, result) = run(&mut part, IdentityKeySource::Generated);
         let failure = result.unwrap_err();
         assert_eq!((failure.cause, failure.written), (Cause::LooksDisagree, Written::Nothing));
-        assert!(!events.contains(&Event::RECORD_PREFIX), "{fault:?}");
+        assert!(!events.contains(&RECORD_PREFIX), "{fault:?}");
     }
 }

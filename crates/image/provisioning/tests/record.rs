@@ -89,7 +89,7 @@ impl Device for Part {
         key.clear();
     }
 
-    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
         bytes.fill(0x42);
         Ok(())
     }

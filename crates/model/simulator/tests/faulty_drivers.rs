@@ -371,8 +371,8 @@ impl<D: Device> Device for Faulty<D> {
         freed.expect("it has no error to return");
     }
 
-    fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), DriverError> {
-        self.fill(Method::FillRandom, bytes, D::fill_random, flip_byte)
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        self.fill(Method::FillRandom, bytes, D::fill_random, |bytes, bit| flip_byte(bytes, bit))
     }
 }
 
