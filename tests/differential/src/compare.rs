@@ -35,7 +35,7 @@ extern "C" fn rust_main() {
 
     let searched = crate::leaks::report(scenarios, leaks);
 
-    let mut told = 0;
+    let mut killed = 0;
     for mutant in Mutant::ALL {
         // The differences that it logs are those that are wanted.
         let by = Scenario::for_part(SOC)
@@ -46,17 +46,17 @@ extern "C" fn rust_main() {
             .map(|(scenario, _)| scenario);
         match by {
             Some(scenario) => {
-                told += 1;
-                info!("mutant {mutant:?}: told by \"{scenario}\"");
+                killed += 1;
+                info!("mutant {mutant:?}: killed by \"{scenario}\"");
             }
-            None => error!("mutant {mutant:?}: told by no scenario"),
+            None => error!("mutant {mutant:?}: killed by no scenario"),
         }
     }
     let mutants = Mutant::ALL.len();
-    info!("mutants: {told} of {mutants} told");
+    info!("mutants: {killed} of {mutants} killed");
 
     let passed =
-        derived && scenarios == EXPECTED.len() && differences == 0 && searched && told == mutants;
+        derived && scenarios == EXPECTED.len() && differences == 0 && searched && killed == mutants;
     info!("PROJECT EXECUTION {}", if passed { "SUCCESSFUL" } else { "FAILED" });
 }
 

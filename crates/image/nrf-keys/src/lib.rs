@@ -142,7 +142,7 @@ impl Device for Drivers {
 
     fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
         let label = self.huk_size.label();
-        // No label is longer than a block; without one, the value would be another one, and told as such.
+        // No label is longer than a block. Without one, the derived value would not be the expected one.
         let label_size = u32::try_from(label.len()).unwrap_or_default();
         let label = label.as_ptr();
         let derived = value.expose_mut().as_mut_ptr();

@@ -26,15 +26,15 @@ pub struct Config {
     pub resume: bool,
     /// Whether the part's record is reported.
     pub record: bool,
-    /// What the record is to hold, so that it is known to be fresh; else a number of the part's own.
+    /// The nonce that the record must hold, so that it is known to be fresh; without it, the part makes one.
     pub nonce: Option<Nonce>,
     /// Which image this is. The record says so.
     pub measurement: Measurement,
 }
 
 impl Config {
-    /// The default of Kconfig: a part is resumed, its record is reported, and nobody wants a nonce in it. The
-    /// image is one of no bytes.
+    /// The default of Kconfig: a part is resumed, and its record is reported, with a nonce of its own. The image
+    /// has no bytes.
     #[must_use]
     pub fn new(implementation_id: ImplementationId, identity_key: IdentityKeySource) -> Self {
         Self {
@@ -66,7 +66,8 @@ impl Provisioned {
 
     /// "Success!", for the console. It is to be reported when the stack of the run is cleared.
     ///
-    /// That there is such a part is what the first look says. The verdict of the second one is asked here.
+    /// The first look has found the part good, or there would be no such value. This asks for the verdict of the
+    /// second one.
     ///
     /// # Errors
     /// [`Cause::LooksDisagree`], or [`Cause::AlreadyProvisioned`].
@@ -100,7 +101,7 @@ impl Provisioned {
 ///
 /// # Errors
 /// The first thing that goes wrong ends the run. [`Failure::written`] tells whether this run wrote
-/// anything by then. A part that is complete already is none: [`Provisioned::success`] fails for it.
+/// anything by then. A part that is complete already gives no error here: [`Provisioned::success`] fails for it.
 pub fn provision(
     device: &mut impl Device,
     config: &Config,
@@ -189,7 +190,7 @@ fn inspect(
             report(Event::Resuming);
             true
         }
-        // OTP of zeros reads as that state, but none that a part has come to.
+        // OTP of zeros reads as that state, too, but no part gets into it that way.
         Lifecycle::Decommissioned
             if device.implementation_id().is_ok_and(|id| id == [0; IMPLEMENTATION_ID_SIZE]) =>
         {
@@ -208,7 +209,7 @@ fn inspect(
         _ => return Err(Cause::ImplementationIdTaken),
     };
 
-    // In ASSEMBLY there is no key of ours yet. Behind a blank piece there is none either.
+    // This image writes no key in ASSEMBLY, and none behind a blank piece.
     let mut may_be_there = lifecycle && id_is_whole;
     let mut key = |slots: KeySlots, piece, taken| match (slots.are_blank(), may_be_there) {
         (true, _) => {
@@ -270,7 +271,7 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
     }
 }
 
-/// Gets the identity key ready, as far as it is ours to make, and its public one where that is at hand.
+/// Makes the identity key and its public key, unless the driver makes the key.
 fn choose_identity_key(
     device: &mut impl Device,
     source: IdentityKeySource,
