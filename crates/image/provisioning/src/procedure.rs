@@ -435,7 +435,7 @@ fn verify_identity_key(
     let part = proof?;
     match (config.identity_key, part.public_key == DUMMY_PUBLIC_KEY) {
         (IdentityKeySource::Dummy, false) => return Err(Cause::IdentityKeyMismatch),
-        // A part that came with this key, or whose driver gave it, is not to be told from others.
+        // The same key as in all other parts with it, whether it was there before or the driver gave it.
         (IdentityKeySource::Generated | IdentityKeySource::Driver, true) => {
             return Err(Cause::IdentityKeyIsDummy);
         }
