@@ -6,12 +6,13 @@ use core::fmt;
 
 use log::{error, info, warn};
 use nrf_keys::Drivers;
-use provisioning::console::{LOG_TARGET, Measured, ModelledSilicon, NONCE_PROMPT, NoPart};
+#[cfg(CONFIG_SILICON_MODEL)]
+use provisioning::console;
+use provisioning::console::{LOG_TARGET, Measured, NONCE_PROMPT};
 use provisioning::{
     Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement,
     Nonce, Provisioned, provision,
 };
-use silicon::boot::{self, BootError};
 use zephyr::kconfig;
 
 use crate::glue;
@@ -43,20 +44,19 @@ const HUK_SIZE: HukSize = match HukSize::from_bits(kconfig::CONFIG_PROVISIONING_
     None => panic!("CONFIG_PROVISIONING_HUK_BITS is no size of a HUK"),
 };
 
-/// In its range by Kconfig.
-const SEED: u32 = kconfig::CONFIG_SILICON_MODEL_SEED as u32;
-
 /// Why no part was provisioned.
 enum Stop {
-    /// There is none, on modelled silicon.
-    NoPart(BootError),
+    /// The part that Kconfig and the command line describe cannot be modelled.
+    #[cfg(CONFIG_SILICON_MODEL)]
+    NoPart(silicon::boot::BootError),
     Failed(Failure),
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPart(error) => NoPart(error).fmt(f),
+            #[cfg(CONFIG_SILICON_MODEL)]
+            Self::NoPart(error) => console::NoPart(error).fmt(f),
             Self::Failed(failure) => failure.fmt(f),
         }
     }
@@ -110,16 +110,8 @@ fn report(event: Event<'_>) {
 /// In a frame of its own, which is dead when the stack is cleared; inlined, it would live on in its caller's.
 #[inline(never)]
 fn run() -> Result<Provisioned, Stop> {
-    let model = boot::power_on(
-        kconfig::CONFIG_SILICON_MODEL_SOC,
-        kconfig::CONFIG_SILICON_MODEL_STATE,
-        SEED,
-    )
-    .map_err(Stop::NoPart)?;
-    if let Some(model) = model {
-        let line = ModelledSilicon { part: model.soc.name(), seed: model.seed };
-        warn!(target: LOG_TARGET, "{line}");
-    }
+    #[cfg(CONFIG_SILICON_MODEL)]
+    power_on_model().map_err(Stop::NoPart)?;
 
     // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
     // calls the key drivers.
@@ -138,6 +130,21 @@ fn run() -> Result<Provisioned, Stop> {
         measurement: measure_image(),
     };
     provision(&mut drivers, &config, report).map_err(Stop::Failed)
+}
+
+/// Puts a modelled part under the drivers, and says so.
+#[cfg(CONFIG_SILICON_MODEL)]
+fn power_on_model() -> Result<(), silicon::boot::BootError> {
+    let model = silicon::boot::power_on(
+        kconfig::CONFIG_SILICON_MODEL_SOC_NAME,
+        kconfig::CONFIG_SILICON_MODEL_STATE_NAME,
+        kconfig::CONFIG_SILICON_MODEL_SEED as u32, // in its range by Kconfig
+    )?;
+    if let Some(model) = model {
+        let line = console::ModelledSilicon { part: model.soc.name(), seed: model.seed };
+        warn!(target: LOG_TARGET, "{line}");
+    }
+    Ok(())
 }
 
 /// What `sha256sum` gives of `zephyr.bin`.

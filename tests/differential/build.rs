@@ -19,7 +19,7 @@ fn main() {
         .unwrap_or_else(|error| panic!("cannot read the Kconfig output {dotconfig}: {error}"));
     let soc: Soc = config
         .lines()
-        .find_map(|line| line.strip_prefix("CONFIG_SILICON_MODEL_SOC=\"")?.strip_suffix('"'))
+        .find_map(|line| line.strip_prefix("CONFIG_SILICON_MODEL_SOC_NAME=\"")?.strip_suffix('"'))
         .expect("Kconfig names a part")
         .parse()
         .expect("the part is modelled");

@@ -122,14 +122,24 @@ macro_rules! causes {
         impl fmt::Display for Cause {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
-                    $(Self::$name $(($($field),+))? => {
-                        $($(let _ = $field;)+)?
-                        write!(f, $text)
-                    })+
+                    $(Self::$name $(($($field),+))? => text!(f, $text $(, $($field: $type),+)?),)+
                 }
             }
         }
     };
+}
+
+/// Writes the text of a cause. One without fields to show is no format, which takes less flash.
+macro_rules! text {
+    ($f:ident, $text:literal) => { $f.write_str($text) };
+    ($f:ident, $text:literal, $error:ident: DriverError) => {{
+        let _ = $error;
+        $f.write_str($text)
+    }};
+    ($f:ident, $text:literal, $field:ident: $type:ident $(, $error:ident: DriverError)?) => {{
+        $(let _ = $error;)?
+        write!($f, $text)
+    }};
 }
 
 /// The field of a cause that is the driver's error.
