@@ -51,6 +51,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+use thiserror::Error;
 
 use crate::Identity;
 
@@ -149,18 +150,26 @@ pub struct Files {
 }
 
 /// Why there is no export.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ExportError {
     /// No identity was given. A CoMID without triples is invalid.
+    #[error("there is no part to export; provision one first")]
     Empty,
     /// More than [`MAX_PARTS`] identities were given.
+    #[error("more than {MAX_PARTS} parts, which no verifier takes at once; export fewer at a time")]
     TooMany,
     /// The CoRIM cannot be built, for the reason of the crate that builds it.
-    Encoding(String),
+    #[error("the endorsements cannot be built, please report this: {0}")]
+    Encoding(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is a file of an earlier export, and it was not to be overwritten.
+    #[error(
+        "{}: there is an earlier export; name another folder, or say that it is to be overwritten",
+        .0.display()
+    )]
     Exists(PathBuf),
     /// The operating system says no.
-    Io(PathBuf, io::Error),
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, #[source] io::Error),
 }
 
 /// One part, as the files name it.
@@ -354,8 +363,8 @@ fn template(content: &impl Serialize) -> Result<Vec<u8>, ExportError> {
     Ok(text)
 }
 
-fn encoding(error: impl fmt::Display) -> ExportError {
-    ExportError::Encoding(error.to_string())
+fn encoding(error: impl std::error::Error + Send + Sync + 'static) -> ExportError {
+    ExportError::Encoding(Box::new(error))
 }
 
 impl Files {
@@ -399,27 +408,3 @@ impl Files {
         Ok(())
     }
 }
-
-impl fmt::Display for ExportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("there is no part to export; provision one first"),
-            Self::TooMany => write!(
-                f,
-                "more than {MAX_PARTS} parts, which no verifier takes at once; export fewer at a time"
-            ),
-            Self::Encoding(reason) => {
-                write!(f, "the endorsements cannot be built, please report this: {reason}")
-            }
-            Self::Exists(path) => write!(
-                f,
-                "{}: there is an earlier export; name another folder, or say that it is to be \
-                 overwritten",
-                path.display()
-            ),
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for ExportError {}

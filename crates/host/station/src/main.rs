@@ -20,8 +20,8 @@ use p256::pkcs8::{EncodePublicKey, LineEnding};
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
 use report::Report;
 use serde_json::json;
-use station::batch::{self, Bench, Parts, Plan, check};
-use station::console::{Outcome, Step};
+use station::batch::{self, Batch, Parts, Port, check};
+use station::console::{Observed, RunEnd};
 use station::export::{self, Options, Profile};
 use station::ledger::{Audit, Found, Ledger, LedgerError, Problem, Row};
 use station::port::{self, Log, SerialPort, Timeouts, follow};
@@ -261,20 +261,20 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
         Some(id) => id,
         None => EXAMPLE_ID.parse()?, // of modelled parts only
     };
-    let benches: Vec<Bench> = if options.simulate.is_some() {
+    let ports: Vec<Port> = if options.simulate.is_some() {
         let seed = options.seed.map_or(Seed::System, Seed::Number);
         (1..=thread::available_parallelism()?.get())
-            .map(|n| Bench { name: format!("simulated-{n}"), parts: Parts::Simulated(seed, id) })
+            .map(|n| Port { name: format!("simulated-{n}"), parts: Parts::Simulated(seed, id) })
             .collect()
     } else {
         let open = |name: &String| {
-            let parts = Parts::Port(SerialPort::open(name, options.baud)?);
-            Ok::<_, port::OpenError>(Bench { name: name.clone(), parts })
+            let parts = Parts::Serial(SerialPort::open(name, options.baud)?);
+            Ok::<_, port::OpenError>(Port { name: name.clone(), parts })
         };
         options.port.iter().map(open).collect::<Result<_, _>>()?
     };
-    let parts = options.simulate.or(options.parts).map_or(benches.len(), NonZeroUsize::get);
-    let plan = Plan {
+    let parts = options.simulate.or(options.parts).map_or(ports.len(), NonZeroUsize::get);
+    let batch = Batch {
         parts,
         wanted: Wanted {
             implementation_id: Some(id),
@@ -293,12 +293,12 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
     };
 
     let mut ledger = place.open_or_create()?;
-    let names: Vec<String> = benches.iter().map(|bench| bench.name.clone()).collect();
+    let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
         eprintln!("Waiting for parts on {}. Start them now.", names.join(", "));
     }
     let mut report = Report::new(names, parts, json);
-    let result = batch::run(&plan, benches, &mut ledger, |event| report.show(&event));
+    let result = batch::run(&batch, ports, &mut ledger, |event| report.show(&event));
     let all_entered = report.end(parts, &ledger.head()?);
     result?;
     Ok(all_entered?)
@@ -590,23 +590,23 @@ fn verify(wanted: &Wanted, allow_modelled: bool, json: bool) -> Result<bool, Err
         Instant::now,
         || false,
         || [0; 32], // goes nowhere
-        |step| modelled |= *step == Step::Modelled,
+        |step| modelled |= *step == Observed::Modelled,
     );
     let checked = outcome.map_err(batch::PartError::Follow).and_then(|outcome| match outcome {
-        Outcome::Failed { line, .. } => Err(batch::PartError::Failed(line)),
+        RunEnd::Failed { line, .. } => Err(batch::PartError::Failed(line)),
         _ if modelled && !allow_modelled => Err(batch::PartError::Modelled),
-        Outcome::Provisioned { record, .. } => check(&record, None, wanted),
-        Outcome::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
+        RunEnd::Provisioned { record, .. } => check(&record, None, wanted),
+        RunEnd::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
     });
     let mut out = io::stdout().lock();
     match (&checked, json) {
-        (Ok((record::Record { identity, software, .. }, _)), false) => {
+        (Ok((record::VerifiedRecord { identity, software, .. }, _)), false) => {
             writeln!(out, "good: UEID {}", identity.ueid())?;
             writeln!(out, "      device ID {}", identity.device_id)?;
             writeln!(out, "      implementation ID {}", identity.implementation_id)?;
             writeln!(out, "      image {}, SHA-256 {}", software.version, software.measurement)?;
         }
-        (Ok((record::Record { identity, software, .. }, _)), true) => {
+        (Ok((record::VerifiedRecord { identity, software, .. }, _)), true) => {
             let line = json!({
                 "event": "good",
                 "ueid": identity.ueid().to_string(),

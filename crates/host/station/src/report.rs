@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
-use station::batch::{Entered, Event, PartError};
-use station::console::Step;
+use station::batch::{Entered, Notice, PartError};
+use station::console::Observed;
 use station::ledger::Receipt;
 
 use crate::hex;
@@ -28,14 +28,14 @@ pub struct Report {
 
 struct Bars {
     batch: ProgressBar,
-    benches: Vec<ProgressBar>,
+    ports: Vec<ProgressBar>,
 }
 
 /// Steps of a run that a bar counts: the five messages and the record.
 const STEPS: u64 = 6;
 
 impl Report {
-    /// A report on these benches, which do so many parts.
+    /// A report on these ports, which do so many parts.
     pub fn new(names: Vec<String>, parts: usize, json: bool) -> Self {
         let bars = (!json && io::stderr().is_terminal()).then(|| Bars::new(&names, parts));
         let begun = Instant::now();
@@ -43,49 +43,48 @@ impl Report {
     }
 
     /// Shows one event. What is on standard output then is final.
-    pub fn show(&mut self, event: &Event) {
-        match event {
-            Event::Step(bench, step) => self.step(*bench, step),
-            Event::Done(bench, result) => match result {
-                Ok(entered) => self.entered(*bench, entered),
-                Err(error) => self.refused(*bench, error),
+    pub fn show(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Observed(port, step) => self.step(*port, step),
+            Notice::Done(port, result) => match result {
+                Ok(entered) => self.entered(*port, entered),
+                Err(error) => self.refused(*port, error),
             },
-            Event::GivenUp(bench) => self.given_up(*bench),
+            Notice::GivenUp(port) => self.given_up(*port),
         }
     }
 
-    fn step(&mut self, bench: usize, step: &Step) {
+    fn step(&mut self, port: usize, step: &Observed) {
         if let Some(bars) = &self.bars {
-            let bar = &bars.benches[bench];
+            let bar = &bars.ports[port];
             match step {
-                Step::NonceWanted => bar.reset(),
-                Step::Event(event) => {
+                Observed::NonceWanted => bar.reset(),
+                Observed::Event(event) => {
                     if matches!(bar.position(), STEPS..) {
                         bar.reset();
                     }
                     bar.inc(1);
                     bar.set_message(event.message());
                 }
-                Step::Record(_) => {
+                Observed::Record(_) => {
                     bar.inc(1);
                     bar.set_message("Provisioning record");
                 }
-                Step::Modelled | Step::Other(_) | Step::Finished => {}
+                Observed::Modelled | Observed::Other(_) | Observed::Finished => {}
             }
         }
-        if let Step::Other(line) = step {
-            self.note(&format!("{}: {line}", self.names[bench]));
+        if let Observed::Other(line) = step {
+            self.note(&format!("{}: {line}", self.names[port]));
         }
     }
 
-    fn entered(&mut self, bench: usize, entered: &Entered) {
+    fn entered(&mut self, port: usize, entered: &Entered) {
         let Entered { receipt: Receipt { number, hash }, identity } = entered;
         self.entered += 1;
-        let name = &self.names[bench];
+        let name = &self.names[port];
         if let Some(bars) = &self.bars {
             bars.batch.inc(1);
-            bars.benches[bench]
-                .set_message(format!("entered as {number}, UEID {}", identity.ueid()));
+            bars.ports[port].set_message(format!("entered as {number}, UEID {}", identity.ueid()));
         }
         if self.json {
             let line = json!({
@@ -104,9 +103,9 @@ impl Report {
         }
     }
 
-    fn refused(&mut self, bench: usize, error: &PartError) {
+    fn refused(&mut self, port: usize, error: &PartError) {
         self.refused += 1;
-        let name = self.names[bench].clone();
+        let name = self.names[port].clone();
         if self.json {
             let mut line = json!({
                 "event": "not-entered",
@@ -124,8 +123,8 @@ impl Report {
         }
     }
 
-    fn given_up(&mut self, bench: usize) {
-        let name = self.names[bench].clone();
+    fn given_up(&mut self, port: usize) {
+        let name = self.names[port].clone();
         if self.json {
             self.line(&json!({ "event": "given-up", "port": name }));
         } else {
@@ -143,7 +142,7 @@ impl Report {
     pub fn end(mut self, parts: usize, head: &Receipt) -> io::Result<bool> {
         let time = self.begun.elapsed();
         if let Some(bars) = self.bars.take() {
-            bars.benches.iter().for_each(ProgressBar::finish_and_clear);
+            bars.ports.iter().for_each(ProgressBar::finish_and_clear);
             bars.batch.finish_and_clear();
         }
         let Self { entered, refused, .. } = self;
@@ -201,7 +200,7 @@ impl Bars {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
         let all = MultiProgress::new();
-        let benches = names
+        let ports = names
             .iter()
             .map(|name| {
                 let bar = all.add(ProgressBar::new(STEPS));
@@ -221,7 +220,7 @@ impl Bars {
         );
         batch.set_prefix("batch");
         batch.tick();
-        Self { batch, benches }
+        Self { batch, ports }
     }
 }
 

@@ -6,11 +6,11 @@ use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
+use provisioning::console::NONCE_PROMPT;
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use sha2::{Digest, Sha256};
 use silicon::{Silicon, Soc};
 
-use crate::console::NONCE_PROMPT;
 use crate::port::{Arrival, Source};
 
 /// Where the random numbers of modelled parts come from.
