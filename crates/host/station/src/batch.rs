@@ -298,7 +298,7 @@ impl Worker<'_> {
         let is_given_up = || failed.load(Ordering::Relaxed) >= self.batch.give_up_after;
         // Since when the port waits for a run, and whether the operator knows that something else comes.
         let mut since = Instant::now();
-        let mut noise_told = false;
+        let mut noise_reported = false;
         while !self.is_over() {
             if is_given_up() {
                 let _ = self.notices.send(Notice::GivenUp(self.number));
@@ -308,26 +308,28 @@ impl Worker<'_> {
             let timeouts = Timeouts { start: left, ..self.batch.timeouts };
             let (begun, result) = self.part(port, &timeouts, || self.is_over() || is_given_up());
             if begun {
-                (since, noise_told) = (Instant::now(), false);
+                (since, noise_reported) = (Instant::now(), false);
             }
             let result = match result {
                 // While it waited, the last part was entered or refused.
                 Err(PartError::Follow(FollowError::Stopped)) if !begun => continue,
                 Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(_)))) => {
-                    // Where all parts that are wanted are on their way, nobody is to start one here, unless
-                    // one of them fails.
+                    // If all parts that are wanted are on their way, one is needed here only if one of them
+                    // fails.
                     if self.progress.hopeful.load(Ordering::Relaxed) >= self.batch.parts {
                         since = Instant::now();
                         continue;
                     }
                     Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(start))))
                 }
-                Err(PartError::Follow(FollowError::Console(ConsoleError::Noise))) if noise_told => {
+                Err(PartError::Follow(FollowError::Console(ConsoleError::Noise)))
+                    if noise_reported =>
+                {
                     continue;
                 }
                 result => result,
             };
-            noise_told |=
+            noise_reported |=
                 matches!(result, Err(PartError::Follow(FollowError::Console(ConsoleError::Noise))));
             if self.tell(result).is_break() {
                 return;
@@ -393,7 +395,7 @@ impl Worker<'_> {
         let mut modelled = false;
         let on_observed = |observed: &Observed| {
             modelled |= *observed == Observed::Modelled;
-            // What the model says as it boots is no line of a run.
+            // What the model says as it boots does not belong to a run.
             if *observed != Observed::Modelled && !begun.replace(true) {
                 self.progress.begin();
             }

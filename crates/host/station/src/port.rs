@@ -100,7 +100,7 @@ impl<R: Read> Source for Log<R> {
     }
 }
 
-/// A signal ends a read early, which is no loss.
+/// A signal ends a read early, which does no harm.
 fn interrupted(error: io::Error) -> io::Result<Arrival> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(Arrival::Nothing) } else { Err(error) }
 }

@@ -7,14 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use serde_json::{Value, json};
 use station::batch::{Entered, Notice, PartError};
 use station::console::Observed;
 use station::ledger::Receipt;
 
-use crate::hex;
+use crate::{hex, json};
 
-/// Shows the events of a batch and counts them.
+/// Shows what happens in a batch, and counts it.
 pub struct Report {
     names: Vec<String>,
     json: bool,
@@ -31,8 +30,8 @@ struct Bars {
     ports: Vec<ProgressBar>,
 }
 
-/// Steps of a run that a bar counts: the five messages and the record.
-const STEPS: u64 = 6;
+/// What a bar counts of a run: the five messages and the record.
+const MESSAGES: u64 = 6;
 
 impl Report {
     /// A report on these ports, which do so many parts.
@@ -42,10 +41,10 @@ impl Report {
         Self { names, json, bars, output: Ok(()), begun, entered: 0, refused: 0 }
     }
 
-    /// Shows one event. What is on standard output then is final.
+    /// Shows one notice. What is on standard output then is final.
     pub fn show(&mut self, notice: &Notice) {
         match notice {
-            Notice::Observed(port, step) => self.step(*port, step),
+            Notice::Observed(port, observed) => self.observed(*port, observed),
             Notice::Done(port, result) => match result {
                 Ok(entered) => self.entered(*port, entered),
                 Err(error) => self.refused(*port, error),
@@ -54,13 +53,13 @@ impl Report {
         }
     }
 
-    fn step(&mut self, port: usize, step: &Observed) {
+    fn observed(&mut self, port: usize, observed: &Observed) {
         if let Some(bars) = &self.bars {
             let bar = &bars.ports[port];
-            match step {
+            match observed {
                 Observed::NonceWanted => bar.reset(),
                 Observed::Event(event) => {
-                    if matches!(bar.position(), STEPS..) {
+                    if matches!(bar.position(), MESSAGES..) {
                         bar.reset();
                     }
                     bar.inc(1);
@@ -73,13 +72,13 @@ impl Report {
                 Observed::Modelled | Observed::Other(_) | Observed::Finished => {}
             }
         }
-        if let Observed::Other(line) = step {
+        if let Observed::Other(line) = observed {
             self.note(&format!("{}: {line}", self.names[port]));
         }
     }
 
     fn entered(&mut self, port: usize, entered: &Entered) {
-        let Entered { receipt: Receipt { number, hash }, identity } = entered;
+        let Entered { receipt: Receipt { number, .. }, identity } = entered;
         self.entered += 1;
         let name = &self.names[port];
         if let Some(bars) = &self.bars {
@@ -87,15 +86,7 @@ impl Report {
             bars.ports[port].set_message(format!("entered as {number}, UEID {}", identity.ueid()));
         }
         if self.json {
-            let line = json!({
-                "event": "entered",
-                "port": name,
-                "number": number,
-                "hash": hex(hash),
-                "device_id": identity.device_id.to_string(),
-                "ueid": identity.ueid().to_string(),
-                "implementation_id": identity.implementation_id.to_string(),
-            });
+            let line = json::entered(name, entered).to_string();
             self.line(&line);
         } else if self.bars.is_none() {
             let line = format!("{name}: entered as {number}, UEID {}", identity.ueid());
@@ -107,17 +98,7 @@ impl Report {
         self.refused += 1;
         let name = self.names[port].clone();
         if self.json {
-            let mut line = json!({
-                "event": "not-entered",
-                "port": name,
-                "error": error.name(),
-                "text": error.to_string(),
-            });
-            if let PartError::Refused(refusal, ueid) = error {
-                line["number"] = Value::from(refusal.number());
-                line["ueid"] = Value::from(ueid.to_string());
-            }
-            self.line(&line);
+            self.line(&json::not_entered(&name, error));
         } else {
             self.line(&format!("{name}: NOT ENTERED: {error}"));
         }
@@ -126,7 +107,7 @@ impl Report {
     fn given_up(&mut self, port: usize) {
         let name = self.names[port].clone();
         if self.json {
-            self.line(&json!({ "event": "given-up", "port": name }));
+            self.line(&json::given_up(&name));
         } else {
             self.line(&format!(
                 "{name}: GIVEN UP, too many runs in a row were not entered (--give-up-after). Check the \
@@ -148,16 +129,7 @@ impl Report {
         let Self { entered, refused, .. } = self;
         let missing = parts.saturating_sub(entered);
         if self.json {
-            let line = json!({
-                "event": "end",
-                "entered": entered,
-                "not_entered": refused,
-                "missing": missing,
-                "seconds": time.as_secs_f64(),
-                "ledger_entries": head.number,
-                "ledger_head": hex(&head.hash),
-            });
-            self.line(&line);
+            self.line(&json::end(entered, refused, missing, time, head));
         } else {
             self.line(&format!("{entered} of {parts} parts entered in {}", Seconds(time)));
             if refused > 0 {
@@ -185,7 +157,7 @@ impl Report {
         }
     }
 
-    /// Something that is no result.
+    /// Something that is not a result.
     fn note(&self, line: &str) {
         match &self.bars {
             Some(bars) => bars.batch.suspend(|| eprintln!("{line}")),
@@ -203,7 +175,7 @@ impl Bars {
         let ports = names
             .iter()
             .map(|name| {
-                let bar = all.add(ProgressBar::new(STEPS));
+                let bar = all.add(ProgressBar::new(MESSAGES));
                 bar.set_style(style("{prefix:14!} {bar:12} {msg}"));
                 bar.set_prefix(name.clone());
                 bar.set_message("waiting for a part");

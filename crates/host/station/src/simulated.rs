@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Modelled parts on a bench: the same console as a kit's, from the firmware's own procedure.
+//! Modelled parts on ports of their own: the messages of a kit's console, bare, from the firmware's own procedure.
 
 use std::fmt::Write;
 use std::io;
@@ -65,7 +65,7 @@ impl Simulated {
         let config = Config { nonce: Some(nonce), ..Config::new(self.implementation_id, source) };
         let mut console = String::new();
         let mut print = |line: &dyn std::fmt::Display| {
-            let _ = write!(console, "{line}\r\n"); // a String takes whatever is written to it
+            let _ = write!(console, "{line}\r\n"); // writing to a String cannot fail
         };
         let part = Silicon::erased(Soc::Nrf5340, self.seed);
         let (_, result) = simulator::run(part, &config, |event| print(&event));

@@ -144,7 +144,7 @@ fn a_part_whose_record_was_lost_prints_it_again() {
     assert!(station.next());
     station.play(0, &part(1, None, 2));
     assert!(station.next());
-    // The run that failed was none of the two.
+    // The run that failed does not count.
     station.play(0, &part(2, None, 1));
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["line-timeout"]);
@@ -350,15 +350,16 @@ fn noise_does_not_put_the_start_off() {
     }
     let (events, _folder) = station.end(1);
     // Each port reports once that something comes, and at the end what it means.
-    let (_, told) = events.split_last().unwrap();
-    let mut ports = names(told, "port");
+    let (_, reported) = events.split_last().unwrap();
+    let mut ports = names(reported, "port");
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), noises.len());
     for port in ports {
-        let told: Vec<_> = told.iter().filter(|event| event["port"] == port).cloned().collect();
-        assert_eq!(names(&told, "error"), ["console", "start-timeout"], "{told:?}");
-        let texts = names(&told, "text");
+        let of_port: Vec<_> =
+            reported.iter().filter(|event| event["port"] == port).cloned().collect();
+        assert_eq!(names(&of_port, "error"), ["console", "start-timeout"], "{of_port:?}");
+        let texts = names(&of_port, "text");
         assert!(texts[0].contains("64 KiB came"), "{texts:?}");
         assert!(texts[1].contains("within 2s"), "{texts:?}");
     }

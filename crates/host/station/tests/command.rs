@@ -247,7 +247,7 @@ fn nothing_leaves_a_tampered_ledger() {
         fs::copy(line.path().join("ledger.db"), &ledger).unwrap();
         tamper(&ledger, edit);
         let code = i32::from(!problems.is_empty());
-        let told = |printed: &str| {
+        let assert_printed = |printed: &str| {
             for problem in problems {
                 assert!(printed.contains(&problem.to_string()), "{edit}: {problem}: {printed}");
             }
@@ -257,7 +257,7 @@ fn nothing_leaves_a_tampered_ledger() {
         if code == 1 {
             let exported = station.start(&export, b"");
             assert_eq!(exported.status.code(), Some(1), "{edit}");
-            told(&String::from_utf8(exported.stdout).unwrap());
+            assert_printed(&String::from_utf8(exported.stdout).unwrap());
             let complaint = String::from_utf8(exported.stderr).unwrap();
             assert!(complaint.contains("NOT GOOD. Nothing was exported"), "{complaint}");
             assert!(!output.exists(), "{edit}");
@@ -278,16 +278,16 @@ fn nothing_leaves_a_tampered_ledger() {
 
         // The list has all that can be read, and what is wrong.
         let list = station.run(code, &["list"]);
-        told(&list);
+        assert_printed(&list);
         let rows = station.json(code, &["list"]);
         assert_eq!(rows.iter().any(|row| row["problems"] != Value::Array(vec![])), code == 1);
         for row in rows.iter().filter_map(|row| row["ueid"].as_str()) {
             assert!(list.contains(row), "{edit}");
         }
-        let told = rows.iter().flat_map(|row| row["problems"].as_array().unwrap());
-        let told: Vec<_> = told.map(|problem| problem.as_str().unwrap()).collect();
+        let listed = rows.iter().flat_map(|row| row["problems"].as_array().unwrap());
+        let listed: Vec<_> = listed.map(|problem| problem.as_str().unwrap()).collect();
         for problem in problems {
-            assert!(told.contains(&problem.to_string().as_str()), "{edit}: {told:?}");
+            assert!(listed.contains(&problem.to_string().as_str()), "{edit}: {listed:?}");
         }
 
         // A part is shown with what is wrong with it.
@@ -322,7 +322,7 @@ fn an_export_is_of_the_ledger_whose_head_was_written_down() {
     }
     let before = contents(&station.path().join("endorsements"));
     let printed = export(1, &["--head", &("00".repeat(31) + "01")]);
-    assert!(printed.contains("the expected head is no entry's hash"), "{printed}");
+    assert!(printed.contains("the expected head is not the hash of an entry"), "{printed}");
     assert!(contents(&station.path().join("endorsements")) == before);
 
     append_forged(station.path());
@@ -371,7 +371,7 @@ fn the_audit_reads_each_record() {
     assert_eq!(audited[0]["problems"], Value::Array(Vec::new()));
     let head = "00".repeat(31) + "01";
     let other = station.run(1, &["audit", "--head", &head]);
-    assert!(other.contains("the expected head is no entry's hash"), "{other}");
+    assert!(other.contains("the expected head is not the hash of an entry"), "{other}");
 
     append_forged(station.path());
     let audited = station.run(1, &["audit"]);

@@ -541,7 +541,7 @@ fn every_error_says_what_happened_and_what_to_do() {
     }
 }
 
-/// A terminal must not be told what to do by what a part prints.
+/// What a part prints must not control a terminal.
 #[test]
 fn lines_are_shown_escaped_and_shortened() {
     let start = Style::Kit.line(Event::LifecycleVerified.message());
@@ -606,7 +606,7 @@ fn a_cut_log_has_no_end() {
                 let expected = matches!(result, Err(ConsoleError::Cut(_) | ConsoleError::Silent));
                 assert!(expected, "{end}: {result:?}");
             }
-            // The station came too late; what is left of a nonce's prompt or of noise is no loss.
+            // The station came too late; what is left of a nonce's prompt or of noise may be missing.
             let prompt = style.line(NONCE_PROMPT).len();
             let first = style.line(&lines[1]).len() - lines[1].len();
             for begin in prompt + first + 1..log.len() {
@@ -798,7 +798,7 @@ proptest! {
         for lengths in [in_lines, bytes] {
             let mixed = interleave(&logs[0], &logs[1], &lengths);
             if let Ok(end) = end_of(&mixed) {
-                // Letters of the other part in a record that is none any more: its signature tells.
+                // With letters of the other part in it, a record is damaged, and its signature shows it.
                 let is_of = |part| record_of(&end) == Some(&record(part));
                 let is_torn = !is_of(1) && !is_of(2);
                 prop_assert!(end == one.1 || end == two.1 || is_torn, "{end:?}");

@@ -368,7 +368,7 @@ fn assert_refused(path: &Path, expected: impl Fn(&LedgerError) -> bool) {
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
+fn another_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.db");
     let not_a_ledger = |error: &LedgerError| matches!(error, LedgerError::NotALedger(_));
@@ -438,7 +438,7 @@ fn a_log_without_its_ledger_is_left_alone() {
 }
 
 #[test]
-fn what_is_left_of_a_killed_creation_is_no_ledger() {
+fn what_is_left_of_a_killed_creation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.db");
     drop(Ledger::open_or_create(&path).unwrap());
@@ -462,7 +462,7 @@ fn an_audit_sees_every_edit() {
         let mut problems = audit(&path, None).problems;
         // SQLite sees some of it too.
         problems.retain(|problem| !matches!(problem, Problem::File(_)));
-        // A changed trigger, or one that was not put back, would be told here.
+        // A changed trigger, or one that was not put back, would show here.
         assert_eq!(problems, expected, "{edit}");
         assert!(expected.is_empty() || !audit(&path, Some(head)).is_clean());
     }
@@ -490,7 +490,7 @@ fn an_audit_sees_columns_of_another_form() {
                     },
                 )
                 .unwrap();
-            assert_eq!(bad, [2], "the others are told with it");
+            assert_eq!(bad, [2], "the others are given with it");
         }
     }
     let (_folder, path, _) = five();
@@ -684,7 +684,7 @@ fn a_ledger_that_is_gone_is_not_begun_anew() {
 }
 
 #[test]
-fn an_older_copy_of_the_ledger_is_told() {
+fn an_older_copy_of_the_ledger_is_found() {
     let (_folder, path) = folder();
     let mut copies = Vec::new();
     for n in 0..=3 {
@@ -711,7 +711,7 @@ fn an_older_copy_of_the_ledger_is_told() {
 }
 
 #[test]
-fn a_ledger_that_was_copied_without_its_log_is_told() {
+fn a_ledger_that_was_copied_without_its_log_is_found() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
     ledger.append(&entries(1..=5)).unwrap();
@@ -732,7 +732,7 @@ fn a_ledger_that_was_copied_without_its_log_is_told() {
 }
 
 #[test]
-fn the_log_of_another_ledger_is_told_and_nothing_written_back() {
+fn the_log_of_another_ledger_is_found_and_nothing_written_back() {
     // Logs of ledgers with fewer, as many, and more entries.
     for others in [1, 5, 9] {
         let (_other, other) = folder();
@@ -751,14 +751,14 @@ fn the_log_of_another_ledger_is_told_and_nothing_written_back() {
         let _ = fs::remove_file(path.with_file_name("ledger-shm"));
         assert_eq!(audit(&path, None).entries, 5);
     }
-    // A log that is none is nothing, to SQLite and here.
+    // A file that is not a log is ignored, by SQLite and here.
     let (_folder, path, _) = closed();
     fs::write(path.with_file_name("ledger-wal"), [0xA5; 10_000]).unwrap();
     assert_eq!(audit(&path, None).entries, 5);
 }
 
 #[test]
-fn a_last_entry_that_was_written_anew_is_told() {
+fn a_last_entry_that_was_written_anew_is_found() {
     let (_folder, path, head) = closed();
     let mut row = rows(&Ledger::open(&path).unwrap()).pop().unwrap();
     row.port = "x".to_owned();
@@ -784,7 +784,7 @@ fn a_head_that_is_behind_is_brought_up() {
     ledger.append(&entries([1, 2])).unwrap();
     assert_eq!(fs::read(&head_file).unwrap(), heads[2]);
     drop(ledger);
-    // A station that was killed between an entry and its head; readers bear it, too.
+    // A station that was killed between an entry and its head; readers accept it, too.
     for behind in [Some(&heads[0]), Some(&heads[1]), None] {
         match behind {
             Some(head) => fs::write(&head_file, head).unwrap(),
@@ -826,7 +826,7 @@ fn a_head_is_kept_where_the_user_says_too() {
 }
 
 #[test]
-fn what_is_no_head_is_left_alone() {
+fn another_file_than_a_head_is_left_alone() {
     let (_folder, path, _) = closed();
     let letter = path.with_file_name("letter");
     fs::write(&letter, "Dear all").unwrap();

@@ -240,7 +240,7 @@ fn a_creation_that_is_cut_off_is_a_new_ledger_or_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
         fs::write(&path, &content).unwrap();
-        // Damage to a page that only an append reads is told then.
+        // Damage to a page that only an append reads shows then.
         let answers =
             Ledger::open_or_create(&path).and_then(|mut ledger| ledger.append(&[entry(1)]));
         match answers {

@@ -6,6 +6,7 @@ mod common;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -322,7 +323,18 @@ fn every_error_says_what_happened_and_what_to_do() {
 }
 
 #[test]
-fn a_port_that_is_none_is_named() {
+fn an_error_gives_the_error_behind_it() {
+    let lost = FollowError::Lost(io::ErrorKind::BrokenPipe.into());
+    assert!(lost.source().unwrap().is::<io::Error>());
+    let missing = SerialPort::open("/there/is/no/such/port", DEFAULT_BAUD).unwrap_err();
+    assert!(missing.source().unwrap().is::<serialport::Error>());
+    assert!(FollowError::Stopped.source().is_none());
+    // Those that only pass another error on are that error.
+    assert!(FollowError::Console(ConsoleError::Noise).source().is_none());
+}
+
+#[test]
+fn another_file_than_a_port_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letter.txt");
     let missing = folder.path().join("tty");

@@ -76,7 +76,7 @@ fn what_is_around_the_claims_has_one_form() {
     let good = record();
     let error = Err(RecordError::Structure("CBOR in its shortest form"));
     for (old, new) in [
-        (&hex!("82D284")[..], &hex!("9802D284")[..]), // two items, told in two bytes
+        (&hex!("82D284")[..], &hex!("9802D284")[..]), // two items, their number in two bytes
         (&hex!("82D284"), &hex!("82D81284")),         // the tag
         (&hex!("D284"), &hex!("D29804")),             // four items
     ] {

@@ -59,7 +59,7 @@ pub enum Problem {
     CutOff(u64, u64),
     /// The expected head is not the hash of an entry.
     #[error(
-        "the expected head is no entry's hash: entries were taken off the end or replaced, or this is another \
+        "the expected head is not the hash of an entry: entries were taken off the end or replaced, or this is another \
          ledger"
     )]
     Head,
@@ -68,7 +68,7 @@ pub enum Problem {
 fn column(name: &str) -> String {
     match name {
         "ueid" => String::from("UEID is not that of its public key"),
-        name => format!("{name} is not what it can be"),
+        name => format!("{name} does not have the form that it must have"),
     }
 }
 

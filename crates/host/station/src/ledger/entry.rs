@@ -165,7 +165,7 @@ impl Row {
 }
 
 /// The number of a row. SQLite has no other than an integer in a column that is INTEGER PRIMARY KEY;
-/// where that was changed too, 0 is no entry's number.
+/// where that was changed too, it is 0, which no entry has.
 pub(super) fn number(row: &rusqlite::Row<'_>) -> u64 {
     row.get::<_, i64>("number").unwrap_or_default().cast_unsigned()
 }

@@ -21,7 +21,7 @@ pub enum LedgerError {
     Missing(PathBuf),
     /// Something else. The file is left as it is.
     #[error(
-        "{}: this is not a ledger, or the file next to it that ends in -wal is another database's; both were \
+        "{}: this is not a ledger, or the file next to it that ends in -wal belongs to another database; both were \
          left alone",
         .0.display()
     )]
