@@ -401,8 +401,7 @@ impl Worker<'_> {
             }
             let _ = self.notices.send(Notice::Observed(self.number, observed.clone()));
         };
-        let end = follow(source, timeouts, Instant::now, stop, give_nonce, on_observed)
-            .map_err(PartError::Follow)?;
+        let end = follow(source, timeouts, Instant::now, stop, give_nonce, on_observed)?;
         let (text, named) = match end {
             RunEnd::Provisioned { record, .. } => (record, None),
             RunEnd::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
@@ -430,8 +429,8 @@ pub fn check(
     named: Option<Ueid>,
     wanted: &Wanted,
 ) -> Result<(record::VerifiedRecord, Vec<u8>), PartError> {
-    let bytes = record::decode(text).map_err(PartError::Record)?;
-    let record = record::verify(&bytes, wanted).map_err(PartError::Record)?;
+    let bytes = record::decode(text)?;
+    let record = record::verify(&bytes, wanted)?;
     match named {
         Some(ueid) if ueid != record.identity.ueid() => Err(PartError::OtherPart(ueid)),
         _ => Ok((record, bytes)),

@@ -273,9 +273,9 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
         };
         options.port.iter().map(open).collect::<Result<_, _>>()?
     };
-    let parts = options.simulate.or(options.parts).map_or(ports.len(), NonZeroUsize::get);
+    let wanted = options.simulate.or(options.parts).map_or(ports.len(), NonZeroUsize::get);
     let batch = Batch {
-        parts,
+        parts: wanted,
         wanted: Wanted {
             implementation_id: Some(id),
             nonce: None,
@@ -297,9 +297,9 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
     if options.simulate.is_none() {
         eprintln!("Waiting for parts on {}. Start them now.", names.join(", "));
     }
-    let mut report = Report::new(names, parts, json);
+    let mut report = Report::new(names, wanted, json);
     let result = batch::run(&batch, ports, &mut ledger, |event| report.show(&event));
-    let all_entered = report.end(parts, &ledger.head()?);
+    let all_entered = report.end(wanted, &ledger.head()?);
     result?;
     Ok(all_entered?)
 }

@@ -167,7 +167,7 @@ impl Report {
 }
 
 impl Bars {
-    fn new(names: &[String], parts: usize) -> Self {
+    fn new(names: &[String], wanted: usize) -> Self {
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
@@ -182,7 +182,7 @@ impl Bars {
                 bar
             })
             .collect();
-        let batch = all.add(ProgressBar::new(parts as u64));
+        let batch = all.add(ProgressBar::new(wanted as u64));
         let rate = |state: &ProgressState, f: &mut dyn fmt::Write| {
             let _ = write!(f, "{:.0} parts/s", state.per_sec()); // the bar has its own errors
         };

@@ -82,7 +82,7 @@ impl Station {
 fn console(source: IdentityKeySource, runs: usize) -> String {
     let part = Silicon::erased(Soc::Nrf9160, [0x31; 32]);
     let messages = run_messages(part, &Config::new(common::id(), source), runs);
-    messages.iter().map(|message| format!("{message}\n")).collect()
+    messages.join("\n") + "\n"
 }
 
 /// A console whose record has another first byte.
