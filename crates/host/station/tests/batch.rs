@@ -104,7 +104,7 @@ fn part_of(seed: Vec<u8>, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
     let mut console = format!("{}\r\n", BANNERS[0]);
     console.extend(messages.iter().map(|message| kit_line(message)));
     if messages.last().is_none_or(|last| last != Event::Success.message()) {
-        console += &format!("{PANIC}\r\n");
+        console.extend([PANIC, "\r\n"]);
     }
     console.into_bytes()
 }
