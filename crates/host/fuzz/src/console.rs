@@ -2,14 +2,16 @@
 
 //! The follower of a console.
 
-use station::console::{ConsoleError, Follower, Outcome, RECORD_PREFIX, Step};
+use provisioning::Event;
+use provisioning::console::{ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, RECORD_PREFIX};
+use station::console::{ConsoleError, Follower, Observed, RunEnd};
 
 /// What a follower keeps, as characters of its `Debug`: five for each byte of a line, one for each of the
 /// record, and the excerpts of an error.
 const MOST_KEPT: usize = 20 * 1024;
 
 /// What a console was taken for.
-type Taken = (Vec<Step>, Result<Outcome, ConsoleError>);
+type Taken = (Vec<Observed>, Result<RunEnd, ConsoleError>);
 
 /// The console is taken for the same, whatever pieces it comes in; little of it is kept; what a run is said to
 /// have ended with was on the console.
@@ -22,24 +24,25 @@ pub fn check(data: &[u8]) {
     // To look after each byte would take more time than all the rest.
     assert_eq!(follow(pieces(data), |follower| format!("{follower:?}").len()), whole, "in pieces");
     let was_there = |text: &str| data.windows(text.len()).any(|window| window == text.as_bytes());
-    let steps = |step| whole.0.iter().filter(|found| **found == step).count();
+    let count = |observed| whole.0.iter().filter(|found| **found == observed).count();
     match &whole.1 {
-        Ok(outcome) => {
-            assert_eq!((steps(Step::Finished), whole.0.last()), (1, Some(&Step::Finished)));
-            match outcome {
-                Outcome::Provisioned { record, .. } => {
+        Ok(end) => {
+            assert_eq!((count(Observed::Finished), whole.0.last()), (1, Some(&Observed::Finished)));
+            match end {
+                RunEnd::Provisioned { record, .. } => {
                     assert!(was_there(&format!("{RECORD_PREFIX}{record}")));
-                    assert!(was_there("Success!"));
+                    assert!(was_there(Event::Success.message()));
                 }
-                Outcome::AlreadyProvisioned { record, ueid } => {
+                RunEnd::AlreadyProvisioned { record, ueid } => {
                     assert!(was_there(&format!("{RECORD_PREFIX}{record}")));
-                    assert!(was_there(&format!("Failure: already provisioned, UEID {ueid}")));
+                    let complete = format!("{FAILURE_PREFIX}{ALREADY_PROVISIONED_PREFIX}{ueid}");
+                    assert!(was_there(&complete));
                 }
-                Outcome::Failed { line, .. } => assert!(was_there(line)),
+                RunEnd::Failed { line, .. } => assert!(was_there(line)),
             }
         }
         Err(error) => {
-            assert_eq!(steps(Step::Finished), 0);
+            assert_eq!(count(Observed::Finished), 0);
             let _ = error.to_string();
         }
     }
@@ -51,23 +54,23 @@ fn follow<'a>(
     size: impl Fn(&Follower) -> usize,
 ) -> Taken {
     let mut follower = Follower::new();
-    let mut steps = Vec::new();
+    let mut seen = Vec::new();
     for mut piece in pieces {
         while !piece.is_empty() {
-            let step = follower.push(&mut piece);
+            let observed = follower.push(&mut piece);
             assert!(size(&follower) <= MOST_KEPT, "too much is kept: {follower:?}");
-            match step {
-                Ok(Some(step)) => steps.push(step),
+            match observed {
+                Ok(Some(observed)) => seen.push(observed),
                 Ok(None) => assert!(piece.is_empty(), "something was left"),
                 Err(error) => {
                     assert_eq!(follower.push(&mut &b"more"[..]), Err(error.clone()), "it stays");
                     assert_eq!(follower.end(), Err(error.clone()));
-                    return (steps, Err(error));
+                    return (seen, Err(error));
                 }
             }
         }
     }
-    (steps, follower.end())
+    (seen, follower.end())
 }
 
 /// Cuts the console into pieces that depend on what is in it.

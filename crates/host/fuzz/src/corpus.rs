@@ -2,20 +2,22 @@
 
 //! What a fuzzer begins with: consoles, records and ledgers of modelled parts.
 //!
-//! `cargo run -p fuzz` makes the files anew. It must be run where what a part
-//! prints has changed: `cargo test` tells.
+//! `cargo run -p fuzz` makes the files anew. It must be run when what a part prints has changed: `cargo test`
+//! fails until then.
 
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use provisioning::console::{
+    FAILURE_PREFIX, LOG_PREFIXES, ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX,
+};
 use provisioning::{Config, Event, Failure, IdentityKeySource, ImplementationId};
 use rusqlite::{Connection, named_params};
 use silicon::power::{Cut, Reach};
 use silicon::{Silicon, Soc};
-use station::console::{NONCE_PROMPT, RECORD_PREFIX};
 use station::ledger::{GENESIS, Ledger, Row};
-use station::record::{self, Record, Wanted};
+use station::record::{self, VerifiedRecord, Wanted};
 
 /// A target, and the name of its folder.
 pub type Target = (&'static str, fn(&[u8]));
@@ -48,7 +50,7 @@ pub struct Part {
     /// The same as bytes.
     pub bytes: Vec<u8>,
     /// What is in it.
-    pub record: Record,
+    pub record: VerifiedRecord,
 }
 
 /// The parts, which are the same each time. The second-last has the test-only key.
@@ -104,13 +106,14 @@ pub fn files(target: &str) -> Vec<(String, Vec<u8>)> {
 fn consoles() -> Vec<(String, Vec<u8>)> {
     let bare =
         |lines: &[String]| lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
+    let [info, warning, error] = LOG_PREFIXES;
     let kit = |lines: &[String]| {
-        let level = |line: &str| match line {
-            _ if line.starts_with("Failure") => "ERROR",
-            _ if line.starts_with("WARNING") => "WARN",
-            _ => "INFO",
+        let prefix = |line: &str| match line {
+            _ if line.starts_with(FAILURE_PREFIX) => error,
+            _ if line == Event::DummyKey.message() => warning,
+            _ => info,
         };
-        let line = |line: &String| format!("{}:provisioning_image: {line}\r\n", level(line));
+        let line = |line: &String| format!("{}{line}\r\n", prefix(line));
         lines.iter().flat_map(|text| line(text).into_bytes()).collect::<Vec<u8>>()
     };
     let parts = parts();
@@ -125,7 +128,8 @@ fn consoles() -> Vec<(String, Vec<u8>)> {
     asking.extend(parts[1].lines.iter().cloned());
     let mut driver = b"*** Booting nRF Connect SDK v2.7.0 ***\r\n\xFF\0".to_vec();
     driver.extend(kit(&parts[2].lines));
-    let mut crash = b"WARN:provisioning_image: modelled nRF5340, seed 1: nothing that is written here is secret\n".to_vec();
+    let modelled = ModelledSilicon { part: Soc::Nrf5340.name(), seed: 1 };
+    let mut crash = format!("{warning}{modelled}\n").into_bytes();
     crash.extend(kit(&parts[0].lines[..3]));
     crash.extend(b"E: a driver's own words\nERROR:silicon: an illegal access\r\nE: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0\r\n");
     let consoles = [

@@ -15,8 +15,8 @@ use crate::corpus;
 /// What a write-ahead log begins with: sqlite.org/fileformat2.html, section 4.1.
 const LOG: [[u8; 4]; 2] = [[0x37, 0x7F, 0x06, 0x82], [0x37, 0x7F, 0x06, 0x83]];
 
-/// The file is refused, or what is wrong with it is told, or it is the ledger: its entries are a chain of
-/// records that parts have signed. Where it may be written to, the same holds after an append.
+/// The file is refused, or its problems are found, or it is a ledger whose entries are a chain of records that
+/// parts have signed. Where it may be written to, the same holds after an append.
 ///
 /// Behind the ledger there may be its write-ahead log.
 ///
@@ -31,8 +31,8 @@ pub fn check(data: &[u8]) {
     if !log.is_empty() {
         fs::write(folder.path().join("ledger.db-wal"), log).expect("the log is written");
     }
-    let before = told(read(&path)).flatten();
-    let after = told(append(&path));
+    let before = with_message(read(&path)).flatten();
+    let after = with_message(append(&path));
     if let (Some(before), Some(after)) = (before, after) {
         let after = after.expect("a good ledger is a good one after an append");
         assert_eq!(after[..before.len()], before, "an append leaves what was there");
@@ -45,7 +45,7 @@ fn folder() -> TempDir {
     if shared.is_dir() { TempDir::new_in(shared) } else { TempDir::new() }.expect("a folder")
 }
 
-fn told<T>(result: Result<T, LedgerError>) -> Option<T> {
+fn with_message<T>(result: Result<T, LedgerError>) -> Option<T> {
     result.inspect_err(|error| assert!(!error.to_string().is_empty())).ok()
 }
 

@@ -10,7 +10,7 @@ use minicbor::data::Type;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Nonce};
-use station::record::{Record, RecordError, Wanted, decode, verify};
+use station::record::{RecordError, VerifiedRecord, Wanted, decode, verify};
 
 use crate::corpus;
 
@@ -64,7 +64,7 @@ fn check_bytes(bytes: &[u8]) {
 }
 
 /// A record that is believed.
-fn check_record(bytes: &[u8], record: &Record) {
+fn check_record(bytes: &[u8], record: &VerifiedRecord) {
     assert_eq!(verify(bytes, &ANY).as_ref(), Ok(record), "it is another one now");
     let id = record.identity.implementation_id;
     let known = record.identity.public_key == DUMMY_PUBLIC_KEY;

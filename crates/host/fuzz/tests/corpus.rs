@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fuzz::corpus::{self, TARGETS};
-use station::console::{ConsoleError, Follower, Outcome};
+use station::console::{ConsoleError, Follower, RunEnd};
 use station::ledger::{Ledger, LedgerError};
 
 const AGAIN: &str = "make it anew: cargo run -p fuzz";
@@ -56,10 +56,10 @@ fn the_consoles_are_what_their_names_say() {
         while follower.push(&mut rest).is_ok_and(|step| step.is_some()) {}
         let end = follower.end();
         let is_so = match &name[..] {
-            "complete-kit" => matches!(end, Ok(Outcome::AlreadyProvisioned { .. })),
-            "torn-kit" => matches!(end, Ok(Outcome::Failed { .. })),
+            "complete-kit" => matches!(end, Ok(RunEnd::AlreadyProvisioned { .. })),
+            "torn-kit" => matches!(end, Ok(RunEnd::Failed { .. })),
             "crash" => matches!(end, Err(ConsoleError::Crashed(_))),
-            _ => matches!(end, Ok(Outcome::Provisioned { .. })),
+            _ => matches!(end, Ok(RunEnd::Provisioned { .. })),
         };
         assert!(is_so, "{name} ends with {end:?}");
     }

@@ -4,12 +4,11 @@
 //!
 //! A batch on ports is over when as many parts are entered as were wanted; a run that was not entered does not
 //! count. It also ends when there is no port left: one is given up when no run begins on it within
-//! [`Timeouts::start`], when it is lost, and after [`Plan::give_up_after`] runs in a row that were not entered.
+//! [`Timeouts::start`], when it is lost, and after [`Batch::give_up_after`] runs in a row that were not entered.
 //! While as many parts are on their way as are still wanted, the other ports wait for how these end. A batch of
 //! modelled parts makes so many, and is over then.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,9 +17,10 @@ use std::thread;
 use std::time::Instant;
 
 use provisioning::{ImplementationId, Nonce, Ueid};
+use thiserror::Error;
 
 use crate::Identity;
-use crate::console::{ConsoleError, Outcome, Step};
+use crate::console::{ConsoleError, Observed, RunEnd};
 use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt, Refusal};
 use crate::port::{FollowError, SerialPort, Source, TimeOut, Timeouts, follow};
 use crate::record::{self, RecordError, Wanted};
@@ -29,32 +29,32 @@ use crate::simulated::{Seed, Simulated};
 /// Entries that are committed at once, at most. One commit costs a sync of the disk, however many.
 const GROUP: usize = 64;
 
-/// Events that wait to be shown, at most. Then ports wait, too, until some were: what a console prints
-/// meanwhile waits in the buffers of the operating system.
-pub const EVENTS_WAITING: usize = 256;
+/// Notices that wait to be shown, at most. Then the ports wait, too, and what a console prints meanwhile waits
+/// in the buffers of the operating system.
+pub const NOTICES_WAITING: usize = 256;
 
-/// Where parts are provisioned, one after the other.
+/// A port of the line, on which parts are provisioned one after the other.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Port {
     /// Its name, which the ledger keeps.
     pub name: String,
-    /// What is on it.
+    /// Which parts come on it.
     pub parts: Parts,
 }
 
-/// The parts of a bench.
+/// The parts of a port.
 #[derive(Debug)]
 pub enum Parts {
-    /// Whatever an operator connects to the port.
-    Port(SerialPort),
+    /// Those that an operator connects to it.
+    Serial(SerialPort),
     /// Modelled parts.
     Simulated(Seed, ImplementationId),
 }
 
-/// What a batch is to be.
+/// What a batch is to do.
 #[derive(Debug)]
-pub struct Plan {
-    /// How many parts are to be entered, on all benches together; of modelled parts, how many are made.
+pub struct Batch {
+    /// How many parts are to be entered, on all ports together; of modelled parts, how many are made.
     /// Ports on which parts run at the same time may enter more.
     pub parts: usize,
     /// What their records have to be. A nonce is chosen for each.
@@ -65,19 +65,19 @@ pub struct Plan {
     pub allow_modelled: bool,
     /// After so many runs in a row that were not entered, a port is given up.
     pub give_up_after: usize,
-    /// How long a part may take. The time for the start runs from the end of the run before, whatever comes
-    /// meanwhile that is no run.
+    /// How long a part may take. The time for the start runs from the end of the run before; what comes
+    /// meanwhile and is not a run does not stop it.
     pub timeouts: Timeouts,
 }
 
-/// What happens in a batch, by the number of the bench.
+/// What [`run`] reports, with the index of the port.
 #[derive(Debug)]
-pub enum Event {
+pub enum Notice {
     /// The console of a part has shown something.
-    Step(usize, Step),
+    Observed(usize, Observed),
     /// A part is done.
     Done(usize, Result<Entered, PartError>),
-    /// The port is given up after [`Plan::give_up_after`] runs in a row that were not entered.
+    /// The port is given up after [`Batch::give_up_after`] runs in a row that were not entered.
     GivenUp(usize),
 }
 
@@ -91,29 +91,46 @@ pub struct Entered {
 }
 
 /// Why a part is not in the ledger.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum PartError {
     /// Its console could not be followed to the end.
-    Follow(FollowError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// Its run failed, in its own words.
+    #[error("the part says: {0}")]
     Failed(String),
     /// Its record is not believed, or not the one wanted.
-    Record(RecordError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// It says it is complete already, as another part than the one in its record.
+    #[error(
+        "the part calls itself {0}, and its record is another part's. Nothing was entered. Start the part again, \
+         with no other program on its port."
+    )]
     OtherPart(Ueid),
-    /// It is none: the image runs on modelled silicon.
+    /// The image runs on modelled silicon.
+    #[error(
+        "this is modelled silicon, whose keys are not secret. Nothing was entered. Use --allow-modelled, and \
+         another ledger than that of the line."
+    )]
     Modelled,
     /// Its image has not asked for a nonce.
+    #[error(
+        "the image did not ask for a nonce. Nothing was entered. Build it with \
+         CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce."
+    )]
     NoNonce,
     /// The ledger has it, or something of it, already.
-    Refused(Refusal, Ueid),
+    #[error("{0}")]
+    Refused(#[source] Refusal, Ueid),
     /// A modelled part could not be made.
-    NoSeed(io::Error),
+    #[error("the operating system has no random numbers ({0}). Nothing was entered.")]
+    NoSeed(#[source] io::Error),
 }
 
 /// A part whose record is good, on its way to the ledger.
 struct Checked {
-    bench: usize,
+    port: usize,
     entry: NewEntry,
 }
 
@@ -126,19 +143,19 @@ struct Progress {
     hopeful: AtomicUsize,
     /// Parts that this batch has entered.
     entered: AtomicUsize,
-    /// For each bench, runs in a row that were not entered.
+    /// For each port, runs in a row that were not entered.
     failed: Vec<AtomicUsize>,
     /// The ledger cannot be written.
     stop: AtomicBool,
 }
 
 impl Progress {
-    fn new(benches: usize) -> Self {
+    fn new(ports: usize) -> Self {
         Self {
             made: AtomicUsize::new(0),
             hopeful: AtomicUsize::new(0),
             entered: AtomicUsize::new(0),
-            failed: (0..benches).map(|_| AtomicUsize::new(0)).collect(),
+            failed: (0..ports).map(|_| AtomicUsize::new(0)).collect(),
             stop: AtomicBool::new(false),
         }
     }
@@ -147,56 +164,56 @@ impl Progress {
         self.hopeful.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn enter(&self, bench: usize) {
-        self.failed[bench].store(0, Ordering::Relaxed);
+    fn enter(&self, port: usize) {
+        self.failed[port].store(0, Ordering::Relaxed);
         self.entered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A run that has begun will not be entered.
-    fn fail(&self, bench: usize) {
-        self.failed[bench].fetch_add(1, Ordering::Relaxed);
+    fn fail(&self, port: usize) {
+        self.failed[port].fetch_add(1, Ordering::Relaxed);
         self.hopeful.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Provisions the parts of a batch and enters them in the ledger. `on_event` is told of everything, in order
-/// for each bench; a part is in the ledger for good before it is told so. A slow `on_event` holds the benches
-/// up, and nothing is lost.
+/// Provisions the parts of a batch and enters them in the ledger. `on_notice` gets everything that happens, in
+/// order for each port; a part is in the ledger for good before its notice comes. A slow `on_notice` holds the
+/// ports up, and nothing is lost.
 ///
 /// # Errors
-/// The ledger cannot be written. Parts whose entry was not told of may still be in it.
+/// The ledger cannot be written. Parts without a notice may still be in it.
 pub fn run(
-    plan: &Plan,
-    benches: Vec<Bench>,
+    batch: &Batch,
+    ports: Vec<Port>,
     ledger: &mut Ledger,
-    mut on_event: impl FnMut(Event),
+    mut on_notice: impl FnMut(Notice),
 ) -> Result<(), LedgerError> {
-    let progress = Progress::new(benches.len());
+    let progress = Progress::new(ports.len());
     // Both bounded: parts that are faster than the screen or the disk wait for it, and memory does not grow.
-    let (events, happened) = mpsc::sync_channel(EVENTS_WAITING);
+    let (notices, happened) = mpsc::sync_channel(NOTICES_WAITING);
     let (checked, to_enter) = mpsc::sync_channel(GROUP);
     thread::scope(|scope| {
-        for (number, bench) in benches.into_iter().enumerate() {
+        for (number, port) in ports.into_iter().enumerate() {
             let worker = Worker {
-                plan,
+                batch,
                 number,
-                name: bench.name,
+                name: port.name,
                 progress: &progress,
-                events: events.clone(),
+                notices: notices.clone(),
                 checked: checked.clone(),
             };
-            scope.spawn(move || worker.work(bench.parts));
+            scope.spawn(move || worker.work(port.parts));
         }
         drop(checked);
         let progress = &progress;
         let writer = scope.spawn(move || {
-            let result = write(ledger, &to_enter, progress, &events);
+            let result = write(ledger, &to_enter, progress, &notices);
             // Nothing that is still on its way can be entered.
             progress.stop.store(result.is_err(), Ordering::Relaxed);
             result
         });
-        for event in happened {
-            on_event(event);
+        for notice in happened {
+            on_notice(notice);
         }
         match writer.join() {
             Ok(result) => result,
@@ -210,27 +227,27 @@ fn write(
     ledger: &mut Ledger,
     to_enter: &Receiver<Checked>,
     progress: &Progress,
-    events: &SyncSender<Event>,
+    notices: &SyncSender<Notice>,
 ) -> Result<(), LedgerError> {
     while let Ok(first) = to_enter.recv() {
         let group: Vec<Checked> =
             std::iter::once(first).chain(to_enter.try_iter().take(GROUP - 1)).collect();
-        let (benches, entries): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|Checked { bench, entry }| (bench, entry)).unzip();
+        let (ports, entries): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|Checked { port, entry }| (port, entry)).unzip();
         let answers = ledger.append(&entries)?;
-        for ((bench, entry), answer) in benches.into_iter().zip(entries).zip(answers) {
+        for ((port, entry), answer) in ports.into_iter().zip(entries).zip(answers) {
             let identity = entry.identity;
-            // Whoever does not listen any more does not need to know.
-            let tell = |result| _ = events.send(Event::Done(bench, result));
+            // A caller that has stopped listening does not need it.
+            let tell = |result| _ = notices.send(Notice::Done(port, result));
             match answer {
                 Ok(receipt) => {
-                    progress.enter(bench);
+                    progress.enter(port);
                     tell(Ok(Entered { receipt, identity }));
                 }
                 Err(refusal) => {
                     tell(Err(PartError::Refused(refusal, identity.ueid())));
-                    // Behind it: a port is given up after what it is given up for.
-                    progress.fail(bench);
+                    // After the notice: a port is given up after the last run that it is given up for.
+                    progress.fail(port);
                 }
             }
         }
@@ -238,20 +255,20 @@ fn write(
     Ok(())
 }
 
-/// Follows the parts of one bench.
+/// Follows the parts of one port.
 struct Worker<'a> {
-    plan: &'a Plan,
+    batch: &'a Batch,
     number: usize,
     name: String,
     progress: &'a Progress,
-    events: SyncSender<Event>,
+    notices: SyncSender<Notice>,
     checked: SyncSender<Checked>,
 }
 
 impl Worker<'_> {
     fn work(self, parts: Parts) {
         match parts {
-            Parts::Port(mut port) => self.follow_port(&mut port),
+            Parts::Serial(mut port) => self.follow_port(&mut port),
             Parts::Simulated(seed, id) => self.make_parts(seed, id),
         }
     }
@@ -259,13 +276,13 @@ impl Worker<'_> {
     fn make_parts(&self, seed: Seed, id: ImplementationId) {
         loop {
             let number = self.progress.made.fetch_add(1, Ordering::Relaxed);
-            if number >= self.plan.parts || self.is_stopped() {
+            if number >= self.batch.parts || self.is_stopped() {
                 return;
             }
             let result = match seed.of_part(number) {
                 Ok(seed) => {
                     let mut part = Simulated::new(seed, id);
-                    self.part(&mut part, &self.plan.timeouts, || self.is_stopped()).1
+                    self.part(&mut part, &self.batch.timeouts, || self.is_stopped()).1
                 }
                 Err(error) => Err(PartError::NoSeed(error)),
             };
@@ -276,41 +293,43 @@ impl Worker<'_> {
     }
 
     fn follow_port(&self, port: &mut SerialPort) {
-        let Timeouts { start, .. } = self.plan.timeouts;
+        let Timeouts { start, .. } = self.batch.timeouts;
         let failed = &self.progress.failed[self.number];
-        let is_given_up = || failed.load(Ordering::Relaxed) >= self.plan.give_up_after;
+        let is_given_up = || failed.load(Ordering::Relaxed) >= self.batch.give_up_after;
         // Since when the port waits for a run, and whether the operator knows that something else comes.
         let mut since = Instant::now();
-        let mut noise_told = false;
+        let mut noise_reported = false;
         while !self.is_over() {
             if is_given_up() {
-                let _ = self.events.send(Event::GivenUp(self.number));
+                let _ = self.notices.send(Notice::GivenUp(self.number));
                 return;
             }
             let left = start.saturating_sub(since.elapsed());
-            let timeouts = Timeouts { start: left, ..self.plan.timeouts };
+            let timeouts = Timeouts { start: left, ..self.batch.timeouts };
             let (begun, result) = self.part(port, &timeouts, || self.is_over() || is_given_up());
             if begun {
-                (since, noise_told) = (Instant::now(), false);
+                (since, noise_reported) = (Instant::now(), false);
             }
             let result = match result {
                 // While it waited, the last part was entered or refused.
                 Err(PartError::Follow(FollowError::Stopped)) if !begun => continue,
                 Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(_)))) => {
-                    // Where all parts that are wanted are on their way, nobody is to start one here, unless
-                    // one of them fails.
-                    if self.progress.hopeful.load(Ordering::Relaxed) >= self.plan.parts {
+                    // If all parts that are wanted are on their way, one is needed here only if one of them
+                    // fails.
+                    if self.progress.hopeful.load(Ordering::Relaxed) >= self.batch.parts {
                         since = Instant::now();
                         continue;
                     }
                     Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(start))))
                 }
-                Err(PartError::Follow(FollowError::Console(ConsoleError::Noise))) if noise_told => {
+                Err(PartError::Follow(FollowError::Console(ConsoleError::Noise)))
+                    if noise_reported =>
+                {
                     continue;
                 }
                 result => result,
             };
-            noise_told |=
+            noise_reported |=
                 matches!(result, Err(PartError::Follow(FollowError::Console(ConsoleError::Noise))));
             if self.tell(result).is_break() {
                 return;
@@ -318,15 +337,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Hands on what became of a part; whether another one may come on this bench.
+    /// Hands on what became of a part; whether another one may come on this port.
     fn tell(&self, result: Result<NewEntry, PartError>) -> ControlFlow<()> {
         let goes_on = match result {
             // The ledger may have failed.
-            Ok(entry) => self.checked.send(Checked { bench: self.number, entry }).is_ok(),
+            Ok(entry) => self.checked.send(Checked { port: self.number, entry }).is_ok(),
             Err(error) => {
-                let ends_bench = error.ends_bench();
-                let _ = self.events.send(Event::Done(self.number, Err(error)));
-                !ends_bench
+                let ends_port = error.ends_port();
+                let _ = self.notices.send(Notice::Done(self.number, Err(error)));
+                !ends_port
             }
         };
         if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -336,13 +355,13 @@ impl Worker<'_> {
         self.progress.stop.load(Ordering::Relaxed)
     }
 
-    /// Whether there is no use in waiting for another part.
+    /// Whether the station need not wait for another part.
     fn is_over(&self) -> bool {
-        self.progress.entered.load(Ordering::Relaxed) >= self.plan.parts || self.is_stopped()
+        self.progress.entered.load(Ordering::Relaxed) >= self.batch.parts || self.is_stopped()
     }
 
-    /// One part, from its first line to a good record, and whether its run has begun. It is not waited for where
-    /// `is_over` says so.
+    /// One part, from its first line to a good record, and whether its run has begun. Before that, `is_over`
+    /// ends the wait for it.
     fn part(
         &self,
         source: &mut impl Source,
@@ -374,32 +393,29 @@ impl Worker<'_> {
             nonce
         };
         let mut modelled = false;
-        let on_step = |step: &Step| {
-            modelled |= *step == Step::Modelled;
-            // What the model says as it boots is no line of a run.
-            if *step != Step::Modelled && !begun.replace(true) {
+        let on_observed = |observed: &Observed| {
+            modelled |= *observed == Observed::Modelled;
+            // What the model says as it boots does not belong to a run.
+            if *observed != Observed::Modelled && !begun.replace(true) {
                 self.progress.begin();
             }
-            let _ = self.events.send(Event::Step(self.number, step.clone()));
+            let _ = self.notices.send(Notice::Observed(self.number, observed.clone()));
         };
-        let outcome = follow(source, timeouts, Instant::now, stop, give_nonce, on_step)
-            .map_err(PartError::Follow)?;
-        let (text, named) = match outcome {
-            Outcome::Provisioned { record, .. } => (record, None),
-            Outcome::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
-            Outcome::Failed { line, .. } => return Err(PartError::Failed(line)),
+        let end = follow(source, timeouts, Instant::now, stop, give_nonce, on_observed)?;
+        let (text, named) = match end {
+            RunEnd::Provisioned { record, .. } => (record, None),
+            RunEnd::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
+            RunEnd::Failed { line, .. } => return Err(PartError::Failed(line)),
         };
-        if modelled && !self.plan.allow_modelled {
+        if modelled && !self.batch.allow_modelled {
             return Err(PartError::Modelled);
         }
-        if !asked && self.plan.require_nonce {
+        if !asked && self.batch.require_nonce {
             return Err(PartError::NoNonce);
         }
         let nonce = asked.then_some(Nonce(nonce));
-        check(&text, named, &Wanted { nonce, ..self.plan.wanted }).map(|(record, bytes)| NewEntry {
-            identity: record.identity,
-            port: self.name.clone(),
-            record: bytes,
+        check(&text, named, &Wanted { nonce, ..self.batch.wanted }).map(|(record, bytes)| {
+            NewEntry { identity: record.identity, port: self.name.clone(), record: bytes }
         })
     }
 }
@@ -412,9 +428,9 @@ pub fn check(
     text: &str,
     named: Option<Ueid>,
     wanted: &Wanted,
-) -> Result<(record::Record, Vec<u8>), PartError> {
-    let bytes = record::decode(text).map_err(PartError::Record)?;
-    let record = record::verify(&bytes, wanted).map_err(PartError::Record)?;
+) -> Result<(record::VerifiedRecord, Vec<u8>), PartError> {
+    let bytes = record::decode(text)?;
+    let record = record::verify(&bytes, wanted)?;
     match named {
         Some(ueid) if ueid != record.identity.ueid() => Err(PartError::OtherPart(ueid)),
         _ => Ok((record, bytes)),
@@ -422,10 +438,9 @@ pub fn check(
 }
 
 impl PartError {
-    /// Whether there is no use in waiting for another part on this bench: nobody starts one, or its port is
-    /// gone.
+    /// Whether no other part can come on this port: nobody starts one, or the port is gone.
     #[must_use]
-    pub const fn ends_bench(&self) -> bool {
+    pub const fn ends_port(&self) -> bool {
         matches!(
             self,
             Self::Follow(
@@ -456,35 +471,3 @@ impl PartError {
         }
     }
 }
-
-impl fmt::Display for PartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Follow(error) => error.fmt(f),
-            Self::Failed(line) => write!(f, "the part says: {line}"),
-            Self::Record(error) => error.fmt(f),
-            Self::OtherPart(ueid) => write!(
-                f,
-                "the part calls itself {ueid}, and its record is another part's. Nothing was entered. Start \
-                 the part again, with no other program on its port."
-            ),
-            Self::Modelled => f.write_str(
-                "this is modelled silicon, whose keys are no secret. Nothing was entered. Use \
-                 --allow-modelled, and another ledger than that of the line.",
-            ),
-            Self::NoNonce => f.write_str(
-                "the image did not ask for a nonce. Nothing was entered. Build it with \
-                 CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce.",
-            ),
-            Self::Refused(refusal, _) => refusal.fmt(f),
-            Self::NoSeed(error) => {
-                write!(
-                    f,
-                    "the operating system has no random numbers ({error}). Nothing was entered."
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for PartError {}

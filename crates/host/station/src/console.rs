@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Follows what one part prints while it is provisioned: bytes in, steps out, no input or output.
+//! Follows what one part prints while it is provisioned: bytes in, what was observed out. It does no input or output itself.
 //!
 //! The order of the lines is that of `provisioning::provision`, and anything else ends in an error, since
 //! what was read may then be of two parts, or of two runs. The record is taken as text: of its characters
 //! only the alphabet is checked here. A character of it that was changed, lost or added on the way is found
 //! when the signature in the record is checked.
 
-use std::{fmt, mem};
+use std::mem;
 
-use provisioning::{Event, Failure, Ueid};
-
-/// What the line with the record begins with. Behind it stands the record, base64url without padding
-/// (RFC 4648, section 5).
-pub const RECORD_PREFIX: &str = provisioning::console::RECORD_PREFIX;
-
-/// The line by which a part asks for a nonce, before all else.
-pub const NONCE_PROMPT: &str = provisioning::console::NONCE_PROMPT;
+use provisioning::console::{
+    ALREADY_PROVISIONED_PREFIX, BOOT_BANNERS, FAILURE_PREFIX, FATAL_ERROR, LOG_PREFIX_END,
+    LOG_PREFIXES, MODELLED_PREFIX, MODELLED_SUFFIX, NO_PART_PREFIX, NONCE_PROMPT, RECORD_PREFIX,
+};
+use provisioning::{Cause, Event, Failure, Ueid, console};
+use thiserror::Error;
 
 /// How many bytes of a line there may be before its line feed.
 pub const MAX_LINE: usize = 2 * 1024;
@@ -25,36 +23,11 @@ pub const MAX_LINE: usize = 2 * 1024;
 /// cable picks up while it is plugged in.
 pub const MAX_NOISE: usize = 64 * 1024;
 
-/// What each line begins with on a part. A simulator prints the bare message.
-const PREFIXES: [&str; 3] =
-    ["INFO:provisioning_image: ", "WARN:provisioning_image: ", "ERROR:provisioning_image: "];
+/// The number of a part that is complete already, whose line is not a failed run's.
+const ALREADY_CODE: u8 = Cause::AlreadyProvisioned.code();
 
-/// What all [`PREFIXES`] end with.
-const MODULE: &str = ":provisioning_image: ";
-
-/// Parts of the lines that Zephyr prints when it boots.
-const BANNERS: [&str; 2] = ["*** Booting ", "*** Using Zephyr OS "];
-
-/// Part of the line that Zephyr prints when an image crashes.
-const FATAL: &str = ">>> ZEPHYR FATAL ERROR ";
-
-/// What the line about modelled silicon begins and ends with.
-const MODELLED: (&str, &str) = ("modelled ", ": nothing that is written here is secret");
-
-/// What the line of a failed run begins with.
-const FAILURE_PREFIX: &str = "Failure: ";
-
-/// What the line of an image begins with that finds no modelled part.
-const NO_PART_PREFIX: &str = "No part to provision: ";
-
-/// What the line of a part begins with that is complete already, behind [`FAILURE_PREFIX`].
-const ALREADY_PREFIX: &str = "already provisioned, UEID ";
-
-/// The number of `provisioning::Cause::AlreadyProvisioned`.
-const ALREADY_CODE: u8 = 29;
-
-/// Each event, and those right behind which it may come. The first two begin a run, and
-/// [`Event::Success`] comes behind the record.
+/// Each event, and the events that it may follow directly. The first two begin a run, and
+/// [`Event::Success`] follows the record.
 const EVENTS: &[(Event, &[Event])] = &[
     (Event::LifecycleVerified, &[]),
     (Event::Resuming, &[]),
@@ -71,10 +44,10 @@ const EVENTS: &[(Event, &[Event])] = &[
     (Event::Success, &[]),
 ];
 
-/// The events right behind which the record of a part may come that this run has completed.
+/// The events that the record of a part may follow which this run has completed.
 const BEFORE_RECORD: &[Event] = &[Event::WritingIdentityKey];
 
-/// The events right behind which the record of a part may come that was complete.
+/// The events that the record of a part may follow which was complete before.
 const BEFORE_OLD_RECORD: &[Event] = &[Event::Resuming];
 
 /// Whether [`Event::HuksNotProven`] must stand between the two.
@@ -85,8 +58,8 @@ const fn wants_not_proven(last: Event, next: Event) -> bool {
 
 /// What the console has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The image runs on modelled silicon, whose keys are no secret.
+pub enum Observed {
+    /// The image runs on modelled silicon, whose keys are not secret.
     Modelled,
     /// The part waits for a nonce: 64 hexadecimal digits and a line end.
     NonceWanted,
@@ -96,13 +69,13 @@ pub enum Step {
     Record(String),
     /// A line of another module, a driver's for example, to show to the operator and no more.
     Other(String),
-    /// The run is over: [`Follower::end`] tells how.
+    /// The run is over: [`Follower::end`] says how.
     Finished,
 }
 
-/// How a run ended that was followed to its end.
+/// How a run ended, by the line that ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunEnd {
     /// The part was provisioned by this run.
     Provisioned {
         /// The record, base64url.
@@ -129,41 +102,94 @@ pub enum Outcome {
     },
 }
 
-/// Why what a console shows is no run of one part.
+/// Why what a console shows is not one run of one part.
 ///
 /// A line in an error is escaped and shortened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConsoleError {
     /// More than [`MAX_NOISE`] bytes without a line of the provisioning image.
+    #[error(
+        "{} KiB came that are not the provisioning image's. Nothing was entered in the ledger: {CHECK_PORT}",
+        MAX_NOISE / 1024
+    )]
     Noise,
     /// The stream ended without a line of the provisioning image.
+    #[error(
+        "the console ended without a line of the provisioning image. Nothing was entered in the ledger: \
+         {CHECK_PORT}"
+    )]
     Silent,
-    /// The first line is none that a run begins with.
+    /// The first line is not one that begins a run.
+    #[error(
+        "the beginning of the run was missed, the first line is {0}. Nothing was entered in the ledger: \
+         {LEAVE_ALONE}"
+    )]
     MissedStart(String),
     /// A line that the image does not print.
+    #[error(
+        "the console shows a line that the provisioning image does not print, {0}. Nothing was entered in the \
+         ledger: {AGAIN}"
+    )]
     Garbage(String),
     /// A message inside a line of something else.
+    #[error("two lines are mixed into one, {0}. Nothing was entered in the ledger: {AGAIN}")]
     Interleaved(String),
     /// A message that may not come at this point.
+    #[error(
+        "the line {line} came after \"{after}\", where it cannot be. Nothing was entered in the ledger: \
+         {AGAIN}"
+    )]
     OutOfOrder {
         /// The line.
         line: String,
         /// What came before it.
         after: &'static str,
     },
-    /// A line that a run begins with, in mid-run.
+    /// A line that begins a run, in mid-run.
+    #[error(
+        "the part was restarted in mid-run, with {0}. Nothing was entered in the ledger: {LEAVE_ALONE}"
+    )]
     Restarted(String),
     /// A line of more than [`MAX_LINE`] bytes.
+    #[error(
+        "a line has more than {MAX_LINE} bytes, it begins with {0}. Nothing was entered in the ledger: \
+         {AGAIN}"
+    )]
     TooLong(String),
     /// The image has crashed.
+    #[error(
+        "the image on the part has crashed, {0}. Nothing was entered in the ledger: start the part again, it \
+         goes on where it stopped; if that does not help, set it aside."
+    )]
     Crashed(String),
     /// A second record.
+    #[error("the part printed two records. Nothing was entered in the ledger: {AGAIN}")]
     SecondRecord,
-    /// The end of a good run, and no record.
+    /// The end of a good run without a record.
+    #[error(
+        "the part is provisioned and printed no record, as its image was built without \
+         CONFIG_PROVISIONING_RECORD. Nothing was entered in the ledger: program an image built with it and \
+         start the part again, it will print its record."
+    )]
     NoRecord,
     /// The stream ended in mid-run. This came last.
+    #[error(
+        "the console ended in mid-run, after \"{0}\". Nothing was entered in the ledger: {AGAIN}"
+    )]
     Cut(&'static str),
 }
+
+/// What helps where no run was seen.
+const CHECK_PORT: &str = "check that this is the part's console, its --baud and the image on the part, then \
+                          start the part again.";
+
+/// What helps where a run was not seen whole.
+const LEAVE_ALONE: &str = "start the part again and leave it alone until it is done, it will print its record \
+                           again.";
+
+/// What helps where the console cannot be trusted.
+pub(crate) const AGAIN: &str = "check the cable, close other programs on that port and start the part \
+                                again, it will print its record again.";
 
 /// Follows one run of one part.
 ///
@@ -179,9 +205,9 @@ pub struct Follower {
     record: String,
     resumed: bool,
     dummy_warned: bool,
-    /// Whether the line about HUKs that are not proven came behind `last`.
+    /// Whether the line about HUKs that are not proven came after `last`.
     not_proven: bool,
-    end: Option<Result<Outcome, ConsoleError>>,
+    end: Option<Result<RunEnd, ConsoleError>>,
 }
 
 /// The last line of the provisioning image.
@@ -221,12 +247,12 @@ impl Follower {
         self.last != Last::Nothing || self.end.is_some()
     }
 
-    /// Takes bytes off the front of `bytes` until they complete a step, or all of them and gives `None`.
+    /// Takes bytes off the front of `bytes` until something was observed, or all of them, and gives `None` then.
     /// How the stream was cut into pieces does not matter.
     ///
     /// # Errors
-    /// These are no lines of one run of one part. The same error comes ever after.
-    pub fn push(&mut self, bytes: &mut &[u8]) -> Result<Option<Step>, ConsoleError> {
+    /// These are not the lines of one run of one part. Each later call gives the same error.
+    pub fn push(&mut self, bytes: &mut &[u8]) -> Result<Option<Observed>, ConsoleError> {
         while let Some((byte, rest)) = bytes.split_first() {
             match &self.end {
                 Some(Err(error)) => return Err(error.clone()),
@@ -239,7 +265,7 @@ impl Follower {
             *bytes = rest;
             match self.take(*byte) {
                 Ok(None) => {}
-                Ok(step) => return Ok(step),
+                Ok(observed) => return Ok(observed),
                 Err(error) => {
                     self.end = Some(Err(error.clone()));
                     return Err(error);
@@ -249,18 +275,18 @@ impl Follower {
         Ok(None)
     }
 
-    /// How the run ended. To be called after [`Step::Finished`], or when no more bytes can come.
+    /// How the run ended. To be called after [`Observed::Finished`], or when no more bytes can come.
     ///
     /// # Errors
     /// The stream ended before the run did, or [`Follower::push`] has given an error.
-    pub fn end(self) -> Result<Outcome, ConsoleError> {
+    pub fn end(self) -> Result<RunEnd, ConsoleError> {
         self.end.unwrap_or(match self.last {
             Last::Nothing => Err(ConsoleError::Silent),
             last => Err(ConsoleError::Cut(last.text())),
         })
     }
 
-    fn take(&mut self, byte: u8) -> Result<Option<Step>, ConsoleError> {
+    fn take(&mut self, byte: u8) -> Result<Option<Observed>, ConsoleError> {
         let early = !self.has_started();
         if early {
             self.early += 1;
@@ -284,12 +310,12 @@ impl Follower {
     }
 
     /// Takes a whole line, without its end.
-    fn judge(&mut self, line: &[u8]) -> Result<Option<Step>, ConsoleError> {
+    fn judge(&mut self, line: &[u8]) -> Result<Option<Observed>, ConsoleError> {
         if self.last != Last::Nothing {
             return self.advance(Line::read(line)?, line);
         }
         // A glitch when the part gets power looks like bytes right before its first line.
-        let start = PREFIXES
+        let start = LOG_PREFIXES
             .iter()
             .filter_map(|prefix| {
                 let windows = &mut line.windows(prefix.len());
@@ -299,13 +325,13 @@ impl Follower {
         let message = &line[start.unwrap_or(0)..];
         match Line::read(message) {
             Err(_) | Ok(Line::Boot | Line::Crash | Line::Other) => Ok(None),
-            Ok(Line::Modelled) => Ok(Some(Step::Modelled)),
+            Ok(Line::Modelled) => Ok(Some(Observed::Modelled)),
             Ok(known) => self.advance(known, message),
         }
     }
 
     /// Takes the next line, if it may be the next one.
-    fn advance(&mut self, line: Line<'_>, bytes: &[u8]) -> Result<Option<Step>, ConsoleError> {
+    fn advance(&mut self, line: Line<'_>, bytes: &[u8]) -> Result<Option<Observed>, ConsoleError> {
         let last = self.last;
         let starting = matches!(last, Last::Nothing | Last::NoncePrompt);
         let out_of_order = || match last {
@@ -314,16 +340,16 @@ impl Follower {
         };
         let restarted = || ConsoleError::Restarted(excerpt(bytes));
         Ok(Some(match line {
-            Line::Other => Step::Other(String::from_utf8_lossy(bytes).into_owned()),
+            Line::Other => Observed::Other(String::from_utf8_lossy(bytes).into_owned()),
             Line::Crash => return Err(ConsoleError::Crashed(excerpt(bytes))),
-            Line::Modelled if starting => Step::Modelled,
+            Line::Modelled if starting => Observed::Modelled,
             Line::NoncePrompt if last == Last::Nothing => {
                 self.last = Last::NoncePrompt;
-                Step::NonceWanted
+                Observed::NonceWanted
             }
             Line::Boot | Line::Modelled | Line::NoncePrompt => return Err(restarted()),
             Line::Event(Event::Success, _) => match last {
-                Last::Record => self.finish(Outcome::Provisioned {
+                Last::Record => self.finish(RunEnd::Provisioned {
                     record: self.record.clone(),
                     dummy_warned: self.dummy_warned,
                     resumed: self.resumed,
@@ -350,7 +376,7 @@ impl Follower {
                 if !self.not_proven {
                     self.last = Last::Event(event);
                 }
-                Step::Event(event)
+                Observed::Event(event)
             }
             Line::Record(record) => {
                 self.last = match last {
@@ -362,11 +388,11 @@ impl Follower {
                     _ => return Err(out_of_order()),
                 };
                 record.clone_into(&mut self.record);
-                Step::Record(record.to_owned())
+                Observed::Record(record.to_owned())
             }
             Line::AlreadyProvisioned(ueid) => match last {
                 Last::OldRecord => {
-                    self.finish(Outcome::AlreadyProvisioned { record: self.record.clone(), ueid })
+                    self.finish(RunEnd::AlreadyProvisioned { record: self.record.clone(), ueid })
                 }
                 Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) => {
                     return Err(ConsoleError::NoRecord);
@@ -374,18 +400,18 @@ impl Follower {
                 _ => return Err(out_of_order()),
             },
             Line::Failure(line, code) => {
-                self.finish(Outcome::Failed { line: line.to_owned(), code: Some(code) })
+                self.finish(RunEnd::Failed { line: line.to_owned(), code: Some(code) })
             }
             Line::NoPart(line) if starting => {
-                self.finish(Outcome::Failed { line: line.to_owned(), code: None })
+                self.finish(RunEnd::Failed { line: line.to_owned(), code: None })
             }
             Line::NoPart(_) => return Err(out_of_order()),
         }))
     }
 
-    fn finish(&mut self, outcome: Outcome) -> Step {
-        self.end = Some(Ok(outcome));
-        Step::Finished
+    fn finish(&mut self, end: RunEnd) -> Observed {
+        self.end = Some(Ok(end));
+        Observed::Finished
     }
 }
 
@@ -399,7 +425,7 @@ enum Line<'a> {
     /// The model's, when it boots.
     Modelled,
     NoncePrompt,
-    /// With those behind which it may come.
+    /// With the events that it may follow.
     Event(Event<'static>, &'static [Event<'static>]),
     /// The record, base64url.
     Record(&'a str),
@@ -420,10 +446,10 @@ impl<'a> Line<'a> {
         }
         let text = str::from_utf8(line).map_err(|_| garbage())?;
         // A part that resets in the middle of a line ends it with the banner.
-        if BANNERS.iter().any(|banner| text.contains(banner)) {
+        if BOOT_BANNERS.iter().any(|banner| text.contains(banner)) {
             return Ok(Self::Boot);
         }
-        let ours = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix));
+        let ours = console::message(text);
         let message = ours.unwrap_or(text);
         if let Some((event, after)) = EVENTS.iter().find(|(event, _)| event.message() == message) {
             return Ok(Self::Event(*event, after));
@@ -448,13 +474,13 @@ impl<'a> Line<'a> {
         if message.starts_with(NO_PART_PREFIX) {
             return Ok(Self::NoPart(message));
         }
-        if message.starts_with(MODELLED.0) && message.ends_with(MODELLED.1) {
+        if message.starts_with(MODELLED_PREFIX) && message.ends_with(MODELLED_SUFFIX) {
             return Ok(Self::Modelled);
         }
         if ours.is_some() || !is_log_line(text) {
             return Err(garbage());
         }
-        Ok(if text.contains(FATAL) { Self::Crash } else { Self::Other })
+        Ok(if text.contains(FATAL_ERROR) { Self::Crash } else { Self::Other })
     }
 
     /// Reads the line of a failed run, which ends with the number of the cause.
@@ -462,7 +488,7 @@ impl<'a> Line<'a> {
         let (text, number) = message.strip_suffix(']')?.rsplit_once(" [")?;
         let code =
             number.parse().ok().filter(|code: &u8| *code > 0 && code.to_string() == number)?;
-        let already = text.strip_prefix(FAILURE_PREFIX)?.strip_prefix(ALREADY_PREFIX);
+        let already = text.strip_prefix(FAILURE_PREFIX)?.strip_prefix(ALREADY_PROVISIONED_PREFIX);
         if code != ALREADY_CODE && already.is_none() {
             return Some(Self::Failure(message, code));
         }
@@ -479,7 +505,7 @@ impl<'a> Line<'a> {
 
 /// Whether a message of the provisioning image, or its beginning, stands somewhere in `text`.
 fn is_mixed(text: &str) -> bool {
-    let prefixes = [NONCE_PROMPT, RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX, MODULE];
+    let prefixes = [NONCE_PROMPT, RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX, LOG_PREFIX_END];
     EVENTS
         .iter()
         .map(|(event, _)| event.message())
@@ -512,85 +538,9 @@ fn excerpt(line: &[u8]) -> String {
     format!("\"{}{dots}\"", line[..line.len().min(LENGTH)].escape_ascii())
 }
 
-impl fmt::Display for ConsoleError {
-    /// What happened, and what to do.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Noise => {
-                write!(f, "{} KiB came that are not the provisioning image's", MAX_NOISE / 1024)
-            }
-            Self::Silent => {
-                f.write_str("the console ended without a line of the provisioning image")
-            }
-            Self::MissedStart(line) => {
-                write!(f, "the beginning of the run was missed, the first line is {line}")
-            }
-            Self::Garbage(line) => {
-                write!(f, "the console shows a line that no provisioning image prints, {line}")
-            }
-            Self::Interleaved(line) => write!(f, "two lines are mixed into one, {line}"),
-            Self::OutOfOrder { line, after } => {
-                write!(f, "the line {line} came after \"{after}\", where it cannot be")
-            }
-            Self::Restarted(line) => write!(f, "the part was restarted in mid-run, with {line}"),
-            Self::TooLong(line) => {
-                write!(f, "a line has more than {MAX_LINE} bytes, it begins with {line}")
-            }
-            Self::Crashed(line) => write!(f, "the image on the part has crashed, {line}"),
-            Self::SecondRecord => f.write_str("the part printed two records"),
-            Self::NoRecord => f.write_str(
-                "the part is provisioned and printed no record, as its image was built without \
-                 CONFIG_PROVISIONING_RECORD",
-            ),
-            Self::Cut(last) => write!(f, "the console ended in mid-run, after \"{last}\""),
-        }?;
-        f.write_str(". Nothing was entered in the ledger: ")?;
-        f.write_str(match self {
-            Self::Noise | Self::Silent => {
-                "check that this is the part's console, its --baud and the image on the part, then \
-                 start the part again."
-            }
-            Self::MissedStart(_) | Self::Restarted(_) => {
-                "start the part again and leave it alone until it is done, it will print its record \
-                 again."
-            }
-            Self::Crashed(_) => {
-                "start the part again, it goes on where it stopped; if that does not help, set it \
-                 aside."
-            }
-            Self::NoRecord => {
-                "program an image built with it and start the part again, it will print its record."
-            }
-            Self::Garbage(_)
-            | Self::Interleaved(_)
-            | Self::OutOfOrder { .. }
-            | Self::TooLong(_)
-            | Self::SecondRecord
-            | Self::Cut(_) => AGAIN,
-        })
-    }
-}
-
-/// What helps where the console cannot be trusted.
-pub(crate) const AGAIN: &str = "check the cable, close other programs on that port and start the part \
-                                again, it will print its record again.";
-
-impl std::error::Error for ConsoleError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn constants_are_the_procedures() {
-        let ueid = Ueid::from_bytes([1; 33]).unwrap();
-        assert_eq!(Failure::already_provisioned(ueid).cause.code(), ALREADY_CODE);
-        let failure = Failure::already_provisioned(ueid);
-        assert!(
-            failure.to_string().starts_with(&format!("{FAILURE_PREFIX}{ALREADY_PREFIX}{ueid}"))
-        );
-        assert!(PREFIXES.iter().all(|prefix| prefix.ends_with(MODULE)));
-    }
 
     #[test]
     fn memory_is_bounded() {

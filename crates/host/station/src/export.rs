@@ -48,9 +48,9 @@ use corim::types::triples::AttestKeyTriple;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use provisioning::{ImplementationId, Ueid};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+use thiserror::Error;
 
 use crate::Identity;
 
@@ -149,18 +149,26 @@ pub struct Files {
 }
 
 /// Why there is no export.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ExportError {
     /// No identity was given. A CoMID without triples is invalid.
+    #[error("there is no part to export; provision one first")]
     Empty,
     /// More than [`MAX_PARTS`] identities were given.
+    #[error("more than {MAX_PARTS} parts, which no verifier takes at once; export fewer at a time")]
     TooMany,
     /// The CoRIM cannot be built, for the reason of the crate that builds it.
-    Encoding(String),
+    #[error("the endorsements cannot be built, please report this: {0}")]
+    Encoding(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There is a file of an earlier export, and it was not to be overwritten.
+    #[error(
+        "{}: there is an earlier export; name another folder, or say that it is to be overwritten",
+        .0.display()
+    )]
     Exists(PathBuf),
     /// The operating system says no.
-    Io(PathBuf, io::Error),
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, #[source] io::Error),
 }
 
 /// One part, as the files name it.
@@ -223,16 +231,16 @@ pub fn export(
         endorsements: endorsements(options, &id, &parts)?,
         comid: template(&ComidTemplate {
             lang: LANGUAGE,
-            tag_identity: json!({ "id": comid_id(&id), "version": 0 }),
+            tag_identity: TagIdentity { id: &comid_id(&id), version: 0 },
             triples: TriplesTemplate { keys: Keys { options, parts: &parts } },
         })?,
-        corim: template(&json!({
-            "corim-id": id,
-            "profile": match options.profile {
-                Profile::PsaIot1 => json!(options.profile.uri()),
-                Profile::Psa2025 => json!({ "type": "uri", "value": options.profile.uri() }),
+        corim: template(&CorimTemplate {
+            corim_id: &id,
+            profile: match options.profile {
+                Profile::PsaIot1 => ProfileTemplate::Text(options.profile.uri()),
+                Profile::Psa2025 => ProfileTemplate::Typed(typed("uri", options.profile.uri())),
             },
-        }))?,
+        })?,
         parts: parts.len(),
     })
 }
@@ -298,14 +306,47 @@ fn retag(value: &mut Value) {
     }
 }
 
+/// The template of the CoRIM, in the shape of veraison/services, `scheme/psa-iot/test/corim/src/corim-psa.json`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CorimTemplate<'a> {
+    corim_id: &'a str,
+    profile: ProfileTemplate,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ProfileTemplate {
+    Text(&'static str),
+    Typed(Typed<&'static str>),
+}
+
+/// A value beside the name of its type.
+#[derive(Serialize)]
+struct Typed<T> {
+    #[serde(rename = "type")]
+    name: &'static str,
+    value: T,
+}
+
+const fn typed<T>(name: &'static str, value: T) -> Typed<T> {
+    Typed { name, value }
+}
+
 /// The template of the CoMID, in the shape of veraison/services,
 /// `scheme/psa-iot/test/corim/src/comid-psa-ta.json`.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct ComidTemplate<'a> {
     lang: &'a str,
-    tag_identity: serde_json::Value,
+    tag_identity: TagIdentity<'a>,
     triples: TriplesTemplate<'a>,
+}
+
+#[derive(Serialize)]
+struct TagIdentity<'a> {
+    id: &'a str,
+    version: u32,
 }
 
 #[derive(Serialize)]
@@ -314,7 +355,7 @@ struct TriplesTemplate<'a> {
     keys: Keys<'a>,
 }
 
-/// The triples, each of which is made as it is written: as JSON values they would fill the memory.
+/// The triples, each of which is made as it is written: all at once they would fill the memory.
 struct Keys<'a> {
     options: &'a Options,
     parts: &'a [Part],
@@ -322,30 +363,46 @@ struct Keys<'a> {
 
 impl Serialize for Keys<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.parts.iter().map(|part| {
-            let mut class = json!({
-                "id": {
-                    "type": self.options.profile.class_id_type(),
-                    "value": Base64::encode_string(part.implementation_id.as_bytes()),
+        let Options { profile, vendor, model, .. } = self.options;
+        serializer.collect_seq(self.parts.iter().map(|part| KeyTemplate {
+            environment: EnvironmentTemplate {
+                class: ClassTemplate {
+                    id: typed(profile.class_id_type(), base64(part.implementation_id.as_bytes())),
+                    model: model.as_deref(),
+                    vendor: vendor.as_deref(),
                 },
-            });
-            for (name, text) in [("model", &self.options.model), ("vendor", &self.options.vendor)] {
-                if let Some(text) = text {
-                    class[name] = json!(text);
-                }
-            }
-            json!({
-                "environment": {
-                    "class": class,
-                    "instance": {
-                        "type": "ueid",
-                        "value": Base64::encode_string(part.ueid.as_bytes()),
-                    },
-                },
-                "verification-keys": [{ "type": "pkix-base64-key", "value": part.key }],
-            })
+                instance: typed("ueid", base64(part.ueid.as_bytes())),
+            },
+            verification_keys: [typed("pkix-base64-key", &part.key)],
         }))
     }
+}
+
+/// The triple of one part.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct KeyTemplate<'a> {
+    environment: EnvironmentTemplate<'a>,
+    verification_keys: [Typed<&'a str>; 1],
+}
+
+#[derive(Serialize)]
+struct EnvironmentTemplate<'a> {
+    class: ClassTemplate<'a>,
+    instance: Typed<String>,
+}
+
+#[derive(Serialize)]
+struct ClassTemplate<'a> {
+    id: Typed<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor: Option<&'a str>,
+}
+
+fn base64(bytes: &[u8]) -> String {
+    Base64::encode_string(bytes)
 }
 
 fn template(content: &impl Serialize) -> Result<Vec<u8>, ExportError> {
@@ -354,13 +411,13 @@ fn template(content: &impl Serialize) -> Result<Vec<u8>, ExportError> {
     Ok(text)
 }
 
-fn encoding(error: impl fmt::Display) -> ExportError {
-    ExportError::Encoding(error.to_string())
+fn encoding(error: impl std::error::Error + Send + Sync + 'static) -> ExportError {
+    ExportError::Encoding(Box::new(error))
 }
 
 impl Files {
     /// Writes the files into `folder`, which is created where it is missing. Each file is there whole or not
-    /// at all, and none is if one of them exists and `overwrite` is not set.
+    /// at all. If one of them exists and `overwrite` is not set, nothing is written.
     ///
     /// # Errors
     /// A file exists and is not to be overwritten, or the folder or a file cannot be written.
@@ -399,27 +456,3 @@ impl Files {
         Ok(())
     }
 }
-
-impl fmt::Display for ExportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("there is no part to export; provision one first"),
-            Self::TooMany => write!(
-                f,
-                "more than {MAX_PARTS} parts, which no verifier takes at once; export fewer at a time"
-            ),
-            Self::Encoding(reason) => {
-                write!(f, "the endorsements cannot be built, please report this: {reason}")
-            }
-            Self::Exists(path) => write!(
-                f,
-                "{}: there is an earlier export; name another folder, or say that it is to be \
-                 overwritten",
-                path.display()
-            ),
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for ExportError {}

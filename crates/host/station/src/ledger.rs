@@ -19,11 +19,11 @@
 //! | 8       | previous          | byte string of 32: the hash before; zeros in entry 1  |
 //!
 //! What makes it append-only are constraints and triggers in the file, which hold for every program
-//! that writes to it. They do not stop someone who removes them first. [`Ledger::audit`] does not
-//! stop him either, but shows it, if a hash of the ledger was written down elsewhere.
+//! that writes to it. They do not stop a person who removes them first. [`Ledger::audit`] does not
+//! stop that person either, but shows it, if a hash of the ledger was written down elsewhere.
 //!
 //! Beside the ledger is its last head ([`head_file_of`]), and in one more file where the caller says so. Each
-//! opening looks whether the ledger still has that entry, before it changes anything. What is told by it:
+//! opening looks whether the ledger still has that entry, before it changes anything. It finds:
 //!
 //! - a ledger that is gone, or of which there is an older copy;
 //! - a ledger without its write-ahead log (`-wal`), which can hold all of its last entries: without the
@@ -31,7 +31,7 @@
 //! - the log of another ledger: SQLite takes it for this one's, since nothing in a log says whose it is, and
 //!   shows pages of both, which are then not the ledger that had this head.
 //!
-//! What no opening can tell: all of this where the head's files are gone too; a log, damaged or
+//! What an opening cannot find: all of this where the head's files are gone too; a log, damaged or
 //! another's, that leaves the entry of the head as it is, which an audit shows as broken chain or damaged
 //! file; and entries that were committed and not yet acknowledged.
 
@@ -102,7 +102,7 @@ impl Ledger {
     /// Several programs may have it open at once; one at a time appends.
     ///
     /// # Errors
-    /// The file cannot be opened, is no ledger or one of a later version, its tables and triggers were
+    /// The file cannot be opened, is not a ledger or is one of a later version, its tables and triggers were
     /// changed, or it is not the one whose head was kept.
     pub fn open_or_create(path: &Path) -> Result<Self, LedgerError> {
         Self::open_or_create_with(path, None)
@@ -126,7 +126,7 @@ impl Ledger {
             Some(0) => fill(&path)?,
             Some(_) => {}
         }
-        // Looked at without the right to write, so that what is no ledger stays as it is.
+        // Looked at without the right to write, so that a file that is not a ledger stays as it is.
         let Self { head_files, .. } = Self::open_with(&path, head_file)?;
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let kept = Receipt { number: 0, hash: GENESIS };
@@ -154,7 +154,7 @@ impl Ledger {
     /// reader may leave them there. So the folder must be one that can be written to.
     ///
     /// # Errors
-    /// There is no ledger, the file cannot be opened, is no ledger or one of a later version, its tables
+    /// There is no ledger, the file cannot be opened, is not a ledger or is one of a later version, its tables
     /// and triggers were changed, or it is not the one whose head was kept.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         Self::open_with(path, None)
@@ -258,7 +258,7 @@ impl Ledger {
             let problem = Problem::CutOff(last.number, highest);
             return Err(LedgerError::Damaged(self.path.clone(), problem));
         }
-        // From SQLite, which spares a library for dates.
+        // By SQLite, so that no other library for dates is needed.
         let time: String = transaction
             .query_row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", [], |row| row.get(0))
             .map_err(error)?;
@@ -301,7 +301,7 @@ fn create(path: &Path) -> Result<(), LedgerError> {
     let io = |error| LedgerError::Io(path.to_owned(), error);
     let folder = path.parent().unwrap_or(path);
     let mut builder = tempfile::Builder::new();
-    // As any file of this user, and not his alone, which is what a temporary file is.
+    // Permissions as those of any new file; those of a temporary file exclude other users.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // The path alone: closing a file drops the locks that SQLite holds on it in the same process
@@ -401,7 +401,7 @@ fn heads(files: &[PathBuf]) -> Result<Vec<(PathBuf, Receipt)>, LedgerError> {
     Ok(heads)
 }
 
-/// That there is no ledger, where these heads were kept.
+/// The error for a ledger that is not there, of which these heads were kept.
 fn gone(path: PathBuf, heads: Vec<(PathBuf, Receipt)>) -> LedgerError {
     match heads.into_iter().next() {
         Some((file, head)) => LedgerError::Gone(path, file, head.number),
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_stays_busy_is_told() {
+    fn a_ledger_that_stays_busy_is_reported() {
         let (_folder, mut ledger) = ledger();
         let other = Connection::open(&ledger.path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -2,6 +2,7 @@
 
 //! The command `cargo station`.
 
+mod json;
 mod report;
 
 use std::io::{self, IsTerminal, Write};
@@ -19,19 +20,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
 use report::Report;
-use serde_json::json;
-use station::batch::{self, Bench, Parts, Plan, check};
-use station::console::{Outcome, Step};
+use station::batch::{self, Batch, Parts, Port, check};
+use station::console::{Observed, RunEnd};
 use station::export::{self, Options, Profile};
-use station::ledger::{Audit, Found, Ledger, LedgerError, Problem, Row};
+use station::ledger::{Audit, Ledger, LedgerError, Problem, Row};
 use station::port::{self, Log, SerialPort, Timeouts, follow};
 use station::record::{self, Wanted};
 use station::simulated::Seed;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
 ///
-/// Results go to standard output, all else to standard error. The exit code is 0 where all is well, 1 where
-/// a part, a record or the ledger is not, 2 where the command cannot be carried out.
+/// Results go to standard output, everything else to standard error. The exit code is 0 if all is well, 1 if a
+/// part, a record or the ledger is not, 2 if the command cannot be carried out.
 #[derive(Parser)]
 #[command(name = "cargo station", bin_name = "cargo station")]
 struct Cli {
@@ -40,7 +40,7 @@ struct Cli {
     /// The ledger
     #[arg(long, global = true, value_name = "FILE", default_value = "ledger.db")]
     ledger: PathBuf,
-    /// Keep the ledger's head in this file, too, on another disk for example; it is beside the ledger anyway
+    /// Keep a second copy of the ledger's head in this file, on another disk for example
     #[arg(long, global = true, value_name = "FILE")]
     head_file: Option<PathBuf>,
     /// Print JSON, an object a line
@@ -48,7 +48,7 @@ struct Cli {
     json: bool,
 }
 
-/// The ledger, and what shows that it is the one.
+/// The ledger, and the file that shows that it is the same ledger as before.
 struct Place {
     ledger: PathBuf,
     head_file: Option<PathBuf>,
@@ -82,19 +82,19 @@ enum Command {
         /// The head that was written down earlier, which must still be in the chain
         #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Option<[u8; 32]>,
-        /// Do not take entries of the test-only key for a problem
+        /// Accept entries of the test-only key
         #[arg(long)]
         allow_dummy: bool,
     },
-    /// Write what an attestation verifier has to be told of the parts, as CBOR and as JSON templates
+    /// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
     ///
-    /// Nothing is written if an audit of the ledger finds a problem; of records, those that are exported are
-    /// verified.
+    /// The ledger is audited first, and nothing is written if there is a problem. Only the records that are
+    /// exported are verified.
     Export {
         /// psa-2025 (Veraison since August 2026), or psa-iot-1 (before)
         #[arg(long, value_parser = profile)]
         profile: Profile,
-        /// The folder for comid.json, corim.json and endorsements.cbor; created where it is missing
+        /// The folder for comid.json, corim.json and endorsements.cbor; created if it is missing
         #[arg(long, value_name = "FOLDER", default_value = "endorsements")]
         output: PathBuf,
         /// Export these entries only, as FIRST..LAST: no part may be exported to one verifier twice
@@ -112,7 +112,7 @@ enum Command {
         /// Replace the files of an earlier export
         #[arg(long)]
         overwrite: bool,
-        /// Export the test-only key, too, with which anybody can pass for the part
+        /// Also export the test-only key, with which anybody can pretend to be the part
         #[arg(long)]
         allow_dummy: bool,
     },
@@ -126,13 +126,13 @@ enum Command {
     },
     /// Check a console log on standard input, without the ledger
     Verify {
-        /// The implementation ID that the part must have, 64 hexadecimal digits; else it may have any
+        /// The implementation ID that the part must have, 64 hexadecimal digits [default: any]
         #[arg(long, value_name = "HEX")]
         implementation_id: Option<ImplementationId>,
-        /// Take a part with the test-only key, which everybody knows
+        /// Accept a part with the test-only key, which everybody knows
         #[arg(long)]
         allow_dummy: bool,
-        /// Take an image on modelled silicon, in cargo sim for example, whose keys are no secret
+        /// Accept modelled silicon, in cargo sim for example, whose keys are not secret
         #[arg(long)]
         allow_modelled: bool,
     },
@@ -146,31 +146,31 @@ struct Provision {
     /// The speed of the ports
     #[arg(long, default_value_t = port::DEFAULT_BAUD)]
     baud: u32,
-    /// Go on until so many parts are entered, on all ports together; one for each port where it is not given
+    /// Go on until N parts are entered, on all ports together [default: one for each port]
     #[arg(long, value_name = "N", conflicts_with = "simulate")]
     parts: Option<NonZeroUsize>,
     /// Provision N modelled parts, which need no port
     #[arg(long, value_name = "N", conflicts_with = "port")]
     simulate: Option<NonZeroUsize>,
-    /// Make everything random in the modelled parts depend on N alone
+    /// Derive everything random in the modelled parts from N alone
     #[arg(long, value_name = "N", requires = "simulate")]
     seed: Option<u64>,
-    /// The implementation ID that parts must have, 64 hexadecimal digits; modelled parts get it
+    /// The implementation ID that parts must have, 64 hexadecimal digits; it is given to modelled parts
     #[arg(long, value_name = "HEX", required_unless_present = "simulate")]
     implementation_id: Option<ImplementationId>,
-    /// Take a part with the test-only key, which everybody knows
+    /// Accept a part with the test-only key, which everybody knows
     #[arg(long)]
     allow_dummy: bool,
     /// Refuse a part whose image did not ask for a nonce
     #[arg(long)]
     require_nonce: bool,
-    /// Take an image on modelled silicon, in QEMU for example, whose keys are no secret
+    /// Accept modelled silicon, in QEMU for example, whose keys are not secret
     #[arg(long, conflicts_with = "simulate")]
     allow_modelled: bool,
-    /// Give a port up after so many runs in a row on it that were not entered
+    /// Give a port up after this many runs in a row that were not entered
     #[arg(long, value_name = "RUNS", default_value = "10", conflicts_with = "simulate")]
     give_up_after: NonZeroUsize,
-    /// How long to wait for the first line of a part, whatever else comes
+    /// How long to wait for the first line of a part
     #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
     /// How long a part may be silent in its run
@@ -261,28 +261,28 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
         Some(id) => id,
         None => EXAMPLE_ID.parse()?, // of modelled parts only
     };
-    let benches: Vec<Bench> = if options.simulate.is_some() {
+    let ports: Vec<Port> = if options.simulate.is_some() {
         let seed = options.seed.map_or(Seed::System, Seed::Number);
         (1..=thread::available_parallelism()?.get())
-            .map(|n| Bench { name: format!("simulated-{n}"), parts: Parts::Simulated(seed, id) })
+            .map(|n| Port { name: format!("simulated-{n}"), parts: Parts::Simulated(seed, id) })
             .collect()
     } else {
         let open = |name: &String| {
-            let parts = Parts::Port(SerialPort::open(name, options.baud)?);
-            Ok::<_, port::OpenError>(Bench { name: name.clone(), parts })
+            let parts = Parts::Serial(SerialPort::open(name, options.baud)?);
+            Ok::<_, port::OpenError>(Port { name: name.clone(), parts })
         };
         options.port.iter().map(open).collect::<Result<_, _>>()?
     };
-    let parts = options.simulate.or(options.parts).map_or(benches.len(), NonZeroUsize::get);
-    let plan = Plan {
-        parts,
+    let wanted = options.simulate.or(options.parts).map_or(ports.len(), NonZeroUsize::get);
+    let batch = Batch {
+        parts: wanted,
         wanted: Wanted {
             implementation_id: Some(id),
             nonce: None,
             allow_dummy: options.allow_dummy,
         },
         require_nonce: options.require_nonce,
-        // Who asks for modelled parts gets them.
+        // --simulate asks for modelled parts.
         allow_modelled: options.allow_modelled || options.simulate.is_some(),
         give_up_after: options.give_up_after.get(),
         timeouts: Timeouts {
@@ -293,13 +293,13 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
     };
 
     let mut ledger = place.open_or_create()?;
-    let names: Vec<String> = benches.iter().map(|bench| bench.name.clone()).collect();
+    let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
         eprintln!("Waiting for parts on {}. Start them now.", names.join(", "));
     }
-    let mut report = Report::new(names, parts, json);
-    let result = batch::run(&plan, benches, &mut ledger, |event| report.show(&event));
-    let all_entered = report.end(parts, &ledger.head()?);
+    let mut report = Report::new(names, wanted, json);
+    let result = batch::run(&batch, ports, &mut ledger, |event| report.show(&event));
+    let all_entered = report.end(wanted, &ledger.head()?);
     result?;
     Ok(all_entered?)
 }
@@ -318,8 +318,8 @@ fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
     }
 }
 
-/// Tells of the ledger's problems, except for those that were told with their entries.
-fn tell(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
+/// Prints the ledger's problems; those of entries only where they were not printed with their entries.
+fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
     for problem in &found.problems {
         if of_entries || !problem.is_of_an_entry() {
             writeln!(out, "problem: {problem}")?;
@@ -354,15 +354,9 @@ fn audit(
 
     let mut out = io::stdout().lock();
     if json {
-        let line = json!({
-            "entries": found.entries,
-            "head": hex(&found.head.hash),
-            "problems": texts(&found.problems),
-            "unlisted_problems": found.unlisted,
-        });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", json::audit(&found))?;
     } else {
-        tell(&found, true, &mut out)?;
+        print_problems(&found, true, &mut out)?;
         let verdict = if found.is_clean() { "all of them good" } else { "NOT GOOD" };
         writeln!(out, "{} entries, {verdict}. Head: {}", found.entries, hex(&found.head.hash))?;
     }
@@ -409,11 +403,9 @@ fn export(
     })?;
     if !found.is_clean() {
         if json {
-            let problems = texts(&found.problems);
-            let line = json!({ "problems": problems, "unlisted_problems": found.unlisted });
-            writeln!(io::stdout().lock(), "{line}")?;
+            writeln!(io::stdout().lock(), "{}", json::not_exported(&found))?;
         } else {
-            tell(&found, true, &mut io::stdout().lock())?;
+            print_problems(&found, true, &mut io::stdout().lock())?;
         }
         eprintln!(
             "error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it"
@@ -433,13 +425,7 @@ fn export(
     files.write(output, overwrite)?;
     let mut out = io::stdout().lock();
     if json {
-        let line = json!({
-            "profile": options.profile.name(),
-            "parts": files.parts,
-            "folder": output,
-            "bytes": files.endorsements.len(),
-        });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", json::exported(&files, options.profile, output))?;
     } else {
         let folder = output.display();
         writeln!(
@@ -456,27 +442,7 @@ fn export(
     Ok(true)
 }
 
-fn as_json(found: &Found) -> serde_json::Value {
-    let problems = texts(found.problems);
-    let Some(row) = found.row else {
-        return json!({ "number": found.number, "problems": problems });
-    };
-    json!({
-        "number": row.number,
-        "time": row.time,
-        "port": row.port,
-        "device_id": row.identity.device_id.to_string(),
-        "implementation_id": row.identity.implementation_id.to_string(),
-        "ueid": row.identity.ueid().to_string(),
-        "public_key": hex(row.identity.public_key.as_bytes()),
-        "record": hex(&row.record),
-        "previous": hex(&row.previous),
-        "hash": hex(&row.hash),
-        "problems": problems,
-    })
-}
-
-/// A text of the ledger as a terminal may have it: whoever changes the file could tell the terminal what to do.
+/// A text of the ledger without characters that control a terminal, which someone may have put into the file.
 fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control(), "?")
 }
@@ -490,7 +456,7 @@ fn list(place: &Place, json: bool) -> Result<bool, Error> {
     let check = |row: &Row| check_record(row, true);
     let found = ledger.walk::<Error>(None, check, |found| {
         if json {
-            writeln!(out, "{}", as_json(&found))?;
+            writeln!(out, "{}", json::entry(&found, None))?;
             return Ok(());
         }
         if let Some(Row { number, time, identity, .. }) = found.row {
@@ -507,11 +473,10 @@ fn list(place: &Place, json: bool) -> Result<bool, Error> {
         let rest: Vec<_> =
             found.problems.iter().filter(|problem| !problem.is_of_an_entry()).collect();
         if !rest.is_empty() {
-            let problems: Vec<_> = rest.iter().map(ToString::to_string).collect();
-            writeln!(out, "{}", json!({ "problems": problems }))?;
+            writeln!(out, "{}", json::problems(&rest))?;
         }
     } else {
-        tell(&found, false, &mut out)?;
+        print_problems(&found, false, &mut out)?;
     }
     out.flush()?;
     if !found.is_clean() {
@@ -527,11 +492,8 @@ fn show(place: &Place, ueid: &Ueid, json: bool) -> Result<bool, Error> {
     let check = |row: &Row| if is_wanted(row) { check_record(row, true) } else { Ok(()) };
     let audit = ledger.walk::<Error>(None, check, |found| {
         if let Some(row) = found.row.filter(|row| is_wanted(row)) {
-            let mut line = as_json(&found);
-            if let Ok(record) = record::verify(&row.record, &ANY_KEY) {
-                line["image_version"] = json!(record.software.version);
-                line["image_sha256"] = json!(record.software.measurement.to_string());
-            }
+            let record = record::verify(&row.record, &ANY_KEY).ok();
+            let line = json::entry(&found, record.as_ref().map(|record| &record.software));
             shown = Some((line, row.clone(), texts(found.problems)));
         }
         Ok(())
@@ -584,45 +546,31 @@ fn verify(wanted: &Wanted, allow_modelled: bool, json: bool) -> Result<bool, Err
         eprintln!("Paste the console of a part, and end it with Ctrl+D.");
     }
     let mut modelled = false;
-    let outcome = follow(
+    let end = follow(
         &mut Log(io::stdin().lock()),
         &NO_TIMEOUTS,
         Instant::now,
         || false,
         || [0; 32], // goes nowhere
-        |step| modelled |= *step == Step::Modelled,
+        |step| modelled |= *step == Observed::Modelled,
     );
-    let checked = outcome.map_err(batch::PartError::Follow).and_then(|outcome| match outcome {
-        Outcome::Failed { line, .. } => Err(batch::PartError::Failed(line)),
+    let checked = end.map_err(batch::PartError::Follow).and_then(|end| match end {
+        RunEnd::Failed { line, .. } => Err(batch::PartError::Failed(line)),
         _ if modelled && !allow_modelled => Err(batch::PartError::Modelled),
-        Outcome::Provisioned { record, .. } => check(&record, None, wanted),
-        Outcome::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
+        RunEnd::Provisioned { record, .. } => check(&record, None, wanted),
+        RunEnd::AlreadyProvisioned { record, ueid } => check(&record, Some(ueid), wanted),
     });
     let mut out = io::stdout().lock();
     match (&checked, json) {
-        (Ok((record::Record { identity, software, .. }, _)), false) => {
+        (Ok((record::VerifiedRecord { identity, software, .. }, _)), false) => {
             writeln!(out, "good: UEID {}", identity.ueid())?;
             writeln!(out, "      device ID {}", identity.device_id)?;
             writeln!(out, "      implementation ID {}", identity.implementation_id)?;
             writeln!(out, "      image {}, SHA-256 {}", software.version, software.measurement)?;
         }
-        (Ok((record::Record { identity, software, .. }, _)), true) => {
-            let line = json!({
-                "event": "good",
-                "ueid": identity.ueid().to_string(),
-                "device_id": identity.device_id.to_string(),
-                "implementation_id": identity.implementation_id.to_string(),
-                "public_key": hex(identity.public_key.as_bytes()),
-                "image_version": software.version,
-                "image_sha256": software.measurement.to_string(),
-            });
-            writeln!(out, "{line}")?;
-        }
+        (Ok((record, _)), true) => writeln!(out, "{}", json::good(record))?,
         (Err(error), false) => writeln!(out, "NOT GOOD: {error}")?,
-        (Err(error), true) => {
-            let line = json!({ "event": "bad", "error": error.name(), "text": error.to_string() });
-            writeln!(out, "{line}")?;
-        }
+        (Err(error), true) => writeln!(out, "{}", json::bad(error))?,
     }
     Ok(checked.is_ok())
 }

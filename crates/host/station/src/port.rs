@@ -2,11 +2,12 @@
 
 //! Where a console's bytes come from, and how long the station waits for them.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::console::{AGAIN, ConsoleError, Follower, Outcome, Step};
+use thiserror::Error;
+
+use crate::console::{AGAIN, ConsoleError, Follower, Observed, RunEnd};
 
 /// The speed of the kits' consoles, in baud.
 pub const DEFAULT_BAUD: u32 = 115_200;
@@ -99,7 +100,7 @@ impl<R: Read> Source for Log<R> {
     }
 }
 
-/// A signal ends a read early, which is no loss.
+/// A signal ends a read early, which does no harm.
 fn interrupted(error: io::Error) -> io::Result<Arrival> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(Arrival::Nothing) } else { Err(error) }
 }
@@ -149,20 +150,20 @@ impl Timeouts {
 
 /// Follows one run on `source` to its end.
 ///
-/// `now` is the clock, [`Instant::now`] but for tests. Where `stop` says so, it ends within 100 ms. `nonce` is asked
-/// where the part asks for one, and gives what is sent: the record must contain it. `on_step` gets each
-/// step as it happens. Nothing is read after the end of the run.
+/// `now` is the clock: [`Instant::now`], or that of a test. It ends within 100 ms after `stop` is true. Where the
+/// part asks for a nonce, the one that `nonce` gives is sent: the record must contain it. `on_observed` gets
+/// what the console shows, as it comes. Nothing is read after the end of the run.
 ///
 /// # Errors
-/// The console shows no run of one part, is lost, or shows nothing for too long; or `stop` said so.
+/// The console does not show one run of one part, is lost, or shows nothing for too long; or `stop` was true.
 pub fn follow(
     source: &mut (impl Source + ?Sized),
     timeouts: &Timeouts,
     now: impl Fn() -> Instant,
     stop: impl Fn() -> bool,
     mut nonce: impl FnMut() -> [u8; 32],
-    mut on_step: impl FnMut(&Step),
-) -> Result<Outcome, FollowError> {
+    mut on_observed: impl FnMut(&Observed),
+) -> Result<RunEnd, FollowError> {
     let mut follower = Follower::new();
     let mut buffer = [0; 1024];
     let mut begun = None;
@@ -175,11 +176,11 @@ pub fn follow(
         match source.read(&mut buffer, left.min(READ_TIME)).map_err(FollowError::Lost)? {
             Arrival::Bytes(count) => {
                 let mut bytes = &buffer[..count.min(buffer.len())];
-                while let Some(step) = follower.push(&mut bytes)? {
-                    on_step(&step);
-                    match step {
-                        Step::Finished => return Ok(follower.end()?),
-                        Step::NonceWanted => {
+                while let Some(observed) = follower.push(&mut bytes)? {
+                    on_observed(&observed);
+                    match observed {
+                        Observed::Finished => return Ok(follower.end()?),
+                        Observed::NonceWanted => {
                             source.write_all(&line(nonce())).map_err(FollowError::NotSent)?;
                         }
                         _ => {}
@@ -204,123 +205,77 @@ fn line(nonce: [u8; 32]) -> Vec<u8> {
 }
 
 /// Why a port cannot be opened.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{}", explain(name, error))]
 pub struct OpenError {
     name: String,
+    #[source]
     error: serialport::Error,
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use serialport::ErrorKind::{Io, NoDevice};
-        let Self { name, error } = self;
-        match error.kind() {
-            Io(io::ErrorKind::NotFound) => {
-                write!(f, "there is no port {name}. Check the cable and the name of the port.")
-            }
-            Io(io::ErrorKind::PermissionDenied) => write!(
-                f,
-                "this account may not use the port {name}. Add it to the group that owns the port, on \
-                 many systems dialout, and log in again."
-            ),
-            // Windows says so of a port that is not there, too.
-            NoDevice => write!(
-                f,
-                "another program is using the port {name}, or it is not there. Close the other program, \
-                 and check the cable and the name of the port."
-            ),
-            _ => write!(
-                f,
-                "{name} cannot be used as a serial port ({error}). Check the name of the port and --baud."
-            ),
+fn explain(name: &str, error: &serialport::Error) -> String {
+    use serialport::ErrorKind::{Io, NoDevice};
+    match error.kind() {
+        Io(io::ErrorKind::NotFound) => {
+            format!("there is no port {name}. Check the cable and the name of the port.")
         }
+        Io(io::ErrorKind::PermissionDenied) => format!(
+            "this account may not use the port {name}. Add it to the group that owns the port, on many systems \
+             dialout, and log in again."
+        ),
+        // Windows says so of a port that is not there, too.
+        NoDevice => format!(
+            "another program is using the port {name}, or it is not there. Close the other program, and check \
+             the cable and the name of the port."
+        ),
+        _ => format!(
+            "{name} cannot be used as a serial port ({error}). Check the name of the port and --baud."
+        ),
     }
 }
 
-impl std::error::Error for OpenError {}
-
 /// A part that was silent for longer than this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimeOut {
     /// [`Timeouts::start`] has passed.
+    #[error(
+        "no line of the provisioning image came within {0:?}. Nothing was entered in the ledger: check the \
+         cable, the port and --baud, start the part again, or wait longer with --start-timeout."
+    )]
     Start(Duration),
     /// [`Timeouts::line`] has passed.
+    #[error(
+        "the part stopped in mid-run, no line came for {0:?}. Nothing was entered in the ledger: start the \
+         part again, it will print its record again, or wait longer with --line-timeout."
+    )]
     Line(Duration),
     /// [`Timeouts::run`] has passed.
+    #[error(
+        "the run was not over after {0:?}. Nothing was entered in the ledger: start the part again, it will \
+         print its record again, or wait longer with --run-timeout."
+    )]
     Run(Duration),
 }
 
-impl fmt::Display for TimeOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(time) => write!(
-                f,
-                "no line of the provisioning image came within {time:?}. Nothing was entered in the \
-                 ledger: check the cable, the port and --baud, start the part again, or wait longer with \
-                 --start-timeout."
-            ),
-            Self::Line(time) => write!(
-                f,
-                "the part stopped in mid-run, no line came for {time:?}. Nothing was entered in the \
-                 ledger: start the part again, it will print its record again, or wait longer with \
-                 --line-timeout."
-            ),
-            Self::Run(time) => write!(
-                f,
-                "the run was not over after {time:?}. Nothing was entered in the ledger: start the part \
-                 again, it will print its record again, or wait longer with --run-timeout."
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TimeOut {}
-
 /// Why a run was not followed to its end.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum FollowError {
-    /// What the console shows is no run of one part.
-    Console(ConsoleError),
+    /// What the console shows is not one run of one part.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// The part took too long.
-    TimeOut(TimeOut),
+    #[error(transparent)]
+    TimeOut(#[from] TimeOut),
     /// The console is gone.
-    Lost(io::Error),
+    #[error("the console is gone ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    Lost(#[source] io::Error),
     /// The nonce did not reach the part.
-    NotSent(io::Error),
+    #[error("the nonce could not be sent ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    NotSent(#[source] io::Error),
     /// The operator has stopped the station.
+    #[error(
+        "the station was stopped before the run was over. Nothing was entered in the ledger: start the part \
+         again, it will print its record again."
+    )]
     Stopped,
 }
-
-impl From<ConsoleError> for FollowError {
-    fn from(error: ConsoleError) -> Self {
-        Self::Console(error)
-    }
-}
-
-impl From<TimeOut> for FollowError {
-    fn from(error: TimeOut) -> Self {
-        Self::TimeOut(error)
-    }
-}
-
-impl fmt::Display for FollowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Console(error) => error.fmt(f),
-            Self::TimeOut(error) => error.fmt(f),
-            Self::Lost(error) => {
-                write!(f, "the console is gone ({error}). Nothing was entered in the ledger: {AGAIN}")
-            }
-            Self::NotSent(error) => write!(
-                f,
-                "the nonce could not be sent ({error}). Nothing was entered in the ledger: {AGAIN}"
-            ),
-            Self::Stopped => f.write_str(
-                "the station was stopped before the run was over. Nothing was entered in the ledger: \
-                 start the part again, it will print its record again.",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FollowError {}

@@ -3,8 +3,6 @@
 //! Reads a provisioning record and checks it. The crate `provisioning` says what is in one; it is read here
 //! by another implementation of CBOR and COSE than the part's, so that neither can err alone.
 
-use std::fmt;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 use coset::cbor::value::Value;
 use coset::iana::{Algorithm, Ec2KeyParameter, EllipticCurve, EnumI64, KeyType};
@@ -15,10 +13,11 @@ use provisioning::{
     DUMMY_PUBLIC_KEY, DeviceId, ImplementationId, ImplementationIdError, Measurement, Nonce,
     PublicKey, Ueid,
 };
+use thiserror::Error;
 
 use crate::Identity;
 
-/// What a record has to be beyond true.
+/// What a record has to be besides true.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted {
     /// The implementation ID of the product; `None` takes any.
@@ -29,9 +28,9 @@ pub struct Wanted {
     pub allow_dummy: bool,
 }
 
-/// What a record says.
+/// What a record says that was read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct VerifiedRecord {
     /// Who the part is.
     pub identity: Identity,
     /// What the part was given, or has made up, before it signed.
@@ -50,29 +49,40 @@ pub struct Software {
 }
 
 /// Why a record is not believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// It is no base64url.
+    /// It is not base64url.
+    #[error("the record is not base64url text{AGAIN}")]
     Text,
-    /// It is CBOR of another structure, or none; what was looked for.
+    /// It is not CBOR, or CBOR of another structure; what was looked for.
+    #[error("the record is damaged: {0} was expected in it{AGAIN}")]
     Structure(&'static str),
     /// A claim is missing, there twice, or of another type.
+    #[error("the record does not have one proper {0}{AGAIN}")]
     Claim(&'static str),
-    /// The public key is no point of secp256r1.
+    /// The public key is not a point of secp256r1.
+    #[error("the public key of the record is not a point of secp256r1{AGAIN}")]
     PublicKey,
     /// The public key has not signed it.
+    #[error("the signature of the record does not verify{AGAIN}")]
     Signature,
     /// The instance ID is not the hash of the public key.
+    #[error("the instance ID of the record is not the hash of its public key{AGAIN}")]
     InstanceId,
     /// It is another kind of token.
+    #[error("the record is of another profile, {0:?}{AGAIN}")]
     Profile(String),
     /// The caller is not in the secure world.
+    #[error("the record has client ID {0}, which is not the secure world's{AGAIN}")]
     ClientId(i128),
     /// The part is not in PROVISIONING.
+    #[error("the record has security lifecycle {0:#06x}, not PROVISIONING (0x2000){AGAIN}")]
     Lifecycle(i128),
-    /// Nobody can have this implementation ID.
-    ErasedImplementationId(ImplementationIdError),
+    /// Its implementation ID is what erased memory holds.
+    #[error("{0}{OTHER_PRODUCT}")]
+    ErasedImplementationId(#[source] ImplementationIdError),
     /// The part was prepared for another product.
+    #[error("the implementation ID of the record is {found}, not {wanted}{OTHER_PRODUCT}")]
     ImplementationId {
         /// What the record says.
         found: ImplementationId,
@@ -80,15 +90,31 @@ pub enum RecordError {
         wanted: ImplementationId,
     },
     /// It was made at another time.
+    #[error(
+        "the record has another nonce than the one that was sent. Nothing was entered. It was made at another \
+         time; start the part again."
+    )]
     Nonce,
     /// It is the test-only key.
+    #[error(
+        "the record is signed by the test-only key, which everybody knows. Nothing was entered. Do not ship \
+         the part."
+    )]
     Dummy,
 }
+
+/// What to do about a record that is damaged.
+const AGAIN: &str = ". Nothing was entered. Start the part again, it prints its record anew; if it happens \
+                     again, set the part aside.";
+
+/// What to do about a part with another implementation ID.
+const OTHER_PRODUCT: &str = ". Nothing was entered. The part was prepared for another product, or with another \
+                             image.";
 
 /// The record's bytes from the text on the console.
 ///
 /// # Errors
-/// The text is no base64url without padding.
+/// The text is not base64url without padding.
 pub fn decode(text: &str) -> Result<Vec<u8>, RecordError> {
     Base64UrlUnpadded::decode_vec(text).map_err(|_| RecordError::Text)
 }
@@ -98,7 +124,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, RecordError> {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn verify(bytes: &[u8], wanted: &Wanted) -> Result<Record, RecordError> {
+pub fn verify(bytes: &[u8], wanted: &Wanted) -> Result<VerifiedRecord, RecordError> {
     let structure = |what| move |_| RecordError::Structure(what);
     let items = read(bytes)
         .ok_or(RecordError::Structure("CBOR in its shortest form"))?
@@ -184,7 +210,7 @@ fn check_signature(token: &CoseSign1, public_key: &PublicKey) -> Result<(), Reco
 }
 
 /// RFC 9783, section 4. Claims that are not known are passed over, as it asks (section 5.1).
-fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> {
+fn claims(payload: &[u8], public_key: PublicKey) -> Result<VerifiedRecord, RecordError> {
     let claims = read(payload)
         .ok_or(RecordError::Structure("claims in their shortest form"))?
         .into_map()
@@ -220,7 +246,7 @@ fn claims(payload: &[u8], public_key: PublicKey) -> Result<Record, RecordError> 
     let _: [u8; 32] = bytes("boot seed", claim("boot seed", 268)?)?;
     let software = software(claim("software component", 2399)?)?;
     let implementation_id = bytes("implementation ID", claim("implementation ID", 2396)?)?;
-    Ok(Record {
+    Ok(VerifiedRecord {
         identity: Identity {
             device_id: DeviceId(bytes("device ID", claim("device ID", -65537)?)?),
             implementation_id: ImplementationId::from_bytes(implementation_id)
@@ -264,53 +290,6 @@ fn bytes<const N: usize>(name: &'static str, value: &Value) -> Result<[u8; N], R
         .and_then(|bytes| bytes.as_slice().try_into().ok())
         .ok_or(RecordError::Claim(name))
 }
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text => f.write_str("the record is no base64url text"),
-            Self::Structure(what) => {
-                write!(f, "the record is damaged: where {what} should be, there is none")
-            }
-            Self::Claim(name) => write!(f, "the record has no proper {name}"),
-            Self::PublicKey => f.write_str("the public key of the record is no point of secp256r1"),
-            Self::Signature => f.write_str("the signature of the record does not verify"),
-            Self::InstanceId => {
-                f.write_str("the instance ID of the record is not the hash of its public key")
-            }
-            Self::Profile(profile) => write!(f, "the record is of another profile, {profile:?}"),
-            Self::ClientId(id) => {
-                write!(f, "the record has client ID {id}, which is not the secure world's")
-            }
-            Self::Lifecycle(state) => {
-                write!(
-                    f,
-                    "the record has security lifecycle {state:#06x}, not PROVISIONING (0x2000)"
-                )
-            }
-            Self::ErasedImplementationId(error) => error.fmt(f),
-            Self::ImplementationId { found, wanted } => {
-                write!(f, "the implementation ID of the record is {found}, not {wanted}")
-            }
-            Self::Nonce => f.write_str("the record has another nonce than the one that was sent"),
-            Self::Dummy => {
-                f.write_str("the record is signed by the test-only key, which everybody knows")
-            }
-        }?;
-        f.write_str(match self {
-            Self::ImplementationId { .. } | Self::ErasedImplementationId(_) => {
-                ". Nothing was entered. The part was prepared for another product, or with another image."
-            }
-            Self::Nonce => ". Nothing was entered. It was made at another time; start the part again.",
-            Self::Dummy => ". Nothing was entered. Do not ship the part.",
-            _ => {
-                ". Nothing was entered. Start the part again, it prints its record anew; if it happens again, set the part aside."
-            }
-        })
-    }
-}
-
-impl std::error::Error for RecordError {}
 
 #[cfg(test)]
 mod tests {

@@ -7,14 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use serde_json::{Value, json};
-use station::batch::{Entered, Event, PartError};
-use station::console::Step;
+use station::batch::{Entered, Notice, PartError};
+use station::console::Observed;
 use station::ledger::Receipt;
 
-use crate::hex;
+use crate::{hex, json};
 
-/// Shows the events of a batch and counts them.
+/// Shows what happens in a batch, and counts it.
 pub struct Report {
     names: Vec<String>,
     json: bool,
@@ -28,75 +27,66 @@ pub struct Report {
 
 struct Bars {
     batch: ProgressBar,
-    benches: Vec<ProgressBar>,
+    ports: Vec<ProgressBar>,
 }
 
-/// Steps of a run that a bar counts: the five messages and the record.
-const STEPS: u64 = 6;
+/// What a bar counts of a run: the five messages and the record.
+const MESSAGES: u64 = 6;
 
 impl Report {
-    /// A report on these benches, which do so many parts.
+    /// A report on these ports, which do so many parts.
     pub fn new(names: Vec<String>, parts: usize, json: bool) -> Self {
         let bars = (!json && io::stderr().is_terminal()).then(|| Bars::new(&names, parts));
         let begun = Instant::now();
         Self { names, json, bars, output: Ok(()), begun, entered: 0, refused: 0 }
     }
 
-    /// Shows one event. What is on standard output then is final.
-    pub fn show(&mut self, event: &Event) {
-        match event {
-            Event::Step(bench, step) => self.step(*bench, step),
-            Event::Done(bench, result) => match result {
-                Ok(entered) => self.entered(*bench, entered),
-                Err(error) => self.refused(*bench, error),
+    /// Shows one notice. What is on standard output then is final.
+    pub fn show(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Observed(port, observed) => self.observed(*port, observed),
+            Notice::Done(port, result) => match result {
+                Ok(entered) => self.entered(*port, entered),
+                Err(error) => self.refused(*port, error),
             },
-            Event::GivenUp(bench) => self.given_up(*bench),
+            Notice::GivenUp(port) => self.given_up(*port),
         }
     }
 
-    fn step(&mut self, bench: usize, step: &Step) {
+    fn observed(&mut self, port: usize, observed: &Observed) {
         if let Some(bars) = &self.bars {
-            let bar = &bars.benches[bench];
-            match step {
-                Step::NonceWanted => bar.reset(),
-                Step::Event(event) => {
-                    if matches!(bar.position(), STEPS..) {
+            let bar = &bars.ports[port];
+            match observed {
+                Observed::NonceWanted => bar.reset(),
+                Observed::Event(event) => {
+                    if matches!(bar.position(), MESSAGES..) {
                         bar.reset();
                     }
                     bar.inc(1);
                     bar.set_message(event.message());
                 }
-                Step::Record(_) => {
+                Observed::Record(_) => {
                     bar.inc(1);
                     bar.set_message("Provisioning record");
                 }
-                Step::Modelled | Step::Other(_) | Step::Finished => {}
+                Observed::Modelled | Observed::Other(_) | Observed::Finished => {}
             }
         }
-        if let Step::Other(line) = step {
-            self.note(&format!("{}: {line}", self.names[bench]));
+        if let Observed::Other(line) = observed {
+            self.note(&format!("{}: {line}", self.names[port]));
         }
     }
 
-    fn entered(&mut self, bench: usize, entered: &Entered) {
-        let Entered { receipt: Receipt { number, hash }, identity } = entered;
+    fn entered(&mut self, port: usize, entered: &Entered) {
+        let Entered { receipt: Receipt { number, .. }, identity } = entered;
         self.entered += 1;
-        let name = &self.names[bench];
+        let name = &self.names[port];
         if let Some(bars) = &self.bars {
             bars.batch.inc(1);
-            bars.benches[bench]
-                .set_message(format!("entered as {number}, UEID {}", identity.ueid()));
+            bars.ports[port].set_message(format!("entered as {number}, UEID {}", identity.ueid()));
         }
         if self.json {
-            let line = json!({
-                "event": "entered",
-                "port": name,
-                "number": number,
-                "hash": hex(hash),
-                "device_id": identity.device_id.to_string(),
-                "ueid": identity.ueid().to_string(),
-                "implementation_id": identity.implementation_id.to_string(),
-            });
+            let line = json::entered(name, entered).to_string();
             self.line(&line);
         } else if self.bars.is_none() {
             let line = format!("{name}: entered as {number}, UEID {}", identity.ueid());
@@ -104,30 +94,20 @@ impl Report {
         }
     }
 
-    fn refused(&mut self, bench: usize, error: &PartError) {
+    fn refused(&mut self, port: usize, error: &PartError) {
         self.refused += 1;
-        let name = self.names[bench].clone();
+        let name = self.names[port].clone();
         if self.json {
-            let mut line = json!({
-                "event": "not-entered",
-                "port": name,
-                "error": error.name(),
-                "text": error.to_string(),
-            });
-            if let PartError::Refused(refusal, ueid) = error {
-                line["number"] = Value::from(refusal.number());
-                line["ueid"] = Value::from(ueid.to_string());
-            }
-            self.line(&line);
+            self.line(&json::not_entered(&name, error));
         } else {
             self.line(&format!("{name}: NOT ENTERED: {error}"));
         }
     }
 
-    fn given_up(&mut self, bench: usize) {
-        let name = self.names[bench].clone();
+    fn given_up(&mut self, port: usize) {
+        let name = self.names[port].clone();
         if self.json {
-            self.line(&json!({ "event": "given-up", "port": name }));
+            self.line(&json::given_up(&name));
         } else {
             self.line(&format!(
                 "{name}: GIVEN UP, too many runs in a row were not entered (--give-up-after). Check the \
@@ -143,22 +123,13 @@ impl Report {
     pub fn end(mut self, parts: usize, head: &Receipt) -> io::Result<bool> {
         let time = self.begun.elapsed();
         if let Some(bars) = self.bars.take() {
-            bars.benches.iter().for_each(ProgressBar::finish_and_clear);
+            bars.ports.iter().for_each(ProgressBar::finish_and_clear);
             bars.batch.finish_and_clear();
         }
         let Self { entered, refused, .. } = self;
         let missing = parts.saturating_sub(entered);
         if self.json {
-            let line = json!({
-                "event": "end",
-                "entered": entered,
-                "not_entered": refused,
-                "missing": missing,
-                "seconds": time.as_secs_f64(),
-                "ledger_entries": head.number,
-                "ledger_head": hex(&head.hash),
-            });
-            self.line(&line);
+            self.line(&json::end(entered, refused, missing, time, head));
         } else {
             self.line(&format!("{entered} of {parts} parts entered in {}", Seconds(time)));
             if refused > 0 {
@@ -186,7 +157,7 @@ impl Report {
         }
     }
 
-    /// Something that is no result.
+    /// Something that is not a result.
     fn note(&self, line: &str) {
         match &self.bars {
             Some(bars) => bars.batch.suspend(|| eprintln!("{line}")),
@@ -196,22 +167,22 @@ impl Report {
 }
 
 impl Bars {
-    fn new(names: &[String], parts: usize) -> Self {
+    fn new(names: &[String], wanted: usize) -> Self {
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
         let all = MultiProgress::new();
-        let benches = names
+        let ports = names
             .iter()
             .map(|name| {
-                let bar = all.add(ProgressBar::new(STEPS));
+                let bar = all.add(ProgressBar::new(MESSAGES));
                 bar.set_style(style("{prefix:14!} {bar:12} {msg}"));
                 bar.set_prefix(name.clone());
                 bar.set_message("waiting for a part");
                 bar
             })
             .collect();
-        let batch = all.add(ProgressBar::new(parts as u64));
+        let batch = all.add(ProgressBar::new(wanted as u64));
         let rate = |state: &ProgressState, f: &mut dyn fmt::Write| {
             let _ = write!(f, "{:.0} parts/s", state.per_sec()); // the bar has its own errors
         };
@@ -221,7 +192,7 @@ impl Bars {
         );
         batch.set_prefix("batch");
         batch.tick();
-        Self { batch, benches }
+        Self { batch, ports }
     }
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Modelled parts on a bench: the same console as a kit's, from the firmware's own procedure.
+//! Modelled parts on ports of their own: the messages of a kit's console, bare, from the firmware's own procedure.
 
 use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
+use provisioning::console::NONCE_PROMPT;
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use sha2::{Digest, Sha256};
 use silicon::{Silicon, Soc};
 
-use crate::console::NONCE_PROMPT;
 use crate::port::{Arrival, Source};
 
 /// Where the random numbers of modelled parts come from.
@@ -65,7 +65,7 @@ impl Simulated {
         let config = Config { nonce: Some(nonce), ..Config::new(self.implementation_id, source) };
         let mut console = String::new();
         let mut print = |line: &dyn std::fmt::Display| {
-            let _ = write!(console, "{line}\r\n"); // a String takes whatever is written to it
+            let _ = write!(console, "{line}\r\n"); // writing to a String cannot fail
         };
         let part = Silicon::erased(Soc::Nrf5340, self.seed);
         let (_, result) = simulator::run(part, &config, |event| print(&event));

@@ -2,16 +2,35 @@
 
 //! The follower against consoles: good ones, and every way in which they can be damaged.
 
-use proptest::prelude::*;
-use provisioning::{Event, Failure, Ueid};
-use simulator::sweep::{self, Case};
-use station::console::{
-    ConsoleError, Follower, MAX_LINE, MAX_NOISE, NONCE_PROMPT, Outcome, RECORD_PREFIX, Step,
-};
+mod common;
 
-const MODELLED: &str = "modelled nRF5340, seed 1: nothing that is written here is secret";
-const FAILURE: &str = "Failure: the MKEK is torn, a run was cut off. The part cannot be used: erase it with ERASEALL and \
-     start again. [28]";
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use common::{BANNERS, PANIC, log_prefix};
+use proptest::prelude::*;
+use provisioning::console::{
+    ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, LOG_PREFIXES, ModelledSilicon, NONCE_PROMPT,
+    NoPart, RECORD_PREFIX,
+};
+use provisioning::{
+    Cause, Config, Event, Failure, Huk, IdentityKeySource, Nonce, Piece, Ueid, Written,
+};
+use silicon::{Silicon, Soc};
+use simulator::sweep::{self, Case};
+use station::batch;
+use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, RunEnd};
+use station::port::{self, Timeouts};
+use station::record::Wanted;
+use station::simulated::Simulated;
+
+static MODELLED: LazyLock<String> =
+    LazyLock::new(|| ModelledSilicon { part: "nrf5340", seed: 1 }.to_string());
+static FAILURE: LazyLock<String> = LazyLock::new(|| {
+    let cause = Cause::Torn(Piece::Huk(Huk::Mkek));
+    Failure { cause, written: Written::Nothing, ueid: None }.to_string()
+});
+static NO_PART: LazyLock<String> = LazyLock::new(|| NoPart("x").to_string());
 
 /// How lines look on their way.
 #[derive(Clone, Copy, Debug)]
@@ -25,18 +44,13 @@ const STYLES: [Style; 3] = [Style::Kit, Style::NativeSim, Style::Simulator];
 
 impl Style {
     fn line(self, message: &str) -> String {
-        let level = match message {
-            _ if message == MODELLED || message == Event::DummyKey.message() => "WARN",
-            _ if message.starts_with("Failure") || message.starts_with("No part") => "ERROR",
-            _ => "INFO",
-        };
         let other = ["*** ", "E: ", "W: ", "ERROR:silicon", "WARN:silicon"];
         match self {
             Self::Simulator => format!("{message}\n"),
             Self::NativeSim if other.iter().any(|other| message.starts_with(other)) => {
                 format!("{message}\n")
             }
-            Self::NativeSim => format!("{level}:provisioning_image: {message}\n"),
+            Self::NativeSim => format!("{}{message}\n", log_prefix(message)),
             Self::Kit => Self::NativeSim.line(message).replace('\n', "\r\n"),
         }
     }
@@ -103,66 +117,60 @@ fn complete(part: u8) -> Vec<String> {
     lines
 }
 
-/// Every kind of run that ends well, and its outcome.
-fn good_runs(part: u8) -> Vec<(Vec<String>, Outcome)> {
-    let provisioned = |dummy_warned, resumed| Outcome::Provisioned {
-        record: record(part),
-        dummy_warned,
-        resumed,
-    };
+/// Every kind of run that ends well, and its end.
+fn good_runs(part: u8) -> Vec<(Vec<String>, RunEnd)> {
+    let provisioned =
+        |dummy_warned, resumed| RunEnd::Provisioned { record: record(part), dummy_warned, resumed };
     vec![
         (run(part, &FRESH), provisioned(false, false)),
         (run(part, &DUMMY), provisioned(true, false)),
         (run(part, &resumed(Event::GeneratingHuks)), provisioned(false, true)),
         (run(part, &resumed(Event::GeneratingMext)), provisioned(false, true)),
         (run(part, &resumed(Event::KeepingHuks)), provisioned(false, true)),
-        (complete(part), Outcome::AlreadyProvisioned { record: record(part), ueid: ueid(part) }),
+        (complete(part), RunEnd::AlreadyProvisioned { record: record(part), ueid: ueid(part) }),
     ]
 }
 
-type Result = std::result::Result<Outcome, ConsoleError>;
+type Result = std::result::Result<RunEnd, ConsoleError>;
 
 /// Follows chunks to their end.
-fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Step>, Result) {
+fn follow<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Observed>, Result) {
     let mut follower = Follower::new();
-    let mut steps = Vec::new();
+    let mut seen = Vec::new();
     for mut chunk in chunks {
         loop {
             match follower.push(&mut chunk) {
-                Ok(Some(step)) => steps.push(step),
+                Ok(Some(observed)) => seen.push(observed),
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(follower.push(&mut &b"more"[..]), Err(error.clone()));
                     assert_eq!(follower.end(), Err(error.clone()));
-                    return (steps, Err(error));
+                    return (seen, Err(error));
                 }
             }
         }
         assert!(chunk.is_empty(), "bytes were left");
     }
-    (steps, follower.end())
+    (seen, follower.end())
 }
 
-fn outcome(bytes: &[u8]) -> Result {
+fn end_of(bytes: &[u8]) -> Result {
     follow([bytes]).1
 }
 
 /// The lines of a kit's console, without what it boots with.
 fn kit(lines: &[&str]) -> Result {
-    outcome(&Style::Kit.log(&lines.iter().map(ToString::to_string).collect::<Vec<_>>()))
+    end_of(&Style::Kit.log(&lines.iter().map(ToString::to_string).collect::<Vec<_>>()))
 }
-
-const BANNERS: [&str; 2] =
-    ["*** Booting nRF Connect SDK v2.7.0 ***", "*** Using Zephyr OS v3.6.99 ***"];
 
 #[test]
 fn every_kind_of_run_is_followed() {
     for style in STYLES {
         for (lines, expected) in good_runs(1) {
             let boot = BANNERS.map(String::from);
-            assert_eq!(outcome(&style.log(&lines)), Ok(expected.clone()), "{style:?}");
+            assert_eq!(end_of(&style.log(&lines)), Ok(expected.clone()), "{style:?}");
             assert_eq!(
-                outcome(&style.log(&[&boot[..], &lines].concat())),
+                end_of(&style.log(&[&boot[..], &lines].concat())),
                 Ok(expected),
                 "{style:?}"
             );
@@ -171,59 +179,114 @@ fn every_kind_of_run_is_followed() {
 }
 
 #[test]
-fn steps_come_in_order() {
-    let mut lines = vec![BANNERS[0].to_owned(), MODELLED.to_owned(), NONCE_PROMPT.to_owned()];
+fn what_is_observed_comes_in_order() {
+    let mut lines = vec![BANNERS[0].to_owned(), MODELLED.clone(), NONCE_PROMPT.to_owned()];
     lines.extend(run(1, &DUMMY));
     // A driver warns of its own on a part and on the model.
     let driver = "W: WARNING: Using a dummy identity key not meant for production!";
     let model = "WARN:silicon::drivers: identity_key: the dummy key is not for production";
     lines.insert(8, driver.to_owned());
     lines.insert(9, model.to_owned());
-    lines.push(String::from("E: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0"));
-    let (steps, result) = follow([&Style::Kit.log(&lines)[..]]);
-    let mut expected = vec![Step::Modelled, Step::NonceWanted];
-    expected.extend(DUMMY.map(Step::Event));
-    expected.push(Step::Other(driver.to_owned()));
-    expected.push(Step::Other(model.to_owned()));
-    expected.push(Step::Record(record(1)));
-    expected.push(Step::Finished);
-    assert_eq!(steps, expected);
-    assert!(matches!(result, Ok(Outcome::Provisioned { dummy_warned: true, .. })));
+    lines.push(String::from(PANIC));
+    let (seen, result) = follow([&Style::Kit.log(&lines)[..]]);
+    let mut expected = vec![Observed::Modelled, Observed::NonceWanted];
+    expected.extend(DUMMY.map(Observed::Event));
+    expected.push(Observed::Other(driver.to_owned()));
+    expected.push(Observed::Other(model.to_owned()));
+    expected.push(Observed::Record(record(1)));
+    expected.push(Observed::Finished);
+    assert_eq!(seen, expected);
+    assert!(matches!(result, Ok(RunEnd::Provisioned { dummy_warned: true, .. })));
 
     // The image may look for its part only after it has the nonce.
     lines.swap(1, 2);
-    let (steps, swapped) = follow([&Style::Kit.log(&lines)[..]]);
-    assert_eq!(steps[..2], [Step::NonceWanted, Step::Modelled]);
+    let (seen, swapped) = follow([&Style::Kit.log(&lines)[..]]);
+    assert_eq!(seen[..2], [Observed::NonceWanted, Observed::Modelled]);
     assert_eq!(swapped, result);
 }
 
 #[test]
-fn failures_are_outcomes_at_any_point() {
+fn a_run_may_fail_at_any_point() {
     let failed = |code| {
-        let line = if code == Some(28) { FAILURE } else { "No part to provision: x" };
-        Ok(Outcome::Failed { line: line.to_owned(), code })
+        let line = if code == Some(28) { &FAILURE } else { &NO_PART };
+        Ok(RunEnd::Failed { line: line.to_string(), code })
     };
     for style in STYLES {
         for count in 0..FRESH.len() {
             let mut lines = messages(&FRESH[..count]);
-            lines.push(FAILURE.to_owned());
-            lines.push(String::from("E: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0"));
-            assert_eq!(outcome(&style.log(&lines)), failed(Some(28)));
+            lines.push(FAILURE.clone());
+            lines.push(String::from(PANIC));
+            assert_eq!(end_of(&style.log(&lines)), failed(Some(28)));
         }
     }
-    assert_eq!(kit(&[NONCE_PROMPT, FAILURE]), failed(Some(28)));
-    assert_eq!(kit(&["No part to provision: x"]), failed(None));
-    assert_eq!(kit(&[NONCE_PROMPT, "No part to provision: x"]), failed(None));
+    assert_eq!(kit(&[NONCE_PROMPT, &FAILURE]), failed(Some(28)));
+    assert_eq!(kit(&[&NO_PART]), failed(None));
+    assert_eq!(kit(&[NONCE_PROMPT, &NO_PART]), failed(None));
 }
 
-/// What comes behind the end of a run is of no interest.
+/// What comes after the end of a run does not matter.
 #[test]
 fn the_first_end_counts() {
     let mut log = Style::Kit.log(&complete(1));
-    log.extend(b"E: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0\r\n\xFF\x00");
+    log.extend(PANIC.bytes().chain(*b"\r\n\xFF\x00"));
     log.extend(Style::Kit.log(&run(2, &FRESH)));
     log.extend(b"x".repeat(2 * MAX_NOISE));
-    assert_eq!(outcome(&log), Ok(good_runs(1)[5].1.clone()));
+    assert_eq!(end_of(&log), Ok(good_runs(1)[5].1.clone()));
+}
+
+/// The console of `cargo sim`, bare and as a kit prints the same lines.
+#[test]
+fn the_console_of_the_simulator_is_followed() {
+    for soc in Soc::ALL {
+        for source in IdentityKeySource::ALL {
+            for runs in [1, 2] {
+                let config = Config::new(common::id(), source);
+                let mut lines = vec![ModelledSilicon { part: soc.name(), seed: 7 }.to_string()];
+                let part = Silicon::erased(soc, [7; 32]);
+                lines.extend(common::run_messages(part, &config, runs));
+                let text = common::record_in(lines.iter().map(String::as_str)).to_owned();
+                for style in STYLES {
+                    let (seen, result) = follow([&style.log(&lines)[..]]);
+                    assert_eq!(seen[0], Observed::Modelled);
+                    assert!(seen.contains(&Observed::Record(text.clone())), "{seen:?}");
+                    match result.unwrap() {
+                        RunEnd::Provisioned { dummy_warned, resumed: false, .. } => {
+                            let is_dummy = source == IdentityKeySource::Dummy;
+                            assert_eq!((runs, dummy_warned), (1, is_dummy));
+                        }
+                        RunEnd::AlreadyProvisioned { .. } => assert_eq!(runs, 2),
+                        end => panic!("{end:?}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The console of the station's own modelled parts.
+#[test]
+fn the_console_of_a_simulated_port_is_followed() {
+    let mut port = Simulated::new([7; 32], common::id());
+    let nonce = [0xA5; 32];
+    let mut seen = Vec::new();
+    let end = port::follow(
+        &mut port,
+        &Timeouts::default(),
+        Instant::now,
+        || false,
+        || nonce,
+        |observed| seen.push(observed.clone()),
+    );
+    let RunEnd::Provisioned { record, dummy_warned: false, resumed: false } = end.unwrap() else {
+        panic!("{seen:?}")
+    };
+    let events = FRESH.map(Observed::Event);
+    let mut expected = vec![Observed::NonceWanted];
+    expected.extend(events);
+    expected.extend([Observed::Record(record.clone()), Observed::Finished]);
+    assert_eq!(seen, expected);
+    let wanted = Wanted { nonce: Some(Nonce(nonce)), ..Wanted::default() };
+    batch::check(&record, None, &wanted).unwrap();
 }
 
 /// The lines of the procedure itself, after power was lost at each write of a first run, before, in and
@@ -243,7 +306,7 @@ fn the_order_is_the_procedures() {
             let [_, last] = &played.runs[..] else { panic!("{case}") };
             let mut lines = last.lines.clone();
             let is_good = |line: &String| {
-                line == Event::Success.message() || line.contains("already provisioned")
+                line == Event::Success.message() || line.contains(ALREADY_PROVISIONED_PREFIX)
             };
             if !lines.iter().any(|line| line.starts_with(RECORD_PREFIX))
                 && let Some(at) = lines.iter().position(is_good)
@@ -251,16 +314,16 @@ fn the_order_is_the_procedures() {
                 lines.insert(at, format!("{RECORD_PREFIX}{}", record(1)));
             }
             let is_dummy = source == "dummy";
-            let kind = match (outcome(&Style::Kit.log(&lines)), &last.result) {
-                (Ok(Outcome::Provisioned { dummy_warned, resumed, .. }), Ok(_)) => {
+            let kind = match (end_of(&Style::Kit.log(&lines)), &last.result) {
+                (Ok(RunEnd::Provisioned { dummy_warned, resumed, .. }), Ok(_)) => {
                     assert_eq!(dummy_warned, is_dummy, "{case}");
                     usize::from(resumed)
                 }
-                (Ok(Outcome::AlreadyProvisioned { ueid, .. }), Err(failure)) => {
+                (Ok(RunEnd::AlreadyProvisioned { ueid, .. }), Err(failure)) => {
                     assert_eq!(*failure, Failure::already_provisioned(ueid), "{case}");
                     2
                 }
-                (Ok(Outcome::Failed { line, code }), Err(failure)) => {
+                (Ok(RunEnd::Failed { line, code }), Err(failure)) => {
                     assert_eq!((line, code), (failure.to_string(), Some(failure.cause.code())));
                     3
                 }
@@ -272,18 +335,10 @@ fn the_order_is_the_procedures() {
     assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 
-#[test]
-fn each_error_has_its_name() {
+/// The name of the error that the lines of a kit's console end in.
+fn error_of(lines: &[&str]) -> &'static str {
     use ConsoleError as E;
-    let record = format!("{RECORD_PREFIX}{}", record(1));
-    let record = record.as_str();
-    let [verified, switched, huks, writing] = FRESH.map(Event::message);
-    let resuming = Event::Resuming.message();
-    let unproven = Event::HuksNotProven.message();
-    let success = Event::Success.message();
-    let already = already(1);
-    let long = "x".repeat(MAX_LINE);
-    let name = |result: Result| match result {
+    match kit(lines) {
         Err(E::Noise) => "noise",
         Err(E::Silent) => "silent",
         Err(E::MissedStart(_)) => "missed start",
@@ -297,78 +352,172 @@ fn each_error_has_its_name() {
         Err(E::NoRecord) => "no record",
         Err(E::Cut(_)) => "cut",
         Ok(_) => "none",
-    };
-    for (lines, expected) in [
-        (&[][..], "silent"),
-        (&["Hello", "", BANNERS[0], MODELLED], "silent"),
-        (&[switched], "missed start"),
-        (&[record], "missed start"),
-        (&[success], "missed start"),
-        (&[&already], "missed start"),
-        (&[verified, "Hello"], "garbage"),
-        (&[verified, ""], "garbage"),
-        (&[verified, "Sw\x07itched"], "garbage"),
-        (&[verified, "Sw\u{e4}tched"], "garbage"),
-        (&[verified, "E: one\0E: two"], "garbage"),
-        (&[verified, "E: one\rE: two"], "garbage"),
-        (&[verified, "Failure: no number"], "garbage"),
-        (&[verified, "Failure: no such number [0]"], "garbage"),
-        (&[verified, "Failure: no such number [256]"], "garbage"),
-        (&[verified, "Failure: no number as it is printed [+3]"], "garbage"),
-        (&[resuming, unproven, record, &already.replace("29", "28")], "garbage"),
-        (&[resuming, unproven, record, &already.replace("UEID 01", "UEID 02")], "garbage"),
-        (&[resuming, unproven, record, &already.replace("UEID 010", "UEID 01")], "garbage"),
-        (&[resuming, unproven, record, "Failure: something else [29]"], "garbage"),
-        (&[resuming, RECORD_PREFIX], "garbage"),
-        (&[resuming, "Provisioning record: AA=="], "garbage"),
-        (&[resuming, "Provisioning record: AA+/"], "garbage"),
-        (&[verified, "Generating Success!"], "interleaved"),
-        (&[verified, "GeneraINFO:provisioning_image: ting"], "interleaved"),
-        (&[resuming, "Provisioning record: AAProvisioning record: BB"], "interleaved"),
-        (&[verified, "Failure: aFailure: b [2]"], "interleaved"),
-        (&[verified, "E: Waiting, Success!"], "interleaved"),
-        (&[verified, huks], "out of order"),
-        (&[verified, switched, switched], "out of order"),
-        (&[verified, switched, Event::KeepingHuks.message()], "out of order"),
-        (&[resuming, switched], "out of order"),
-        (&[resuming, writing], "out of order"),
-        (&[verified, record], "out of order"),
-        (&[verified, &already], "out of order"),
-        (&[resuming, huks, writing, record, &already], "out of order"),
-        (&[resuming, unproven, record, success], "out of order"),
-        (&[verified, success], "out of order"),
-        (&[verified, "No part to provision: x"], "out of order"),
-        (&[NONCE_PROMPT, switched], "out of order"),
-        (&[verified, verified], "restarted"),
-        (&[verified, resuming], "restarted"),
-        (&[verified, switched, BANNERS[0]], "restarted"),
-        (&[verified, switched, BANNERS[1]], "restarted"),
-        (&[verified, "Successf*** Booting nRF Connect SDK ***"], "restarted"),
-        (&[verified, MODELLED], "restarted"),
-        (&[verified, NONCE_PROMPT], "restarted"),
-        (&[NONCE_PROMPT, NONCE_PROMPT], "restarted"),
-        (&[NONCE_PROMPT, BANNERS[0]], "restarted"),
-        (&[verified, &long], "too long"),
-        (&[verified, "E: >>> ZEPHYR FATAL ERROR 2: Stack overflow on CPU 0"], "crashed"),
-        (&[resuming, unproven, record, record], "second record"),
-        (&[verified, switched, huks, writing, record, record], "second record"),
-        (&[verified, switched, huks, writing, success], "no record"),
-        (&[resuming, &already], "no record"),
-        (&[resuming, record], "out of order"),
-        (&[resuming, unproven, unproven], "out of order"),
-        (&[resuming, Event::KeepingHuks.message(), writing], "out of order"),
-        (&[resuming, unproven, writing], "out of order"),
-        (&[resuming, huks, unproven], "out of order"),
-        (&[verified], "cut"),
-        (&[NONCE_PROMPT], "cut"),
+    }
+}
+
+#[track_caller]
+fn assert_errors(expected: &str, consoles: &[&[&str]]) {
+    for lines in consoles {
+        assert_eq!(error_of(lines), expected, "{lines:?}");
+    }
+}
+
+// The messages of a good run.
+const VERIFIED: &str = Event::LifecycleVerified.message();
+const SWITCHED: &str = Event::LifecycleSwitched.message();
+const HUKS: &str = Event::GeneratingHuks.message();
+const WRITING: &str = Event::WritingIdentityKey.message();
+const RESUMING: &str = Event::Resuming.message();
+const UNPROVEN: &str = Event::HuksNotProven.message();
+const SUCCESS: &str = Event::Success.message();
+
+/// The message with the record of part 1.
+fn record_line() -> String {
+    format!("{RECORD_PREFIX}{}", record(1))
+}
+
+#[test]
+fn a_console_without_a_run_is_silent() {
+    assert_errors("silent", &[&[], &["Hello", "", BANNERS[0], &MODELLED]]);
+}
+
+#[test]
+fn a_run_without_its_first_line_was_missed() {
+    let (record, already) = (record_line(), already(1));
+    assert_errors("missed start", &[&[SWITCHED], &[&record], &[SUCCESS], &[&already]]);
+}
+
+#[test]
+fn a_line_that_no_image_prints_is_garbage() {
+    assert_errors(
+        "garbage",
+        &[
+            &[VERIFIED, "Hello"],
+            &[VERIFIED, ""],
+            &[VERIFIED, "Sw\x07itched"],
+            &[VERIFIED, "Sw\u{e4}tched"],
+            &[VERIFIED, "E: one\0E: two"],
+            &[VERIFIED, "E: one\rE: two"],
+            &[RESUMING, RECORD_PREFIX],
+            &[RESUMING, &format!("{RECORD_PREFIX}AA==")],
+            &[RESUMING, &format!("{RECORD_PREFIX}AA+/")],
+        ],
+    );
+}
+
+#[test]
+fn a_failure_without_a_proper_number_is_garbage() {
+    for text in [
+        "no number",
+        "no such number [0]",
+        "no such number [256]",
+        "no number as it is printed [+3]",
     ] {
-        assert_eq!(name(kit(lines)), expected, "{lines:?}");
+        assert_errors("garbage", &[&[VERIFIED, &format!("{FAILURE_PREFIX}{text}")]]);
     }
 }
 
 #[test]
+fn a_complete_part_says_so_in_these_words_only() {
+    let (record, already) = (record_line(), already(1));
+    for line in [
+        already.replace("29", "28"),
+        already.replace("UEID 01", "UEID 02"),
+        already.replace("UEID 010", "UEID 01"),
+        format!("{FAILURE_PREFIX}something else [29]"),
+    ] {
+        assert_errors("garbage", &[&[RESUMING, UNPROVEN, &record, &line]]);
+    }
+}
+
+#[test]
+fn two_lines_in_one_are_interleaved() {
+    let [info, ..] = LOG_PREFIXES;
+    assert_errors(
+        "interleaved",
+        &[
+            &[VERIFIED, "Generating Success!"],
+            &[VERIFIED, &format!("Genera{info}ting")],
+            &[RESUMING, &format!("{RECORD_PREFIX}AA{RECORD_PREFIX}BB")],
+            &[VERIFIED, &format!("{FAILURE_PREFIX}a{FAILURE_PREFIX}b [2]")],
+            &[VERIFIED, &format!("E: Waiting, {SUCCESS}")],
+        ],
+    );
+}
+
+#[test]
+fn a_message_in_another_place_is_out_of_order() {
+    let (record, already) = (record_line(), already(1));
+    let keeping = Event::KeepingHuks.message();
+    assert_errors(
+        "out of order",
+        &[
+            &[VERIFIED, HUKS],
+            &[VERIFIED, SWITCHED, SWITCHED],
+            &[VERIFIED, SWITCHED, keeping],
+            &[RESUMING, SWITCHED],
+            &[RESUMING, WRITING],
+            &[VERIFIED, &record],
+            &[VERIFIED, &already],
+            &[RESUMING, HUKS, WRITING, &record, &already],
+            &[RESUMING, UNPROVEN, &record, SUCCESS],
+            &[VERIFIED, SUCCESS],
+            &[VERIFIED, &NO_PART],
+            &[NONCE_PROMPT, SWITCHED],
+            &[RESUMING, &record],
+            &[RESUMING, UNPROVEN, UNPROVEN],
+            &[RESUMING, keeping, WRITING],
+            &[RESUMING, UNPROVEN, WRITING],
+            &[RESUMING, HUKS, UNPROVEN],
+        ],
+    );
+}
+
+#[test]
+fn a_first_line_in_mid_run_is_a_restart() {
+    assert_errors(
+        "restarted",
+        &[
+            &[VERIFIED, VERIFIED],
+            &[VERIFIED, RESUMING],
+            &[VERIFIED, SWITCHED, BANNERS[0]],
+            &[VERIFIED, SWITCHED, BANNERS[1]],
+            &[VERIFIED, "Successf*** Booting nRF Connect SDK ***"],
+            &[VERIFIED, &MODELLED],
+            &[VERIFIED, NONCE_PROMPT],
+            &[NONCE_PROMPT, NONCE_PROMPT],
+            &[NONCE_PROMPT, BANNERS[0]],
+        ],
+    );
+}
+
+#[test]
+fn a_long_line_a_crash_and_a_cut_have_their_names() {
+    assert_errors("too long", &[&[VERIFIED, &"x".repeat(MAX_LINE)]]);
+    let crash = "E: >>> ZEPHYR FATAL ERROR 2: Stack overflow on CPU 0";
+    assert_errors("crashed", &[&[VERIFIED, crash]]);
+    assert_errors("cut", &[&[VERIFIED], &[NONCE_PROMPT]]);
+}
+
+#[test]
+fn a_run_has_one_record() {
+    let (record, already) = (record_line(), already(1));
+    assert_errors(
+        "second record",
+        &[
+            &[RESUMING, UNPROVEN, &record, &record],
+            &[VERIFIED, SWITCHED, HUKS, WRITING, &record, &record],
+        ],
+    );
+    assert_errors(
+        "no record",
+        &[&[VERIFIED, SWITCHED, HUKS, WRITING, SUCCESS], &[RESUMING, &already]],
+    );
+}
+
+#[test]
 fn every_error_says_what_happened_and_what_to_do() {
-    let line = String::from("\"INFO:provisioning_image: x\"");
+    let line = format!("\"{}x\"", LOG_PREFIXES[0]);
     let errors = [
         ConsoleError::Noise,
         ConsoleError::Silent,
@@ -392,13 +541,13 @@ fn every_error_says_what_happened_and_what_to_do() {
     }
 }
 
-/// A terminal must not be told what to do by what a part prints.
+/// What a part prints must not control a terminal.
 #[test]
 fn lines_are_shown_escaped_and_shortened() {
     let start = Style::Kit.line(Event::LifecycleVerified.message());
     let shown = |line: &[u8]| {
         let log = [start.as_bytes(), line, b"\n"].concat();
-        outcome(&log).unwrap_err().to_string()
+        end_of(&log).unwrap_err().to_string()
     };
     assert!(shown(b"\x1B[2J\xFF\"").contains(r#", "\x1b[2J\xff\"". Nothing"#));
     let text = shown(&[b'x'; MAX_LINE - 1]);
@@ -412,17 +561,17 @@ fn a_line_may_be_so_long_and_no_longer() {
     let record =
         |length: usize| format!("{RECORD_PREFIX}{:A<1$}", "", length - RECORD_PREFIX.len());
     let log = format!("{start}{}\n{}\n", record(MAX_LINE), already(1));
-    assert!(matches!(outcome(log.as_bytes()), Ok(Outcome::AlreadyProvisioned { .. })));
+    assert!(matches!(end_of(log.as_bytes()), Ok(RunEnd::AlreadyProvisioned { .. })));
     // No line feed has to come.
     let log = format!("{start}{}", record(MAX_LINE + 1));
-    assert!(matches!(outcome(log.as_bytes()), Err(ConsoleError::TooLong(_))));
+    assert!(matches!(end_of(log.as_bytes()), Err(ConsoleError::TooLong(_))));
 }
 
 #[test]
 fn noise_is_skipped_and_bounded() {
     let (lines, expected) = good_runs(1).swap_remove(0);
     let log = Style::Kit.log(&lines);
-    let after = |noise: &[u8]| outcome(&[noise, &log].concat());
+    let after = |noise: &[u8]| end_of(&[noise, &log].concat());
     for noise in [
         &b"\0"[..],
         b"\xFF\xFE\r\n\r\r\n",
@@ -447,32 +596,32 @@ fn noise_is_skipped_and_bounded() {
 }
 
 #[test]
-fn a_cut_log_has_no_outcome() {
+fn a_cut_log_has_no_end() {
     for style in STYLES {
         for (lines, _) in good_runs(1) {
             let lines = [&[NONCE_PROMPT.to_owned()][..], &lines].concat();
             let log = style.log(&lines);
             for end in 0..log.len() {
-                let result = outcome(&log[..end]);
+                let result = end_of(&log[..end]);
                 let expected = matches!(result, Err(ConsoleError::Cut(_) | ConsoleError::Silent));
                 assert!(expected, "{end}: {result:?}");
             }
-            // The station came too late; what is left of a nonce's prompt or of noise is no loss.
+            // The station came too late; what is left of a nonce's prompt or of noise may be missing.
             let prompt = style.line(NONCE_PROMPT).len();
             let first = style.line(&lines[1]).len() - lines[1].len();
             for begin in prompt + first + 1..log.len() {
-                assert!(outcome(&log[begin..]).is_err(), "{begin}");
+                assert!(end_of(&log[begin..]).is_err(), "{begin}");
             }
         }
     }
 }
 
-fn record_of(outcome: &Outcome) -> Option<&str> {
-    match outcome {
-        Outcome::Provisioned { record, .. } | Outcome::AlreadyProvisioned { record, .. } => {
+fn record_of(end: &RunEnd) -> Option<&str> {
+    match end {
+        RunEnd::Provisioned { record, .. } | RunEnd::AlreadyProvisioned { record, .. } => {
             Some(record)
         }
-        Outcome::Failed { .. } => None,
+        RunEnd::Failed { .. } => None,
     }
 }
 
@@ -495,18 +644,18 @@ fn a_changed_byte_is_an_error_or_changes_nothing() {
                 for byte in (b' '..=b'~').chain(*b"\n\r\0\x80\xFF").filter(|byte| *byte != original)
                 {
                     log[index] = byte;
-                    match outcome(&log) {
+                    match end_of(&log) {
                         Err(_) => {}
-                        Ok(outcome) if in_record.contains(&index) => {
-                            assert!(record_of(&outcome).is_some(), "{index} {byte}: {outcome:?}");
+                        Ok(end) if in_record.contains(&index) => {
+                            assert!(record_of(&end).is_some(), "{index} {byte}: {end:?}");
                         }
                         // The caller compares it with the record's.
-                        Ok(Outcome::AlreadyProvisioned { record: text, .. })
+                        Ok(RunEnd::AlreadyProvisioned { record: text, .. })
                             if in_ueid.contains(&index) =>
                         {
                             assert_eq!(text, record(1));
                         }
-                        Ok(outcome) => assert_eq!(outcome, expected, "{index} {byte}"),
+                        Ok(end) => assert_eq!(end, expected, "{index} {byte}"),
                     }
                 }
                 log[index] = original;
@@ -516,23 +665,23 @@ fn a_changed_byte_is_an_error_or_changes_nothing() {
 }
 
 /// A lost line about the dummy key cannot be noticed here; the record's key tells of it.
-fn assert_nothing_changed(result: &Result, expected: &Outcome, what: &str) {
-    let Ok(mut outcome) = result.clone() else { return };
+fn assert_nothing_changed(result: &Result, expected: &RunEnd, what: &str) {
+    let Ok(mut end) = result.clone() else { return };
     if let (
-        Outcome::Provisioned { dummy_warned, .. },
-        Outcome::Provisioned { dummy_warned: expected, .. },
-    ) = (&mut outcome, expected)
+        RunEnd::Provisioned { dummy_warned, .. },
+        RunEnd::Provisioned { dummy_warned: expected, .. },
+    ) = (&mut end, expected)
     {
         *dummy_warned = *expected;
     }
-    assert_eq!(outcome, *expected, "{what}");
+    assert_eq!(end, *expected, "{what}");
 }
 
 #[test]
 fn lines_cannot_be_swapped_dropped_or_doubled() {
     for (lines, expected) in good_runs(1) {
         let lines = [&[BANNERS[0].to_owned(), NONCE_PROMPT.to_owned()][..], &lines].concat();
-        let result = |lines: &[String]| outcome(&Style::Kit.log(lines));
+        let result = |lines: &[String]| end_of(&Style::Kit.log(lines));
         // The banner and the prompt may be missing, and nothing is known about the end before it has come.
         let run = 2..lines.len();
         for index in 0..lines.len() {
@@ -577,7 +726,7 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let mut known = messages(&DUMMY);
     known.extend(complete(1));
     known.extend(run(2, &resumed(Event::KeepingHuks)));
-    known.extend([NONCE_PROMPT, MODELLED, FAILURE, BANNERS[0], "E: text"].map(String::from));
+    known.extend([NONCE_PROMPT, &MODELLED, &FAILURE, BANNERS[0], "E: text"].map(String::from));
     let known = prop::sample::select(known);
     prop_oneof![
         8 => (known.clone(), prop::sample::select(STYLES.to_vec()))
@@ -610,20 +759,20 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..10_000)) {
-        prop_assert_eq!(outcome(&bytes), Err(ConsoleError::Silent));
+        prop_assert_eq!(end_of(&bytes), Err(ConsoleError::Silent));
         let log = [Style::Kit.line(Event::Resuming.message()).as_bytes(), &bytes].concat();
-        prop_assert!(outcome(&log).is_err());
+        prop_assert!(end_of(&log).is_err());
     }
 
-    /// Whatever comes, an outcome is told from a whole run of lines that are in order.
+    /// Whatever comes, only a whole run of lines in order has an end.
     #[test]
-    fn an_outcome_needs_its_lines(fragments in prop::collection::vec(fragment(), 0..12)) {
+    fn an_end_needs_its_lines(fragments in prop::collection::vec(fragment(), 0..12)) {
         let log = fragments.concat();
-        let (steps, result) = follow([&log[..]]);
-        prop_assert_eq!(result.is_ok(), steps.last() == Some(&Step::Finished));
-        if let Ok(outcome) = result && let Some(record) = record_of(&outcome) {
-            let records = steps.iter().filter(|step| matches!(step, Step::Record(_)));
-            prop_assert!(records.eq([&Step::Record(record.to_owned())]));
+        let (seen, result) = follow([&log[..]]);
+        prop_assert_eq!(result.is_ok(), seen.last() == Some(&Observed::Finished));
+        if let Ok(end) = result && let Some(record) = record_of(&end) {
+            let records = seen.iter().filter(|observed| matches!(observed, Observed::Record(_)));
+            prop_assert!(records.eq([&Observed::Record(record.to_owned())]));
         }
     }
 
@@ -648,11 +797,11 @@ proptest! {
         }).collect();
         for lengths in [in_lines, bytes] {
             let mixed = interleave(&logs[0], &logs[1], &lengths);
-            if let Ok(outcome) = outcome(&mixed) {
-                // Letters of the other part in a record that is none any more: its signature tells.
-                let is_of = |part| record_of(&outcome) == Some(&record(part));
+            if let Ok(end) = end_of(&mixed) {
+                // With letters of the other part in it, a record is damaged, and its signature shows it.
+                let is_of = |part| record_of(&end) == Some(&record(part));
                 let is_torn = !is_of(1) && !is_of(2);
-                prop_assert!(outcome == one.1 || outcome == two.1 || is_torn, "{outcome:?}");
+                prop_assert!(end == one.1 || end == two.1 || is_torn, "{end:?}");
             }
         }
     }

@@ -3,23 +3,24 @@
 //! The follower at the edges of what it takes: lengths, numbers, and what a line of a driver may look like.
 
 use provisioning::Event;
-use station::console::{
-    ConsoleError, Follower, MAX_LINE, MAX_NOISE, NONCE_PROMPT, Outcome, RECORD_PREFIX, Step,
+use provisioning::console::{
+    ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, LOG_PREFIXES, NONCE_PROMPT, RECORD_PREFIX,
 };
+use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, RunEnd};
 
-/// The steps of a console, and its end.
-fn follow(console: &str) -> (Vec<Step>, Result<Outcome, ConsoleError>) {
+/// What is observed on a console, and its end.
+fn follow(console: &str) -> (Vec<Observed>, Result<RunEnd, ConsoleError>) {
     let mut follower = Follower::new();
-    let mut steps = Vec::new();
+    let mut seen = Vec::new();
     let mut rest = console.as_bytes();
-    while let Ok(Some(step)) = follower.push(&mut rest) {
-        steps.push(step);
+    while let Ok(Some(observed)) = follower.push(&mut rest) {
+        seen.push(observed);
     }
-    (steps, follower.end())
+    (seen, follower.end())
 }
 
 /// A run that has begun, and then this line.
-fn after_the_start(line: &str) -> Result<Outcome, ConsoleError> {
+fn after_the_start(line: &str) -> Result<RunEnd, ConsoleError> {
     follow(&format!("{}\n{line}\n", Event::LifecycleVerified)).1
 }
 
@@ -75,19 +76,20 @@ fn the_number_of_a_failure_is_one_that_a_part_prints() {
         ("29", false), // a part that is complete says so in other words
         ("", false),
     ] {
-        let line = format!("Failure: it failed. [{number}]");
+        let line = format!("{FAILURE_PREFIX}it failed. [{number}]");
         let expected = if is_good {
-            Ok(Outcome::Failed { code: number.parse().ok(), line })
+            Ok(RunEnd::Failed { code: number.parse().ok(), line })
         } else {
             Err(ConsoleError::Garbage(format!("\"{line}\"")))
         };
-        assert_eq!(after_the_start(&format!("Failure: it failed. [{number}]")), expected);
+        assert_eq!(after_the_start(&format!("{FAILURE_PREFIX}it failed. [{number}]")), expected);
     }
-    for line in ["Failure: it failed. [1", "Failure: it failed.[1]", "Failure: it failed."] {
-        assert_eq!(after_the_start(line), Err(ConsoleError::Garbage(format!("\"{line}\""))));
+    for text in ["it failed. [1", "it failed.[1]", "it failed."] {
+        let line = format!("{FAILURE_PREFIX}{text}");
+        assert_eq!(after_the_start(&line), Err(ConsoleError::Garbage(format!("\"{line}\""))));
     }
     // The words of a complete part with the number of another failure.
-    let line = format!("Failure: already provisioned, UEID 01{}. [28]", "00".repeat(32));
+    let line = format!("{FAILURE_PREFIX}{ALREADY_PROVISIONED_PREFIX}01{}. [28]", "00".repeat(32));
     assert!(matches!(after_the_start(&line), Err(ConsoleError::Garbage(_))));
 }
 
@@ -96,7 +98,7 @@ fn a_driver_logs_in_these_forms_only() {
     let others = |line: &str| {
         follow(&format!("{}\n{line}\n", Event::LifecycleVerified))
             .0
-            .contains(&Step::Other(line.to_owned()))
+            .contains(&Observed::Other(line.to_owned()))
     };
     for line in [
         "E: text",
@@ -122,7 +124,7 @@ fn a_driver_logs_in_these_forms_only() {
         "ERROR:X: text",
         "ERROR:a b: text",
         "EE: text",
-        "INFO:provisioning_image: text",
+        &format!("{}text", LOG_PREFIXES[0]),
     ] {
         assert!(!others(line), "{line}");
         assert!(
@@ -162,6 +164,6 @@ fn a_run_has_started_with_its_first_line_and_not_with_noise() {
     assert!(follower.has_started());
     // A run that ends before it begins has ended all the same.
     let mut follower = Follower::new();
-    follower.push(&mut &b"Failure: it failed. [1]\n"[..]).unwrap();
+    follower.push(&mut format!("{FAILURE_PREFIX}it failed. [1]\n").as_bytes()).unwrap();
     assert!(follower.has_started());
 }

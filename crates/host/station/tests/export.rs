@@ -2,6 +2,8 @@
 
 //! The exported files as a verifier reads them, with other libraries than the ones that wrote them.
 
+mod common;
+
 use std::fs;
 
 use corim::cbor::DecodeLimits;
@@ -14,7 +16,7 @@ use corim::validate::{
 };
 use coset::cbor::value::Value;
 use hex_literal::hex;
-use p256::ecdsa::{SigningKey, VerifyingKey};
+use p256::ecdsa::VerifyingKey;
 use p256::pkcs8::DecodePublicKey;
 use proptest::prelude::*;
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, PublicKey};
@@ -34,12 +36,7 @@ const SPKI_OF_P256: [u8; 26] = hex!("3059301306072A8648CE3D020106082A8648CE3D030
 fn part(implementation: u8, key: u8) -> Identity {
     let public_key = match key {
         0 => DUMMY_PUBLIC_KEY,
-        scalar => {
-            let mut bytes = [0; 32];
-            bytes[31] = scalar;
-            let key = SigningKey::from_slice(&bytes).unwrap();
-            PublicKey::from_sec1_bytes(key.verifying_key().to_sec1_point(false).as_bytes()).unwrap()
-        }
+        scalar => common::public_key(scalar),
     };
     Identity {
         device_id: DeviceId([key; 8]),

@@ -16,6 +16,10 @@ const KILLS: usize = 1000;
 /// Kills before a new ledger is begun, so that some hit its creation.
 const KILLS_PER_LEDGER: usize = 10;
 
+/// Each has its own ledgers, and makes its share of the kills.
+const THREADS: usize = 2;
+const _: () = assert!(KILLS.is_multiple_of(KILLS_PER_LEDGER * THREADS));
+
 /// Which entries were acknowledged: number and hash as the station has printed them.
 type Acknowledged = BTreeMap<u64, String>;
 
@@ -103,50 +107,77 @@ fn check(path: &str, acknowledged: &Acknowledged, behind: &mut Behind) -> bool {
     true
 }
 
+/// What the kills of one thread have met.
+#[derive(Default)]
+struct Met {
+    /// Entries that were acknowledged.
+    entries: usize,
+    /// Kills before there was a ledger.
+    early: usize,
+    behind: Behind,
+}
+
+/// Kills stations at this ledger, and lets one that is not killed go on with it.
+fn kill_at(path: &str, met: &mut Met) {
+    let mut acknowledged = Acknowledged::new();
+    for kill in 0..KILLS_PER_LEDGER {
+        let mut random = [0; 5];
+        getrandom::fill(&mut random).unwrap();
+        let [count, micros @ ..] = random;
+        let micros = u64::from(u32::from_le_bytes(micros));
+        // The first ones while the ledger is created or opened, the others while it is written.
+        let kill = if kill < 3 {
+            Kill { acknowledged: 0, delay: Duration::from_micros(micros % 10_000) }
+        } else {
+            let acknowledged = usize::from(count % 16);
+            Kill { acknowledged, delay: Duration::from_micros(micros % 3_000) }
+        };
+        start_and_kill(path, &kill, &mut acknowledged);
+        met.early += usize::from(!check(path, &acknowledged, &mut met.behind));
+    }
+    let status = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(["provision", "--simulate", "2", "--ledger", path])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(check(path, &acknowledged, &mut met.behind));
+    met.entries += acknowledged.len();
+    // Some were killed between an entry and its head: the next opening has brought it up.
+    assert!(Ledger::open(path.as_ref()).is_ok());
+}
+
 #[test]
 fn no_acknowledged_entry_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut entries, mut early) = (0, 0);
-    let mut behind = Behind::default();
-    for batch in 0..KILLS / KILLS_PER_LEDGER {
-        let path = folder.path().join(format!("{batch}.db"));
-        let path = path.to_str().unwrap();
-        let mut acknowledged = Acknowledged::new();
-        for kill in 0..KILLS_PER_LEDGER {
-            let mut random = [0; 5];
-            getrandom::fill(&mut random).unwrap();
-            let [count, micros @ ..] = random;
-            let micros = u64::from(u32::from_le_bytes(micros));
-            // The first ones while the ledger is created or opened, the others while it is written.
-            let kill = if kill < 3 {
-                Kill { acknowledged: 0, delay: Duration::from_micros(micros % 10_000) }
-            } else {
-                let acknowledged = usize::from(count % 16);
-                Kill { acknowledged, delay: Duration::from_micros(micros % 3_000) }
-            };
-            start_and_kill(path, &kill, &mut acknowledged);
-            early += usize::from(!check(path, &acknowledged, &mut behind));
+    let half = |thread: usize| {
+        let mut met = Met::default();
+        for batch in 0..KILLS / KILLS_PER_LEDGER / THREADS {
+            let path = folder.path().join(format!("{thread}-{batch}.db"));
+            let path = path.to_str().unwrap();
+            kill_at(path, &mut met);
+            if batch == 0 {
+                fs::remove_file(path).unwrap();
+                let error = Ledger::open_or_create(path.as_ref()).unwrap_err();
+                assert!(matches!(error, LedgerError::Gone(..)), "{error:?}");
+            }
+            for end in ["", "-wal", "-shm", "-head", "-head.new"] {
+                let _ = fs::remove_file(format!("{path}{end}"));
+            }
         }
-        // A station that is not killed goes on with it.
-        let status = Command::new(env!("CARGO_BIN_EXE_station"))
-            .args(["provision", "--simulate", "2", "--ledger", path])
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        assert!(check(path, &acknowledged, &mut behind));
-        entries += acknowledged.len();
-        // Some were killed between an entry and its head: the next opening has brought it up.
-        assert!(Ledger::open(path.as_ref()).is_ok());
-        if batch == 0 {
-            fs::remove_file(path).unwrap();
-            let error = Ledger::open_or_create(path.as_ref()).unwrap_err();
-            assert!(matches!(error, LedgerError::Gone(..)), "{error:?}");
+        met
+    };
+    let mut all = Met::default();
+    thread::scope(|scope| {
+        let half = &half;
+        let halves: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || half(thread))).collect();
+        for met in halves.into_iter().map(|half| half.join().unwrap()) {
+            all.entries += met.entries;
+            all.early += met.early;
+            all.behind.0 += met.behind.0;
         }
-        for end in ["", "-wal", "-shm", "-head", "-head.new"] {
-            let _ = fs::remove_file(format!("{path}{end}"));
-        }
-    }
+    });
+    let Met { entries, early, behind } = all;
     assert!(entries > KILLS, "{entries} entries");
     assert!(early > 0, "no kill came before there was a ledger");
     assert!(behind.0 > 0, "no kill came between an entry and its head");

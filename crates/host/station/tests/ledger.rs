@@ -2,16 +2,15 @@
 
 //! The ledger: what it keeps, what it refuses, and what an audit sees.
 
-mod edits;
+mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use edits::{EDITS, tamper};
-
-use p256::ecdsa::SigningKey;
-use provisioning::{ImplementationId, PublicKey};
+use common::edits::{EDITS, tamper};
+use common::{entries, entry};
+use provisioning::ImplementationId;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use station::ledger::{
@@ -20,27 +19,6 @@ use station::ledger::{
 };
 use station::{DeviceId, Identity};
 use tempfile::TempDir;
-
-/// Made-up part `n`, whose private key is the number n.
-fn part(n: u8) -> NewEntry {
-    let mut scalar = [0; 32];
-    scalar[31] = n;
-    let key = SigningKey::from_slice(&scalar).unwrap();
-    let point = key.verifying_key().to_sec1_point(false);
-    NewEntry {
-        identity: Identity {
-            device_id: DeviceId([n, 2, 3, 4, 5, 6, 7, 8]),
-            implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
-            public_key: PublicKey::from_sec1_bytes(point.as_bytes()).unwrap(),
-        },
-        port: format!("/dev/tty{n}"),
-        record: vec![n; 200],
-    }
-}
-
-fn parts(numbers: impl IntoIterator<Item = u8>) -> Vec<NewEntry> {
-    numbers.into_iter().map(part).collect()
-}
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -51,7 +29,7 @@ fn folder() -> (TempDir, PathBuf) {
 /// A ledger with parts 1 to 5 in it, closed.
 fn five() -> (TempDir, PathBuf, Vec<Receipt>) {
     let (folder, path) = folder();
-    let answers = Ledger::open_or_create(&path).unwrap().append(&parts(1..=5)).unwrap();
+    let answers = Ledger::open_or_create(&path).unwrap().append(&entries(1..=5)).unwrap();
     (folder, path, answers.into_iter().collect::<Result<_, _>>().unwrap())
 }
 
@@ -83,8 +61,8 @@ fn keeps_what_it_is_given() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
     assert_eq!(ledger.head().unwrap(), Receipt { number: 0, hash: GENESIS });
-    let mut receipts = ledger.append(&parts([1])).unwrap();
-    receipts.extend(ledger.append(&parts([2, 3])).unwrap());
+    let mut receipts = ledger.append(&entries([1])).unwrap();
+    receipts.extend(ledger.append(&entries([2, 3])).unwrap());
     let receipts: Vec<_> = receipts.into_iter().collect::<Result<_, _>>().unwrap();
     assert_eq!(receipts.iter().map(|receipt| receipt.number).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(ledger.head().unwrap(), receipts[2]);
@@ -96,7 +74,7 @@ fn keeps_what_it_is_given() {
     assert_eq!(rows.len(), 3);
     let mut previous = GENESIS;
     for ((row, receipt), n) in rows.iter().zip(&receipts).zip(1..) {
-        let NewEntry { identity, port, record } = part(n);
+        let NewEntry { identity, port, record } = entry(n);
         assert_eq!((row.identity, &row.port, &row.record), (identity, &port, &record));
         assert_eq!((row.number, row.hash), (receipt.number, receipt.hash));
         assert_eq!((row.previous, row.hash), (previous, row.computed_hash()));
@@ -117,7 +95,7 @@ fn the_hash_is_that_of_the_documented_array() {
         identity: Identity {
             device_id: DeviceId([1, 2, 3, 4, 5, 6, 7, 8]),
             implementation_id: ImplementationId::from_bytes([0x22; 32]).unwrap(),
-            public_key: part(1).identity.public_key,
+            public_key: entry(1).identity.public_key,
         },
         record: vec![0; 300],
         previous: [0x33; 32],
@@ -148,15 +126,15 @@ fn a_caller_can_stop_reading() {
 fn refuses_what_it_has_seen_and_keeps_the_rest() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts([1, 2])).unwrap();
-    let mut device_again = part(3);
-    device_again.identity.device_id = part(2).identity.device_id;
-    let mut key_again = part(4);
-    key_again.identity.public_key = part(1).identity.public_key;
-    let mut both = part(2);
-    both.identity.public_key = part(1).identity.public_key;
+    ledger.append(&entries([1, 2])).unwrap();
+    let mut device_again = entry(3);
+    device_again.identity.device_id = entry(2).identity.device_id;
+    let mut key_again = entry(4);
+    key_again.identity.public_key = entry(1).identity.public_key;
+    let mut both = entry(2);
+    both.identity.public_key = entry(1).identity.public_key;
     let answers = ledger
-        .append(&[device_again, part(5), key_again, part(1), both, part(6), part(5)])
+        .append(&[device_again, entry(5), key_again, entry(1), both, entry(6), entry(5)])
         .unwrap();
     let numbers: Vec<_> =
         answers.iter().map(|answer| answer.map(|receipt| receipt.number)).collect();
@@ -172,8 +150,8 @@ fn refuses_what_it_has_seen_and_keeps_the_rest() {
             Err(Refusal::Known(3)), // earlier in the same call
         ]
     );
-    assert_eq!(ledger.append(&parts([1])).unwrap(), [Err(Refusal::Known(1))]);
-    assert_eq!(ledger.append(&parts([7])).unwrap()[0].unwrap().number, 5, "no hole");
+    assert_eq!(ledger.append(&entries([1])).unwrap(), [Err(Refusal::Known(1))]);
+    assert_eq!(ledger.append(&entries([7])).unwrap()[0].unwrap().number, 5, "no hole");
     assert!(audit(&path, None).is_clean());
 }
 
@@ -186,23 +164,23 @@ fn refuses_a_key_under_another_ueid() {
     raw.execute(
         "INSERT INTO entries VALUES (1, '2026-01-01T00:00:00.000Z', '', zeroblob(8), zeroblob(32), \
          zeroblob(33), ?1, '', zeroblob(32), zeroblob(32))",
-        [part(1).identity.public_key.as_bytes()],
+        [entry(1).identity.public_key.as_bytes()],
     )
     .unwrap_err(); // the record must be a BLOB: the table is strict
     raw.execute(
         "INSERT INTO entries VALUES (1, '2026-01-01T00:00:00.000Z', '', zeroblob(8), zeroblob(32), \
          zeroblob(33), ?1, x'', zeroblob(32), zeroblob(32))",
-        [part(1).identity.public_key.as_bytes()],
+        [entry(1).identity.public_key.as_bytes()],
     )
     .unwrap();
-    assert_eq!(ledger.append(&parts([1])).unwrap(), [Err(Refusal::SeenPublicKey(1))]);
+    assert_eq!(ledger.append(&entries([1])).unwrap(), [Err(Refusal::SeenPublicKey(1))]);
 }
 
 #[test]
 fn an_append_that_fails_keeps_nothing() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts([1])).unwrap();
+    ledger.append(&entries([1])).unwrap();
     let head = ledger.head().unwrap();
     let raw = Connection::open(&path).unwrap();
     raw.execute_batch(
@@ -210,11 +188,11 @@ fn an_append_that_fails_keeps_nothing() {
          BEGIN SELECT RAISE(ABORT, 'no room'); END",
     )
     .unwrap();
-    let error = ledger.append(&parts([2, 3, 4])).unwrap_err();
+    let error = ledger.append(&entries([2, 3, 4])).unwrap_err();
     assert!(error.to_string().contains("no room"), "{error}");
     assert_eq!(ledger.head().unwrap(), head);
     raw.execute_batch("DROP TRIGGER full").unwrap();
-    let answers = ledger.append(&parts([2, 3, 4])).unwrap();
+    let answers = ledger.append(&entries([2, 3, 4])).unwrap();
     assert_eq!(answers[2].unwrap().number, 4);
     assert!(audit(&path, Some(head.hash)).is_clean());
 }
@@ -309,7 +287,7 @@ fn many_write_at_once() {
                 let path = &path;
                 threads.spawn(move || {
                     let mut ledger = Ledger::open_or_create(path).unwrap();
-                    // Whoever opens it meanwhile finds it as its head says, or empty still.
+                    // Opened meanwhile, it is as its head says, or still empty.
                     match Ledger::open(path) {
                         Ok(_) | Err(LedgerError::Missing(_)) => {}
                         Err(error) => panic!("{error}"),
@@ -317,8 +295,8 @@ fn many_write_at_once() {
                     for n in 0..5 {
                         let first = 1 + thread * 20 + n * 4;
                         // Every thread also has a part of all others.
-                        let mut slice = parts(first..first + 4);
-                        slice.push(part(200));
+                        let mut slice = entries(first..first + 4);
+                        slice.push(entry(200));
                         let answers = ledger.append(&slice).unwrap();
                         assert!(answers[..4].iter().all(Result::is_ok), "{answers:?}");
                     }
@@ -340,7 +318,7 @@ fn readers_see_one_moment_while_a_station_writes() {
     let writer = std::cell::RefCell::new(Ledger::open_or_create(&path).unwrap());
     let append = |n: u64| {
         let n = u8::try_from(n).unwrap();
-        writer.borrow_mut().append(&[part(n + 100)]).unwrap()[0].unwrap();
+        writer.borrow_mut().append(&[entry(n + 100)]).unwrap()[0].unwrap();
     };
     let mut read = Vec::new();
     let found = reader.audit(
@@ -369,7 +347,7 @@ fn a_reader_neither_creates_nor_writes() {
     drop(Ledger::open_or_create(&path).unwrap());
     let before = fs::read(&path).unwrap();
     let mut reader = Ledger::open(&path).unwrap();
-    assert!(matches!(reader.append(&parts([1])), Err(LedgerError::Sqlite(..))));
+    assert!(matches!(reader.append(&entries([1])), Err(LedgerError::Sqlite(..))));
     drop(reader);
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -390,7 +368,7 @@ fn assert_refused(path: &Path, expected: impl Fn(&LedgerError) -> bool) {
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
+fn another_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.db");
     let not_a_ledger = |error: &LedgerError| matches!(error, LedgerError::NotALedger(_));
@@ -442,7 +420,7 @@ fn a_log_without_its_ledger_is_left_alone() {
     let path = folder.path().join("file.db");
     let log = path.with_extension("db-wal");
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts([1])).unwrap();
+    ledger.append(&entries([1])).unwrap();
     let (kept, entries) = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
     drop(ledger);
     fs::write(&log, &entries).unwrap();
@@ -460,7 +438,7 @@ fn a_log_without_its_ledger_is_left_alone() {
 }
 
 #[test]
-fn what_is_left_of_a_killed_creation_is_no_ledger() {
+fn what_is_left_of_a_killed_creation_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.db");
     drop(Ledger::open_or_create(&path).unwrap());
@@ -484,7 +462,7 @@ fn an_audit_sees_every_edit() {
         let mut problems = audit(&path, None).problems;
         // SQLite sees some of it too.
         problems.retain(|problem| !matches!(problem, Problem::File(_)));
-        // A changed trigger, or one that was not put back, would be told here.
+        // A changed trigger, or one that was not put back, would show here.
         assert_eq!(problems, expected, "{edit}");
         assert!(expected.is_empty() || !audit(&path, Some(head)).is_clean());
     }
@@ -512,7 +490,7 @@ fn an_audit_sees_columns_of_another_form() {
                     },
                 )
                 .unwrap();
-            assert_eq!(bad, [2], "the others are told with it");
+            assert_eq!(bad, [2], "the others are given with it");
         }
     }
     let (_folder, path, _) = five();
@@ -539,7 +517,7 @@ fn a_head_written_down_shows_what_the_file_cannot() {
     assert!(audit(&path, Some(receipts[3].hash)).is_clean());
     assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Head]);
     // Nor do entries that are appended after it hide it.
-    Ledger::open_or_create(&path).unwrap().append(&parts([6, 7])).unwrap();
+    Ledger::open_or_create(&path).unwrap().append(&entries([6, 7])).unwrap();
     assert_eq!(audit(&path, Some(receipts[4].hash)).problems, [Problem::Head]);
 
     // A last entry that was written anew, with the hash that it should have.
@@ -561,7 +539,7 @@ fn a_ledger_without_its_end_takes_no_entry() {
     let (_folder, path, _) = five();
     tamper(&path, "DELETE FROM entries WHERE number = 5");
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    let error = ledger.append(&parts([6])).unwrap_err();
+    let error = ledger.append(&entries([6])).unwrap_err();
     assert!(matches!(error, LedgerError::Damaged(_, Problem::CutOff(4, 5))), "{error:?}");
     // Nor from another program.
     let raw = Connection::open(&path).unwrap();
@@ -696,7 +674,7 @@ fn a_ledger_that_is_gone_is_not_begun_anew() {
         // It is begun anew on purpose.
         fs::remove_file(head_file_of(&path)).unwrap();
         let mut ledger = Ledger::open_or_create(&path).unwrap();
-        assert_eq!(ledger.append(&parts([9])).unwrap()[0].unwrap().number, 1);
+        assert_eq!(ledger.append(&entries([9])).unwrap()[0].unwrap().number, 1);
     }
     // A ledger that never had an entry may go.
     let (_folder, path) = folder();
@@ -706,12 +684,12 @@ fn a_ledger_that_is_gone_is_not_begun_anew() {
 }
 
 #[test]
-fn an_older_copy_of_the_ledger_is_told() {
+fn an_older_copy_of_the_ledger_is_found() {
     let (_folder, path) = folder();
     let mut copies = Vec::new();
     for n in 0..=3 {
         let mut ledger = Ledger::open_or_create(&path).unwrap();
-        ledger.append(&parts((n > 0).then_some(n))).unwrap();
+        ledger.append(&entries((n > 0).then_some(n))).unwrap();
         drop(ledger);
         copies.push(fs::read(&path).unwrap());
     }
@@ -725,18 +703,18 @@ fn an_older_copy_of_the_ledger_is_told() {
     // The last one is the ledger.
     fs::write(&path, &copies[3]).unwrap();
     assert_eq!(audit(&path, None).entries, 3);
-    // Whoever takes an older one on purpose goes on with it.
+    // An operator who takes an older one on purpose goes on with it.
     fs::write(&path, &copies[1]).unwrap();
     fs::remove_file(head_file_of(&path)).unwrap();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    assert_eq!(ledger.append(&parts([2])).unwrap()[0].unwrap().number, 2);
+    assert_eq!(ledger.append(&entries([2])).unwrap()[0].unwrap().number, 2);
 }
 
 #[test]
-fn a_ledger_that_was_copied_without_its_log_is_told() {
+fn a_ledger_that_was_copied_without_its_log_is_found() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts(1..=5)).unwrap();
+    ledger.append(&entries(1..=5)).unwrap();
     // As a copy finds it while the station runs, or was killed: all entries are in the log.
     let (copy, log, head) = (
         fs::read(&path).unwrap(),
@@ -754,12 +732,12 @@ fn a_ledger_that_was_copied_without_its_log_is_told() {
 }
 
 #[test]
-fn the_log_of_another_ledger_is_told_and_nothing_written_back() {
+fn the_log_of_another_ledger_is_found_and_nothing_written_back() {
     // Logs of ledgers with fewer, as many, and more entries.
     for others in [1, 5, 9] {
         let (_other, other) = folder();
         let mut ledger = Ledger::open_or_create(&other).unwrap();
-        ledger.append(&parts(101..=100 + others)).unwrap();
+        ledger.append(&entries(101..=100 + others)).unwrap();
         let log = fs::read(other.with_file_name("ledger-wal")).unwrap();
         drop(ledger);
 
@@ -773,14 +751,14 @@ fn the_log_of_another_ledger_is_told_and_nothing_written_back() {
         let _ = fs::remove_file(path.with_file_name("ledger-shm"));
         assert_eq!(audit(&path, None).entries, 5);
     }
-    // A log that is none is nothing, to SQLite and here.
+    // A file that is not a log is ignored, by SQLite and here.
     let (_folder, path, _) = closed();
     fs::write(path.with_file_name("ledger-wal"), [0xA5; 10_000]).unwrap();
     assert_eq!(audit(&path, None).entries, 5);
 }
 
 #[test]
-fn a_last_entry_that_was_written_anew_is_told() {
+fn a_last_entry_that_was_written_anew_is_found() {
     let (_folder, path, head) = closed();
     let mut row = rows(&Ledger::open(&path).unwrap()).pop().unwrap();
     row.port = "x".to_owned();
@@ -799,14 +777,14 @@ fn a_head_that_is_behind_is_brought_up() {
     assert!(!head_file.exists(), "an empty ledger has nothing to lose");
     let mut heads = Vec::new();
     for n in 1..=3 {
-        ledger.append(&parts([n])).unwrap();
+        ledger.append(&entries([n])).unwrap();
         heads.push(fs::read(&head_file).unwrap());
     }
     // What is refused changes nothing.
-    ledger.append(&parts([1, 2])).unwrap();
+    ledger.append(&entries([1, 2])).unwrap();
     assert_eq!(fs::read(&head_file).unwrap(), heads[2]);
     drop(ledger);
-    // A station that was killed between an entry and its head; readers bear it, too.
+    // A station that was killed between an entry and its head; readers accept it, too.
     for behind in [Some(&heads[0]), Some(&heads[1]), None] {
         match behind {
             Some(head) => fs::write(&head_file, head).unwrap(),
@@ -826,7 +804,7 @@ fn a_head_is_kept_where_the_user_says_too() {
     let other = elsewhere.path().join("head");
     let open = || Ledger::open_or_create_with(&path, Some(&other));
     let mut ledger = open().unwrap();
-    ledger.append(&parts([1, 2])).unwrap();
+    ledger.append(&entries([1, 2])).unwrap();
     assert_eq!(fs::read(&other).unwrap(), fs::read(head_file_of(&path)).unwrap());
     drop(ledger);
     // The folder of the ledger is lost.
@@ -840,15 +818,15 @@ fn a_head_is_kept_where_the_user_says_too() {
     // An entry whose head cannot be kept is not acknowledged.
     fs::remove_file(&other).unwrap();
     let mut ledger = open().unwrap();
-    ledger.append(&parts([1])).unwrap();
+    ledger.append(&entries([1])).unwrap();
     drop(elsewhere);
-    let error = ledger.append(&parts([2])).unwrap_err();
+    let error = ledger.append(&entries([2])).unwrap_err();
     assert!(matches!(&error, LedgerError::Io(file, _) if *file == other), "{error:?}");
     assert_eq!(ledger.head().unwrap().number, 2, "but it is there");
 }
 
 #[test]
-fn what_is_no_head_is_left_alone() {
+fn another_file_than_a_head_is_left_alone() {
     let (_folder, path, _) = closed();
     let letter = path.with_file_name("letter");
     fs::write(&letter, "Dear all").unwrap();
@@ -871,7 +849,7 @@ fn an_index_that_lacks_an_entry_is_seen() {
     let (_folder, path, _) = five();
     let mut file = fs::read(&path).unwrap();
     // The device ID of part 3 stands in its entry, before the implementation ID, and in the index.
-    let id = part(3).identity.device_id.0;
+    let id = entry(3).identity.device_id.0;
     let places: Vec<_> =
         (0..file.len() - 9).filter(|&at| file[at..at + 8] == id && file[at + 8] != 0xAA).collect();
     let [place] = places[..] else { panic!("{places:?}") };
@@ -885,7 +863,7 @@ fn an_index_that_lacks_an_entry_is_seen() {
 fn the_callers_check_is_heard_and_the_list_has_an_end() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts(1..=120)).unwrap();
+    ledger.append(&entries(1..=120)).unwrap();
     let check = |row: &Row| if row.number == 7 { Err("no".to_owned()) } else { Ok(()) };
     let found = ledger.audit(None, check, |_| ()).unwrap();
     assert_eq!(found.problems, [Problem::Record(7, "no".to_owned())]);
@@ -899,7 +877,7 @@ fn the_callers_check_is_heard_and_the_list_has_an_end() {
 fn pages_that_make_no_sense_are_a_problem() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&parts(1..=120)).unwrap();
+    ledger.append(&entries(1..=120)).unwrap();
     drop(ledger);
     let good = fs::read(&path).unwrap();
     let pages = good.len() / 4096;

@@ -5,57 +5,17 @@
 //! What a disk can hold then is made from copies of the files. They rest on what SQLite also rests
 //! on: what was synced stays, and a write that is cut off changes no byte outside its range.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use p256::ecdsa::SigningKey;
-use provisioning::{ImplementationId, PublicKey};
+use common::{Random, entry};
 use rusqlite::Connection;
-use station::ledger::{Found, Ledger, LedgerError, NewEntry, Receipt, head_file_of};
-use station::{DeviceId, Identity};
+use station::ledger::{Found, Ledger, LedgerError, Receipt, head_file_of};
 
 const SECTOR: usize = 512;
 const PAGE: usize = 4096;
-
-/// Made-up part `n`, whose private key is the number n.
-fn part(n: u8) -> NewEntry {
-    static PARTS: LazyLock<Vec<NewEntry>> = LazyLock::new(|| (1..=200).map(make_part).collect());
-    PARTS[usize::from(n) - 1].clone()
-}
-
-fn make_part(n: u8) -> NewEntry {
-    let mut scalar = [0; 32];
-    scalar[31] = n;
-    let key = SigningKey::from_slice(&scalar).unwrap();
-    let point = key.verifying_key().to_sec1_point(false);
-    NewEntry {
-        identity: Identity {
-            device_id: DeviceId([n; 8]),
-            implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
-            public_key: PublicKey::from_sec1_bytes(point.as_bytes()).unwrap(),
-        },
-        port: format!("/dev/tty{n}"),
-        record: vec![n; 400],
-    }
-}
-
-/// Numbers from a fixed seed: `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound
-    }
-
-    fn coin(&mut self) -> bool {
-        self.below(2) == 1
-    }
-}
 
 /// The ledger, its write-ahead log and its head at one moment.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,12 +64,12 @@ impl Files {
         assert!(rows.len() >= acknowledged, "{} of {acknowledged} entries", rows.len());
         for ((row, receipt), n) in rows.iter().zip(all).zip(1..) {
             assert_eq!((row.number, row.hash), (receipt.number, receipt.hash));
-            assert_eq!((row.identity, &row.record), (part(n).identity, &part(n).record));
+            assert_eq!((row.identity, &row.record), (entry(n).identity, &entry(n).record));
         }
         drop(reader);
         let mut ledger = Ledger::open_or_create(&path).unwrap();
         let kept = u8::try_from(rows.len()).unwrap();
-        let answers = ledger.append(&[part(200), part(kept.max(1))]).unwrap();
+        let answers = ledger.append(&[entry(200), entry(kept.max(1))]).unwrap();
         assert_eq!(answers[0].unwrap().number, u64::from(kept) + 1);
         assert_eq!(answers[1].is_err(), kept > 0, "a part that is kept is known");
         assert!(ledger.audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
@@ -129,7 +89,7 @@ fn history(count: u8, mut after_each: impl FnMut(&Path, u8)) -> (Vec<Files>, Vec
     let mut ledger = Ledger::open_or_create(&path).unwrap();
     let (mut files, mut receipts) = (vec![Files::read(&path)], Vec::new());
     for n in 1..=count {
-        receipts.push(ledger.append(&[part(n)]).unwrap()[0].unwrap());
+        receipts.push(ledger.append(&[entry(n)]).unwrap()[0].unwrap());
         files.push(Files::read(&path));
         after_each(&path, n);
     }
@@ -280,9 +240,9 @@ fn a_creation_that_is_cut_off_is_a_new_ledger_or_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
         fs::write(&path, &content).unwrap();
-        // Damage to a page that only an append reads is told then.
+        // Damage to a page that only an append reads shows then.
         let answers =
-            Ledger::open_or_create(&path).and_then(|mut ledger| ledger.append(&[part(1)]));
+            Ledger::open_or_create(&path).and_then(|mut ledger| ledger.append(&[entry(1)]));
         match answers {
             Ok(answers) => {
                 assert!(good, "cut at {cut}, {zeros}");
@@ -307,6 +267,6 @@ fn what_a_killed_creation_left_behind_does_not_disturb() {
         fs::write(folder.path().join(name), content).unwrap();
     }
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    ledger.append(&[part(1)]).unwrap()[0].unwrap();
+    ledger.append(&[entry(1)]).unwrap()[0].unwrap();
     assert!(ledger.audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
 }

@@ -2,14 +2,19 @@
 
 //! The station at a console: its time-outs by a clock that the test turns, and real pseudo terminals.
 
+mod common;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::io::{self, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use common::kit_line;
 use provisioning::Event;
-use station::console::{ConsoleError, NONCE_PROMPT, Outcome, Step};
+use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
+use station::console::{ConsoleError, Observed, RunEnd};
 use station::port::{
     Arrival, DEFAULT_BAUD, FollowError, Log, SerialPort, Source, TimeOut, Timeouts, follow,
 };
@@ -23,7 +28,7 @@ fn record() -> String {
 
 /// The lines of a good run, one by one, as a kit prints them.
 fn lines() -> Vec<String> {
-    let record = format!("Provisioning record: {}", record());
+    let record = format!("{RECORD_PREFIX}{}", record());
     let lines = [
         Event::LifecycleVerified.message(),
         Event::LifecycleSwitched.message(),
@@ -32,15 +37,11 @@ fn lines() -> Vec<String> {
         &record,
         Event::Success.message(),
     ];
-    lines.map(line).to_vec()
+    lines.map(kit_line).to_vec()
 }
 
-fn line(message: &str) -> String {
-    format!("INFO:provisioning_image: {message}\r\n")
-}
-
-fn provisioned() -> Outcome {
-    Outcome::Provisioned { record: record(), dummy_warned: false, resumed: false }
+fn provisioned() -> RunEnd {
+    RunEnd::Provisioned { record: record(), dummy_warned: false, resumed: false }
 }
 
 /// A console whose time passes only while the station waits.
@@ -93,26 +94,26 @@ impl Source for Console<'_> {
     }
 }
 
-type Result = std::result::Result<Outcome, FollowError>;
+type Result = std::result::Result<RunEnd, FollowError>;
 
-/// Follows the console with the usual time-outs, and gives each step.
-fn play(console: &mut Console<'_>) -> (Result, Vec<Step>) {
+/// Follows the console with the usual time-outs, and gives what was observed.
+fn play(console: &mut Console<'_>) -> (Result, Vec<Observed>) {
     play_with(console, &Timeouts::default())
 }
 
-fn play_with(console: &mut Console<'_>, timeouts: &Timeouts) -> (Result, Vec<Step>) {
+fn play_with(console: &mut Console<'_>, timeouts: &Timeouts) -> (Result, Vec<Observed>) {
     let begin = Instant::now();
     let time = console.time;
-    let mut steps = Vec::new();
+    let mut seen = Vec::new();
     let result = follow(
         console,
         timeouts,
         || begin + time.get(),
         || false,
         || NONCE,
-        |step| steps.push(step.clone()),
+        |observed| seen.push(observed.clone()),
     );
-    (result, steps)
+    (result, seen)
 }
 
 /// Follows the script, and gives the second at which the station was done.
@@ -126,7 +127,7 @@ fn play_script(script: &[(u64, String)]) -> (Result, u64) {
 fn a_run_is_followed() {
     let time = Cell::default();
     let mut console = Console::new(&[(59, lines().concat())], &time);
-    let (result, steps) = play(&mut console);
+    let (result, seen) = play(&mut console);
     assert_eq!(result.unwrap(), provisioned());
     let events = [
         Event::LifecycleVerified,
@@ -134,17 +135,17 @@ fn a_run_is_followed() {
         Event::GeneratingHuks,
         Event::WritingIdentityKey,
     ];
-    let mut expected = events.map(Step::Event).to_vec();
-    expected.extend([Step::Record(record()), Step::Finished]);
-    assert_eq!(steps, expected);
+    let mut expected = events.map(Observed::Event).to_vec();
+    expected.extend([Observed::Record(record()), Observed::Finished]);
+    assert_eq!(seen, expected);
     assert!(console.sent.is_empty(), "nobody has asked");
 }
 
 #[test]
 fn a_part_may_take_its_time_and_no_more() {
     let lines = lines();
-    let prompt = line(NONCE_PROMPT);
-    let modelled = line("modelled nRF5340, seed 1: nothing that is written here is secret");
+    let prompt = kit_line(NONCE_PROMPT);
+    let modelled = kit_line(&ModelledSilicon { part: "nrf5340", seed: 1 }.to_string());
     let noise = || (0..200).map(|at| (at, String::from("noise\n")));
     let driver = |from: u64| (from..200).step_by(15).map(|at| (at, String::from("W: text\r\n")));
     let (start, run) = (Duration::from_secs(60), Duration::from_secs(120));
@@ -194,7 +195,7 @@ fn what_has_come_counts_however_late_it_is_read() {
     let begin = Instant::now();
     let mut console = Console::new(&[(0, lines().concat())], &time);
     // The station is held up for an hour at the first line.
-    let hold = |_: &Step| time.set(Duration::from_secs(3600));
+    let hold = |_: &Observed| time.set(Duration::from_secs(3600));
     let clock = || begin + time.get();
     let stop = AtomicBool::new(false);
     let result = follow(
@@ -211,13 +212,13 @@ fn what_has_come_counts_however_late_it_is_read() {
 #[test]
 fn a_nonce_is_sent_once_and_only_if_it_is_wanted() {
     let time = Cell::default();
-    let mut console = Console::new(&[(0, line(NONCE_PROMPT)), (1, lines().concat())], &time);
-    let (result, steps) = play(&mut console);
+    let mut console = Console::new(&[(0, kit_line(NONCE_PROMPT)), (1, lines().concat())], &time);
+    let (result, seen) = play(&mut console);
     assert_eq!(result.unwrap(), provisioned());
-    assert_eq!(steps[0], Step::NonceWanted);
+    assert_eq!(seen[0], Observed::NonceWanted);
     assert_eq!(console.sent, format!("{}\r\n", "a5".repeat(32)).into_bytes());
 
-    let mut console = Console::new(&[(0, line(NONCE_PROMPT)), (1, lines().concat())], &time);
+    let mut console = Console::new(&[(0, kit_line(NONCE_PROMPT)), (1, lines().concat())], &time);
     console.is_deaf = true;
     let (result, _) = play(&mut console);
     assert!(matches!(result, Err(FollowError::NotSent(_))), "{result:?}");
@@ -228,9 +229,9 @@ fn a_lost_console_and_a_bad_one_end_the_run() {
     let time = Cell::default();
     let mut console = Console::new(&[(0, lines()[0].clone())], &time);
     console.is_lost = true;
-    let (result, steps) = play(&mut console);
+    let (result, seen) = play(&mut console);
     assert!(matches!(result, Err(FollowError::Lost(_))), "{result:?}");
-    assert_eq!(steps.len(), 1);
+    assert_eq!(seen.len(), 1);
 
     let (result, _) = play_script(&[(0, lines()[0].clone()), (1, lines()[0].clone())]);
     let is_restart = matches!(result, Err(FollowError::Console(ConsoleError::Restarted(_))));
@@ -246,10 +247,10 @@ fn a_stop_is_obeyed_at_the_next_read() {
         let mut console = Console::new(&script, &time);
         time.set(Duration::ZERO);
         let stop = AtomicBool::new(wanted == 0);
-        let mut steps = 0;
-        let on_step = |_: &Step| {
-            steps += 1;
-            stop.store(steps == wanted, Ordering::Relaxed);
+        let mut count = 0;
+        let on_observed = |_: &Observed| {
+            count += 1;
+            stop.store(count == wanted, Ordering::Relaxed);
         };
         let clock = || begin + time.get();
         let result = follow(
@@ -258,10 +259,10 @@ fn a_stop_is_obeyed_at_the_next_read() {
             clock,
             || stop.load(Ordering::Relaxed),
             || NONCE,
-            on_step,
+            on_observed,
         );
         assert!(matches!(result, Err(FollowError::Stopped)), "{result:?}");
-        assert_eq!(steps, wanted);
+        assert_eq!(count, wanted);
     }
 }
 
@@ -289,7 +290,7 @@ fn follow_log(log: impl Read) -> Result {
 
 #[test]
 fn a_recorded_console_is_followed() {
-    let log = line(NONCE_PROMPT) + &lines().concat();
+    let log = kit_line(NONCE_PROMPT) + &lines().concat();
     assert_eq!(follow_log(Cursor::new(&log)).unwrap(), provisioned());
     assert_eq!(follow_log(Slow(Cursor::new(&log), false)).unwrap(), provisioned());
     // Another run behind it is left alone.
@@ -322,7 +323,18 @@ fn every_error_says_what_happened_and_what_to_do() {
 }
 
 #[test]
-fn a_port_that_is_none_is_named() {
+fn an_error_gives_the_error_behind_it() {
+    let lost = FollowError::Lost(io::ErrorKind::BrokenPipe.into());
+    assert!(lost.source().unwrap().is::<io::Error>());
+    let missing = SerialPort::open("/there/is/no/such/port", DEFAULT_BAUD).unwrap_err();
+    assert!(missing.source().unwrap().is::<serialport::Error>());
+    assert!(FollowError::Stopped.source().is_none());
+    // Those that only pass another error on are that error.
+    assert!(FollowError::Console(ConsoleError::Noise).source().is_none());
+}
+
+#[test]
+fn another_file_than_a_port_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letter.txt");
     let missing = folder.path().join("tty");
@@ -363,34 +375,37 @@ mod terminal {
         (part, name, end)
     }
 
-    /// Lets `part` play at one end while the station follows the other. The part gets each step that the
-    /// station has seen.
+    /// Lets `part` play at one end while the station follows the other. The part gets everything that
+    /// the station has observed.
     fn play(
-        part: impl FnOnce(TTYPort, Receiver<Step>) -> Option<TTYPort> + Send,
+        part: impl FnOnce(TTYPort, Receiver<Observed>) -> Option<TTYPort> + Send,
         stop: impl Fn() -> bool,
     ) -> Result {
         let (terminal, name, end) = pair();
         let mut console = SerialPort::open(&name, BAUD).unwrap();
         drop(end);
-        let (seen, steps) = channel();
+        let (sender, seen) = channel();
         thread::scope(|scope| {
-            let part = scope.spawn(|| part(terminal, steps));
-            let on_step = |step: &Step| {
+            let part = scope.spawn(|| part(terminal, seen));
+            let on_observed = |observed: &Observed| {
                 // A part that was unplugged does not listen.
-                let _ = seen.send(step.clone());
+                let _ = sender.send(observed.clone());
             };
             let timeouts = Timeouts::default();
-            let result = follow(&mut console, &timeouts, Instant::now, stop, || NONCE, on_step);
-            // A part that still waits for a step would wait for ever.
-            drop(seen);
+            let result = follow(&mut console, &timeouts, Instant::now, stop, || NONCE, on_observed);
+            // A part that still waits for one would wait for ever.
+            drop(sender);
             // Its end is open until here: a terminal that is closed forgets what was not read yet.
             drop(part.join().unwrap());
             result
         })
     }
 
-    fn wait_for(steps: &Receiver<Step>, event: Event<'static>) {
-        assert!(steps.iter().any(|step| step == Step::Event(event)), "{event} was not seen");
+    fn wait_for(seen: &Receiver<Observed>, event: Event<'static>) {
+        assert!(
+            seen.iter().any(|observed| observed == Observed::Event(event)),
+            "{event} was not seen"
+        );
     }
 
     #[test]
@@ -412,7 +427,7 @@ mod terminal {
     fn a_part_gets_its_nonce() {
         let result = play(
             |mut part, _| {
-                part.write_all(line(NONCE_PROMPT).as_bytes()).unwrap();
+                part.write_all(kit_line(NONCE_PROMPT).as_bytes()).unwrap();
                 let mut nonce = [0; 66];
                 part.read_exact(&mut nonce).unwrap();
                 assert_eq!(nonce[..], *format!("{}\r\n", "a5".repeat(32)).as_bytes());
@@ -427,9 +442,9 @@ mod terminal {
     #[test]
     fn a_cable_is_pulled() {
         let result = play(
-            |mut part, steps| {
+            |mut part, seen| {
                 part.write_all(lines()[..3].concat().as_bytes()).unwrap();
-                wait_for(&steps, Event::GeneratingHuks);
+                wait_for(&seen, Event::GeneratingHuks);
                 None
             },
             || false,
@@ -441,9 +456,9 @@ mod terminal {
     fn the_operator_stops_the_station() {
         let stop = AtomicBool::new(false);
         let result = play(
-            |mut part, steps| {
+            |mut part, seen| {
                 part.write_all(lines()[0].as_bytes()).unwrap();
-                wait_for(&steps, Event::LifecycleVerified);
+                wait_for(&seen, Event::LifecycleVerified);
                 stop.store(true, Ordering::Relaxed);
                 Some(part)
             },

@@ -2,6 +2,9 @@
 
 //! A record is believed as a modelled part has made it, and in no other form.
 
+mod common;
+
+use common::{id, made_by};
 use coset::cbor::value::Value;
 use coset::{
     CborSerializable, CoseKeyBuilder, CoseSign1Builder, Header, HeaderBuilder,
@@ -10,31 +13,14 @@ use coset::{
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use provisioning::{
-    Config, DUMMY_PUBLIC_KEY, Event, IdentityKeySource, ImplementationId, Measurement, Nonce,
-    PublicKey, Ueid, VERSION,
+    DUMMY_PUBLIC_KEY, IdentityKeySource, ImplementationId, Measurement, Nonce, PublicKey, Ueid,
+    VERSION,
 };
-use silicon::{Silicon, Soc};
+use silicon::Soc;
 use station::batch::{PartError, check};
-use station::record::{Record, RecordError, Wanted, decode, verify};
+use station::record::{RecordError, VerifiedRecord, Wanted, decode, verify};
 
 const ANY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: false };
-
-fn id() -> ImplementationId {
-    ImplementationId::from_bytes([0xC7; 32]).unwrap()
-}
-
-/// The record of a modelled part, and its public key as the procedure gives it.
-fn made_by(soc: Soc, source: IdentityKeySource, nonce: Option<Nonce>) -> (String, PublicKey) {
-    let config = Config { nonce, ..Config::new(id(), source) };
-    let mut text = String::new();
-    let part = Silicon::erased(soc, [7; 32]);
-    let (_, result) = simulator::run(part, &config, |event| {
-        if let Event::Record(record) = event {
-            text = record.to_string();
-        }
-    });
-    (text, result.unwrap())
-}
 
 #[test]
 fn the_record_of_each_part_is_believed() {
@@ -114,7 +100,7 @@ fn component(changes: &[(i64, Option<Value>)]) -> Value {
 }
 
 /// A record with the claims of a good one, changed, and signed by the right key.
-fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<Record, RecordError> {
+fn forged(change: impl FnOnce(&mut Vec<(Value, Value)>)) -> Result<VerifiedRecord, RecordError> {
     let header = HeaderBuilder::new().algorithm(iana::Algorithm::ES256);
     forged_with(change, header.build(), Header::default(), |key| key)
 }
@@ -125,7 +111,7 @@ fn forged_with(
     protected: Header,
     unprotected: Header,
     change_key: impl FnOnce(CoseKeyBuilder) -> CoseKeyBuilder,
-) -> Result<Record, RecordError> {
+) -> Result<VerifiedRecord, RecordError> {
     let key = SigningKey::from_slice(&[9; 32]).unwrap();
     let point = key.verifying_key().to_sec1_point(false);
     let public_key = PublicKey::from_sec1_bytes(point.as_bytes()).unwrap();
@@ -238,7 +224,7 @@ fn nothing_stands_beside_what_a_part_writes() {
     let es256 = || HeaderBuilder::new().algorithm(iana::Algorithm::ES256);
     let empty = || Header::default();
     let sign1 = Err(RecordError::Structure("a COSE_Sign1 with ES256"));
-    // A header that whoever does not know it must refuse: RFC 9052, section 3.1.
+    // A header that a verifier must understand or refuse: RFC 9052, section 3.1.
     let critical = es256().add_critical(iana::HeaderParameter::X5Chain).build();
     assert_eq!(forged_with(|_| (), critical, empty(), |key| key), sign1);
     let other = HeaderBuilder::new().algorithm(iana::Algorithm::ES384).build();

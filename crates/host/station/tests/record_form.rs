@@ -3,13 +3,15 @@
 //! A record is believed in one form only: the one in which a part writes it. Each other form here is signed by
 //! the right key, and says the same.
 
+mod common;
+
 use coset::cbor::value::Value;
 use coset::{AsCborValue, CborSerializable, CoseSign1};
 use hex_literal::hex;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
-use provisioning::{Config, Event, IdentityKeySource, ImplementationId};
-use silicon::{Silicon, Soc};
+use provisioning::IdentityKeySource;
+use silicon::Soc;
 use station::record::{RecordError, Wanted, decode, verify};
 
 const DUMMY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: true };
@@ -18,16 +20,7 @@ const DUMMY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy
 const KEY: [u8; 32] = hex!("A9B454B26D6F90A4EA31193564CBA91FEC6F9A002A7DC0504B92A1937134585F");
 
 fn record() -> Vec<u8> {
-    let id = ImplementationId::from_bytes([0xC7; 32]).unwrap();
-    let mut text = String::new();
-    let part = Silicon::erased(Soc::Nrf5340, [7; 32]);
-    let config = Config::new(id, IdentityKeySource::Dummy);
-    let (_, result) = simulator::run(part, &config, |event| {
-        if let Event::Record(record) = event {
-            text = record.to_string();
-        }
-    });
-    result.unwrap();
+    let (text, _) = common::made_by(Soc::Nrf5340, IdentityKeySource::Dummy, None);
     decode(&text).unwrap()
 }
 
@@ -83,7 +76,7 @@ fn what_is_around_the_claims_has_one_form() {
     let good = record();
     let error = Err(RecordError::Structure("CBOR in its shortest form"));
     for (old, new) in [
-        (&hex!("82D284")[..], &hex!("9802D284")[..]), // two items, told in two bytes
+        (&hex!("82D284")[..], &hex!("9802D284")[..]), // two items, their number in two bytes
         (&hex!("82D284"), &hex!("82D81284")),         // the tag
         (&hex!("D284"), &hex!("D29804")),             // four items
     ] {

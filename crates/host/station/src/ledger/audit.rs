@@ -2,9 +2,8 @@
 
 //! Whether the ledger is whole.
 
-use std::fmt;
-
 use rusqlite::{Connection, ErrorCode};
+use thiserror::Error;
 
 use super::entry::{COLUMNS, number};
 use super::{GENESIS, Ledger, LedgerError, Receipt, Row, SCHEMA, highest};
@@ -26,26 +25,51 @@ pub struct Audit {
 }
 
 /// Something that is wrong with a ledger. Numbers are those of entries, as they stand in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Problem {
     /// SQLite's own check of the file complains.
+    #[error("the file is damaged: {0}")]
     File(String),
-    /// These tables, indexes or triggers are missing, changed, or too many.
+    /// These tables, indexes or triggers are missing, changed, or too many. Their names are escaped: a person who
+    /// changed them also chose the names.
+    #[error(
+        "its tables and triggers are not those of a ledger, someone changed what guards it: {}",
+        .0.escape_debug()
+    )]
     Schema(String),
     /// After the first number comes the second, which is not the next.
+    #[error("entry {1} follows entry {0}: numbers are missing or were changed")]
     Number(u64, u64),
-    /// A column has not the form that it must have; for `ueid`: it is not that of the public key.
+    /// A column does not have the form that it must have; for `ueid`: it is not that of the public key.
+    #[error("entry {}: its {}", .0, column(.1))]
     Column(u64, &'static str),
     /// The previous hash is not the hash of the entry before.
+    #[error("entry {0}: it does not follow the entry before it")]
     Previous(u64),
     /// The hash is not that of the entry's content.
+    #[error("entry {0}: its content was changed")]
     Hash(u64),
     /// The caller's check of the record complains.
+    #[error("entry {0}: its record is bad: {1}")]
     Record(u64, String),
     /// The last entry is the first number, but entries up to the second were appended.
+    #[error(
+        "the last entry is {0}, but the highest number ever given is {1}: the end of the ledger was changed"
+    )]
     CutOff(u64, u64),
-    /// The expected head is no entry's hash.
+    /// The expected head is not the hash of an entry.
+    #[error(
+        "the expected head is not the hash of an entry: entries were taken off the end or replaced, or this is another \
+         ledger"
+    )]
     Head,
+}
+
+fn column(name: &str) -> String {
+    match name {
+        "ueid" => String::from("UEID is not that of its public key"),
+        name => format!("{name} does not have the form that it must have"),
+    }
 }
 
 impl Audit {
@@ -75,7 +99,7 @@ pub struct Found<'a> {
     pub problems: &'a [Problem],
 }
 
-/// Why a walk came to no end.
+/// Why a walk did not come to its end.
 enum Stop<E> {
     Sqlite(rusqlite::Error),
     Problem(Problem),
@@ -89,12 +113,12 @@ impl<E> From<rusqlite::Error> for Stop<E> {
 }
 
 impl Ledger {
-    /// As [`Ledger::walk`], for who wants to know only what is wrong. `progress` is told after each entry
-    /// how many were read.
+    /// As [`Ledger::walk`], for a caller that only needs what is wrong. `progress` gets, after each entry, how
+    /// many were read.
     ///
     /// # Errors
     /// The file cannot be read, or its tables and triggers were changed. What is wrong with the rest of
-    /// its content is no error but a problem.
+    /// its content is not an error but a problem.
     pub fn audit(
         &self,
         expected_head: Option<[u8; 32]>,
@@ -111,19 +135,19 @@ impl Ledger {
 
     /// Gives every entry to `each`, in order, until it fails, and checks the file, its tables and
     /// triggers, the form of each entry, the chain of hashes, and that nothing was taken off the end.
-    /// Whatever leaves the ledger leaves it here. It is the ledger of one moment, of which one entry is in
+    /// Everything that leaves the ledger leaves it here. It is the ledger of one moment, of which one entry is in
     /// memory, while a station may go on writing.
     ///
     /// What was given is only known to be good when the walk has ended without a problem: the chain is
     /// known to be whole at its head.
     ///
-    /// Who can write to the file can also make a new chain, or take entries off the end and hide it.
+    /// Someone who can write to the file can also make a new chain, or take entries off the end and hide it.
     /// `expected_head` shows both: the hash of any entry, written down elsewhere before, which must
     /// still be in the chain. `check_record` is asked of each entry whose form is right.
     ///
     /// # Errors
     /// The file cannot be read, its tables and triggers were changed, or `each` fails. What is wrong with
-    /// the rest of its content is no error but a problem.
+    /// the rest of its content is not an error but a problem.
     pub fn walk<E: From<LedgerError>>(
         &self,
         expected_head: Option<[u8; 32]>,
@@ -246,7 +270,7 @@ fn walk<E>(
 }
 
 impl Problem {
-    /// Whether it is one of a single entry, which [`Found`] tells of.
+    /// Whether it is a problem of a single entry, which [`Found`] has.
     #[must_use]
     pub const fn is_of_an_entry(&self) -> bool {
         match self {
@@ -256,43 +280,6 @@ impl Problem {
             | Self::Hash(_)
             | Self::Record(..) => true,
             Self::File(_) | Self::Schema(_) | Self::CutOff(..) | Self::Head => false,
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(message) => write!(f, "the file is damaged: {message}"),
-            // Whoever has changed it has also chosen the names.
-            Self::Schema(names) => write!(
-                f,
-                "its tables and triggers are not those of a ledger, someone changed what guards it: {}",
-                names.escape_debug()
-            ),
-            Self::Number(last, found) => {
-                write!(f, "entry {found} follows entry {last}: numbers are missing or were changed")
-            }
-            Self::Column(number, "ueid") => {
-                write!(f, "entry {number}: its UEID is not that of its public key")
-            }
-            Self::Column(number, column) => {
-                write!(f, "entry {number}: its {column} is not what it can be")
-            }
-            Self::Previous(number) => {
-                write!(f, "entry {number}: it does not follow the entry before it")
-            }
-            Self::Hash(number) => write!(f, "entry {number}: its content was changed"),
-            Self::Record(number, why) => write!(f, "entry {number}: its record is bad: {why}"),
-            Self::CutOff(last, highest) => write!(
-                f,
-                "the last entry is {last}, but the highest number ever given is {highest}: the end \
-                 of the ledger was changed"
-            ),
-            Self::Head => f.write_str(
-                "the expected head is no entry's hash: entries were taken off the end or replaced, \
-                 or this is another ledger",
-            ),
         }
     }
 }

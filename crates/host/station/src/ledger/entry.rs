@@ -2,11 +2,10 @@
 
 //! One entry of the ledger, and its hash.
 
-use std::fmt;
-
 use provisioning::{ImplementationId, PublicKey};
 use rusqlite::types::FromSql;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use super::Problem;
 use crate::{DeviceId, Identity};
@@ -40,16 +39,29 @@ pub struct Receipt {
 
 /// Why an entry is not kept: each carries the number of the entry that has it already.
 ///
-/// They are looked for in this order, and the first is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// They are looked for in this order, and the first is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The part is in the ledger, as it is now.
+    #[error("this part is in the ledger already, as entry {0}. Nothing was kept")]
     Known(u64),
     /// The part is in the ledger with another identity: it was erased and provisioned again.
+    #[error(
+        "this part is in the ledger as entry {0} with another identity, so it was erased since. Set it aside. \
+         Nothing was kept"
+    )]
     SeenDeviceId(u64),
     /// Another part has this UEID, which means the same public key.
+    #[error(
+        "the part of entry {0} has the same UEID, so both have the same identity key. Set both aside. Nothing was \
+         kept"
+    )]
     SeenUeid(u64),
     /// Another part has this public key with another UEID, which no entry of this program can have.
+    #[error(
+        "entry {0} has the same public key under another UEID, so the ledger is damaged. Stop and audit it. \
+         Nothing was kept"
+    )]
     SeenPublicKey(u64),
 }
 
@@ -153,7 +165,7 @@ impl Row {
 }
 
 /// The number of a row. SQLite has no other than an integer in a column that is INTEGER PRIMARY KEY;
-/// where that was changed too, 0 is no entry's number.
+/// where that was changed too, it is 0, which no entry has.
 pub(super) fn number(row: &rusqlite::Row<'_>) -> u64 {
     row.get::<_, i64>("number").unwrap_or_default().cast_unsigned()
 }
@@ -170,30 +182,3 @@ impl Refusal {
         }
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Known(number) => {
-                write!(f, "this part is in the ledger already, as entry {number}. Nothing was kept")
-            }
-            Self::SeenDeviceId(number) => write!(
-                f,
-                "this part is in the ledger as entry {number} with another identity, so it was erased \
-                 since. Set it aside. Nothing was kept"
-            ),
-            Self::SeenUeid(number) => write!(
-                f,
-                "the part of entry {number} has the same UEID, so both have the same identity key. \
-                 Set both aside. Nothing was kept"
-            ),
-            Self::SeenPublicKey(number) => write!(
-                f,
-                "entry {number} has the same public key under another UEID, so the ledger is \
-                 damaged. Stop and audit it. Nothing was kept"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}

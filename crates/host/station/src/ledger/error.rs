@@ -1,32 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What can go wrong with the ledger, as a line operator is told.
+//! What can go wrong with the ledger, in the words that a line operator reads.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
+use thiserror::Error;
 
 use super::{BUSY_TIMEOUT, Problem, VERSION};
 
 /// Why a ledger cannot be used. Of an append that fails so, nothing is kept and nothing acknowledged.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum LedgerError {
     /// The operating system says no.
-    Io(PathBuf, io::Error),
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, #[source] io::Error),
     /// There is no ledger, or only an empty file.
+    #[error("{}: there is no ledger here", .0.display())]
     Missing(PathBuf),
     /// Something else. The file is left as it is.
+    #[error(
+        "{}: this is not a ledger, or the file next to it that ends in -wal belongs to another database; both were \
+         left alone",
+        .0.display()
+    )]
     NotALedger(PathBuf),
     /// A ledger of this later version. The file is left as it is.
+    #[error(
+        "{}: this ledger has version {}, and this program knows {VERSION}. Use the newer program; the file was \
+         left alone",
+        .0.display(),
+        .1
+    )]
     Newer(PathBuf, i32),
     /// The ledger is gone, but its write-ahead log, which can hold entries, is there.
+    #[error(
+        "{}: the ledger is gone or empty, but the file next to it that ends in -wal is there and can hold \
+         entries. Put the ledger back; nothing was changed",
+        .0.display()
+    )]
     LogOnly(PathBuf),
     /// There is no ledger, or only an empty file, and this file of its head says that it had so many
     /// entries.
+    #[error(
+        "{}: the ledger is gone, and it had {} entries. Put it back, with the file next to it that ends in -wal \
+         if there is one, or restore it from a backup. Only if a new ledger is to be begun, remove {}, which \
+         keeps its head; nothing was changed",
+        .0.display(),
+        .2,
+        .1.display()
+    )]
     Gone(PathBuf, PathBuf, u64),
     /// The ledger ends before the entry that was its last one.
+    #[error(
+        "{}: the ledger ends with entry {last}, and it had {seen} entries. If it was copied or moved, the file \
+         next to it that ends in -wal was left behind: put it back. Else restore the ledger from its last \
+         backup. Only if no later one is left, remove {}, which keeps its head, and start the parts of the lost \
+         entries again: they print their records anew; nothing was changed",
+        path.display(),
+        file.display()
+    )]
     Shorter {
         /// The ledger.
         path: PathBuf,
@@ -38,19 +72,51 @@ pub enum LedgerError {
         seen: u64,
     },
     /// The entry of this number is not the one whose hash is in this file of the head.
+    #[error(
+        "{}: entry {} is not the one that this station has seen: this is another ledger, the file next to it \
+         that ends in -wal is another one's, or someone has changed it. Put the ledger back, or restore it from \
+         a backup. Only if this is the ledger to go on with, remove {}, which keeps its head; nothing was \
+         changed",
+        .0.display(),
+        .2,
+        .1.display()
+    )]
     Other(PathBuf, PathBuf, u64),
     /// A file of the head holds something else.
+    #[error(
+        "{}: this is not the head of a ledger, an entry's number and its hash. If you have named it with \
+         --head-file, name another file. Else audit a copy of the ledger without it, then remove it; nothing \
+         was changed",
+        .0.display()
+    )]
     NotAHead(PathBuf),
-    /// A transaction that is no append was cut off and is not undone. The file is left as it is.
+    /// A transaction other than an append was cut off and is not undone. The file is left as it is.
+    #[error(
+        "{}: a program was cut off while it wrote this file. If the ledger was just being created, remove the \
+         file and the one next to it that ends in -journal. Else stop the line and keep both; nothing was \
+         changed",
+        .0.display()
+    )]
     Unfinished(PathBuf),
     /// The folder is on a file system on which SQLite cannot keep a write-ahead log.
+    #[error(
+        "{}: SQLite cannot keep a write-ahead log here. Use a disk of this machine, not a network share",
+        .0.display()
+    )]
     FileSystem(PathBuf),
     /// Another program has had the ledger for longer than [`BUSY_TIMEOUT`].
+    #[error(
+        "{}: another program has been using the ledger for {} seconds. Nothing was kept; try again",
+        .0.display(),
+        BUSY_TIMEOUT.as_secs()
+    )]
     Busy(PathBuf),
     /// The ledger was tampered with.
-    Damaged(PathBuf, Problem),
+    #[error("{}: {}. {}", .0.display(), .1, advice_on_damage(.1))]
+    Damaged(PathBuf, #[source] Problem),
     /// SQLite says no.
-    Sqlite(PathBuf, rusqlite::Error),
+    #[error("{}: {}{}", .0.display(), .1, advice(.1))]
+    Sqlite(PathBuf, #[source] rusqlite::Error),
 }
 
 impl LedgerError {
@@ -84,101 +150,6 @@ impl LedgerError {
     }
 }
 
-impl fmt::Display for LedgerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Missing(path) => write!(f, "{}: there is no ledger here", path.display()),
-            Self::NotALedger(path) => {
-                write!(
-                    f,
-                    "{}: this is no ledger, or the file next to it that ends in -wal is another \
-                     database's; both were left alone",
-                    path.display()
-                )
-            }
-            Self::Newer(path, version) => write!(
-                f,
-                "{}: this ledger has version {version}, and this program knows {VERSION}. Use the \
-                 newer program; the file was left alone",
-                path.display()
-            ),
-            Self::LogOnly(path) => write!(
-                f,
-                "{}: the ledger is gone or empty, but the file next to it that ends in -wal is \
-                 there and can hold entries. Put the ledger back; nothing was changed",
-                path.display()
-            ),
-            Self::Gone(path, file, seen) => write!(
-                f,
-                "{}: the ledger is gone, and it had {seen} entries. Put it back, with the file next to \
-                 it that ends in -wal if there is one, or restore it from a backup. Only if a new ledger \
-                 is to be begun, remove {}, which keeps its head; nothing was changed",
-                path.display(),
-                file.display()
-            ),
-            Self::Shorter { path, file, last, seen } => write!(
-                f,
-                "{}: the ledger ends with entry {last}, and it had {seen} entries. If it was copied or \
-                 moved, the file next to it that ends in -wal was left behind: put it back. Else \
-                 restore the ledger from its last backup. Only if no later one is left, remove {}, \
-                 which keeps its head, and start the parts of the lost entries again: they print their \
-                 records anew; nothing was changed",
-                path.display(),
-                file.display()
-            ),
-            Self::Other(path, file, number) => write!(
-                f,
-                "{}: entry {number} is not the one that this station has seen: this is another ledger, \
-                 the file next to it that ends in -wal is another one's, or someone has changed it. Put \
-                 the ledger back, or restore it from a backup. Only if this is the ledger to go on with, \
-                 remove {}, which keeps its head; nothing was changed",
-                path.display(),
-                file.display()
-            ),
-            Self::NotAHead(path) => write!(
-                f,
-                "{}: this is not the head of a ledger, an entry's number and its hash. If you have \
-                 named it with --head-file, name another file. Else audit a copy of the ledger without \
-                 it, then remove it; nothing was changed",
-                path.display()
-            ),
-            Self::Unfinished(path) => write!(
-                f,
-                "{}: a program was cut off while it wrote this file. If the ledger was just being \
-                 created, remove the file and the one next to it that ends in -journal. Else stop \
-                 the line and keep both; nothing was changed",
-                path.display()
-            ),
-            Self::FileSystem(path) => write!(
-                f,
-                "{}: SQLite cannot keep a write-ahead log here. Use a disk of this machine, not a \
-                 network share",
-                path.display()
-            ),
-            Self::Busy(path) => write!(
-                f,
-                "{}: another program has been using the ledger for {} seconds. Nothing was kept; \
-                 try again",
-                path.display(),
-                BUSY_TIMEOUT.as_secs()
-            ),
-            Self::Damaged(path, problem @ Problem::Schema(_)) => write!(
-                f,
-                "{}: {problem}. Stop the line, keep the file as it is, and restore the ledger from a \
-                 backup; nothing was changed",
-                path.display()
-            ),
-            Self::Damaged(path, problem) => {
-                write!(f, "{}: {problem}. Stop the line and audit the ledger", path.display())
-            }
-            Self::Sqlite(path, error) => {
-                write!(f, "{}: {error}{}", path.display(), advice(error))
-            }
-        }
-    }
-}
-
 /// What to do about what SQLite says.
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
@@ -193,4 +164,12 @@ fn advice(error: &rusqlite::Error) -> &'static str {
     }
 }
 
-impl std::error::Error for LedgerError {}
+/// What to do about a ledger that was tampered with.
+const fn advice_on_damage(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Schema(_) => {
+            "Stop the line, keep the file as it is, and restore the ledger from a backup; nothing was changed"
+        }
+        _ => "Stop the line and audit the ledger",
+    }
+}

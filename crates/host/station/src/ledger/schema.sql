@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 
--- The ledger. An audit compares these statements with those in the file, to the letter: whoever
--- changes one of them, comments inside it too, makes a new version of the format.
+-- The ledger. An audit compares these statements with those in the file, to the letter: a
+-- change in one of them, or in a comment inside it, makes a new version of the format.
 
 CREATE TABLE entries (
     number            INTEGER PRIMARY KEY AUTOINCREMENT CHECK (number >= 1),

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use station::ledger::Problem::{self, Column, CutOff, Hash, Number, Previous};
 use station::ledger::head_file_of;
 
-/// Statements, and all the problems that they make but for those that SQLite tells of.
+/// Statements, and all the problems that they make, without those that SQLite itself reports.
 pub const EDITS: &[(&str, &[Problem])] = &[
     ("SELECT 1", &[]),
     ("UPDATE entries SET time = '2026-01-01T00:00:00.000Z' WHERE number = 3", &[Hash(3)]),
@@ -46,8 +46,7 @@ pub const EDITS: &[(&str, &[Problem])] = &[
     ("INSERT INTO sqlite_sequence VALUES ('entries', 7)", &[CutOff(5, 7)]),
 ];
 
-/// Changes the ledger as someone may who takes its triggers away and puts them back, and takes the head away that
-/// is kept beside it.
+/// Changes the ledger as a person can who removes its triggers and puts them back, and removes the head beside it.
 pub fn tamper(path: &Path, edit: &str) {
     let raw = Connection::open(path).unwrap();
     let triggers: Vec<(String, String)> = raw
@@ -67,6 +66,6 @@ pub fn tamper(path: &Path, edit: &str) {
         raw.execute_batch(&statement).unwrap();
     }
     drop(raw);
-    // There is none beside a copy.
+    // A copy has no head beside it.
     let _ = fs::remove_file(head_file_of(path));
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The station on real ports: pseudo terminals, on which a thread plays the part. A live QEMU is followed by
-//! `.ci/station-qemu` of the application.
+//! A batch on real ports: pseudo terminals, on which a thread plays the part. `.ci/station-qemu` has the station
+//! follow a live QEMU.
 #![cfg(unix)]
 
-use std::fmt::Write as _;
+mod common;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
@@ -13,18 +14,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
+use common::{BANNERS, ID, PANIC, kit_line, run_messages};
+use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
+use provisioning::{
+    Cause, Config, Event, Failure, Huk, IdentityKeySource, ImplementationId, Nonce, Written,
+};
 use serde_json::Value;
 use serialport::{SerialPort, TTYPort};
 use silicon::{Silicon, Soc};
-use station::batch::{self, Bench, EVENTS_WAITING, Event, Parts, Plan};
-use station::console::Step;
+use station::batch::{self, Batch, NOTICES_WAITING, Notice, Parts, Port};
+use station::console::Observed;
 use station::ledger::Ledger;
 use station::port::{self, Timeouts};
 use station::record::Wanted;
 use tempfile::TempDir;
-
-const ID: &str = "C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7C7";
 
 /// A station on some ports.
 struct Station {
@@ -95,22 +98,21 @@ fn part(seed: u8, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
 
 /// As `part`. The first eight bytes of the seed are the device ID.
 fn part_of(seed: Vec<u8>, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
-    let id: ImplementationId = ID.parse().unwrap();
-    let mut part = Silicon::erased(Soc::Nrf5340, seed.try_into().unwrap());
-    let mut console = String::new();
-    for _ in 0..runs {
-        console = String::from("*** Booting nRF Connect SDK v2.7.0 ***\r\n");
-        let config = Config { nonce, ..Config::new(id, IdentityKeySource::Generated) };
-        let (same, result) = simulator::run(part, &config, |event| {
-            write!(console, "INFO:provisioning_image: {event}\r\n").unwrap();
-        });
-        if let Err(failure) = result {
-            write!(console, "ERROR:provisioning_image: {failure}\r\n").unwrap();
-            console += "E: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0\r\n";
-        }
-        part = same;
+    let config = Config { nonce, ..Config::new(common::id(), IdentityKeySource::Generated) };
+    let part = Silicon::erased(Soc::Nrf5340, seed.try_into().unwrap());
+    let messages = run_messages(part, &config, runs);
+    let mut console = format!("{}\r\n", BANNERS[0]);
+    console.extend(messages.iter().map(|message| kit_line(message)));
+    if messages.last().is_none_or(|last| last != Event::Success.message()) {
+        console.extend([PANIC, "\r\n"]);
     }
     console.into_bytes()
+}
+
+/// A line that a run ends with, and nothing is entered.
+fn failed() -> String {
+    let cause = Cause::HukTaken(Huk::Mkek);
+    kit_line(&Failure { cause, written: Written::Nothing, ueid: None }.to_string())
 }
 
 fn names<'a>(events: &'a [Value], name: &str) -> Vec<&'a str> {
@@ -122,7 +124,7 @@ fn parts_on_two_ports_are_entered() {
     let mut station = Station::start(2, &["--parts", "4"]);
     station.play(0, &part(1, None, 1));
     assert!(station.next());
-    // Nobody has to know on which port the rest will be.
+    // The rest may come on any port.
     for seed in [2, 3, 4] {
         station.play(1, &part(seed, None, 1));
         assert!(station.next());
@@ -142,7 +144,7 @@ fn a_part_whose_record_was_lost_prints_it_again() {
     assert!(station.next());
     station.play(0, &part(1, None, 2));
     assert!(station.next());
-    // The run that failed was none of the two.
+    // The run that failed does not count.
     station.play(0, &part(2, None, 1));
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["line-timeout"]);
@@ -171,12 +173,7 @@ fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
         let station = Station::start(1, &["--require-nonce", "--give-up-after", "1"]);
         let mut master = station.ports[0].try_clone().unwrap();
         let player = thread::spawn(move || {
-            master
-                .write_all(
-                    format!("INFO:provisioning_image: {}\r\n", provisioning::console::NONCE_PROMPT)
-                        .as_bytes(),
-                )
-                .unwrap();
+            master.write_all(kit_line(NONCE_PROMPT).as_bytes()).unwrap();
             let mut line = String::new();
             BufReader::new(&mut master).read_line(&mut line).unwrap();
             let nonce = Nonce::from_hex(line.trim()).unwrap();
@@ -204,10 +201,8 @@ fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
 
 #[test]
 fn modelled_silicon_is_taken_on_request_only() {
-    let mut console =
-        b"WARN:provisioning_image: modelled nrf5340, seed 1: nothing that is written \
-                        here is secret\r\n"
-            .to_vec();
+    let modelled = ModelledSilicon { part: "nrf5340", seed: 1 }.to_string();
+    let mut console = kit_line(&modelled).into_bytes();
     let run = part(1, None, 1);
     let begin = run.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     console.extend(&run[begin..]);
@@ -222,10 +217,10 @@ fn modelled_silicon_is_taken_on_request_only() {
 }
 
 #[test]
-fn what_is_no_good_run_enters_nothing() {
+fn a_bad_run_enters_nothing() {
     let good = part(1, None, 1);
     let text = String::from_utf8(good.clone()).unwrap();
-    let twisted = text.replace("Provisioning record: gtK", "Provisioning record: gtL");
+    let twisted = text.replace(&format!("{RECORD_PREFIX}gtK"), &format!("{RECORD_PREFIX}gtL"));
     let interleaved = {
         let other = String::from_utf8(part(2, None, 1)).unwrap();
         let mut lines: Vec<&str> =
@@ -235,22 +230,16 @@ fn what_is_no_good_run_enters_nothing() {
     };
     let other_product = {
         let id = ImplementationId::from_bytes([0xC8; 32]).unwrap();
-        let mut console = String::new();
         let config = Config::new(id, IdentityKeySource::Generated);
-        let _ = simulator::run(Silicon::erased(Soc::Nrf5340, [5; 32]), &config, |event| {
-            write!(console, "INFO:provisioning_image: {event}\r\n").unwrap();
-        });
-        console
+        let messages = run_messages(Silicon::erased(Soc::Nrf5340, [5; 32]), &config, 1);
+        messages.iter().map(|message| kit_line(message)).collect::<String>()
     };
     for (console, error) in [
         (twisted.as_str(), "record"),
         (&interleaved, "console"),
         (&text.replace("Generating", "Gener\u{0}ting"), "console"),
         (&other_product, "record"),
-        (
-            "ERROR:provisioning_image: Failure: the part has a MKEK already, as after a start of TF-M too early. Nothing was written to the part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n",
-            "failed",
-        ),
+        (&failed(), "failed"),
         (&text[..text.len() - 30], "line-timeout"),
         ("", "start-timeout"),
     ] {
@@ -265,7 +254,7 @@ fn what_is_no_good_run_enters_nothing() {
 }
 
 #[test]
-fn a_port_that_is_pulled_ends_its_bench_only() {
+fn a_port_that_is_pulled_ends_alone() {
     let mut station = Station::start(2, &["--parts", "2"]);
     drop(station.ports.remove(0));
     assert!(station.next());
@@ -280,10 +269,6 @@ fn a_port_that_is_pulled_ends_its_bench_only() {
     assert_eq!(names(&events, "error"), ["port"]);
 }
 
-/// A line that a run ends with, and nothing is entered.
-const FAILED: &str = "ERROR:provisioning_image: Failure: the part has a MKEK already, as after a start of TF-M too early. Nothing was written to the \
-    part. Set it aside, or erase it with ERASEALL and start again. [10]\r\n";
-
 #[test]
 fn failed_runs_do_not_use_the_batch_up() {
     let mut station = Station::start(2, &["--parts", "2", "--give-up-after", "3"]);
@@ -293,9 +278,9 @@ fn failed_runs_do_not_use_the_batch_up() {
     };
     // More than are wanted, on either port, but never three in a row.
     for seed in [1, 2] {
-        play(0, FAILED.as_bytes());
-        play(1, FAILED.as_bytes());
-        play(0, FAILED.as_bytes());
+        play(0, failed().as_bytes());
+        play(1, failed().as_bytes());
+        play(0, failed().as_bytes());
         play(0, &part(seed, None, 1));
     }
     let (events, _folder) = station.end(1);
@@ -313,7 +298,7 @@ fn a_batch_in_which_everything_fails_has_an_end() {
     assert!(station.next());
     // A part that resets for ever, and one that is started again for ever.
     for _ in 0..3 {
-        station.play(0, FAILED.as_bytes());
+        station.play(0, failed().as_bytes());
         assert!(station.next());
     }
     assert!(station.next());
@@ -351,7 +336,7 @@ fn a_port_waits_while_the_last_part_is_on_its_way() {
 
 #[test]
 fn noise_does_not_put_the_start_off() {
-    // Whole lines and none, of a part's console and of none.
+    // Whole lines and pieces, of a part's console and of another.
     let noises = ["noise\r\n", "x", "E: text\r\n", "*** Booting Zephyr OS ***\r\n"];
     let mut station = Station::start(noises.len(), &["--start-timeout", "2"]);
     for (port, noise) in station.ports.iter().zip(noises) {
@@ -364,23 +349,24 @@ fn noise_does_not_put_the_start_off() {
         assert!(station.events.len() <= 2 * noises.len() + 1, "it goes on: {:?}", station.events);
     }
     let (events, _folder) = station.end(1);
-    // It is told that something comes, once, and what it means in the end.
-    let (_, told) = events.split_last().unwrap();
-    let mut ports = names(told, "port");
+    // Each port reports once that something comes, and at the end what it means.
+    let (_, reported) = events.split_last().unwrap();
+    let mut ports = names(reported, "port");
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), noises.len());
     for port in ports {
-        let told: Vec<_> = told.iter().filter(|event| event["port"] == port).cloned().collect();
-        assert_eq!(names(&told, "error"), ["console", "start-timeout"], "{told:?}");
-        let texts = names(&told, "text");
+        let of_port: Vec<_> =
+            reported.iter().filter(|event| event["port"] == port).cloned().collect();
+        assert_eq!(names(&of_port, "error"), ["console", "start-timeout"], "{of_port:?}");
+        let texts = names(&of_port, "text");
         assert!(texts[0].contains("64 KiB came"), "{texts:?}");
         assert!(texts[1].contains("within 2s"), "{texts:?}");
     }
 }
 
 #[test]
-fn a_chatty_console_waits_for_whoever_shows_it() {
+fn a_chatty_console_waits_until_it_is_shown() {
     const LINES: usize = 20_000;
     let line = format!("E: {}\r\n", "x".repeat(1000));
     // What is on its way through the terminal and the station's own buffer, generously.
@@ -393,7 +379,7 @@ fn a_chatty_console_waits_for_whoever_shows_it() {
     drop(slave);
     // SAFETY: nobody else has it any more.
     let mut master = File::from(unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) });
-    let plan = Plan {
+    let batch = Batch {
         parts: 1,
         wanted: Wanted::default(),
         require_nonce: false,
@@ -401,7 +387,7 @@ fn a_chatty_console_waits_for_whoever_shows_it() {
         give_up_after: 1,
         timeouts: Timeouts { run: Duration::from_secs(3600), ..Timeouts::default() },
     };
-    let bench = Bench { name: String::from("port"), parts: Parts::Port(port) };
+    let port = Port { name: String::from("port"), parts: Parts::Serial(port) };
     let written = AtomicUsize::new(0);
     thread::scope(|scope| {
         let written = &written;
@@ -422,10 +408,10 @@ fn a_chatty_console_waits_for_whoever_shows_it() {
             master
         });
         let (mut shown, mut entered) = (0, 0);
-        batch::run(&plan, vec![bench], &mut ledger, |event| match event {
-            Event::Step(_, Step::Other(_)) => {
+        batch::run(&batch, vec![port], &mut ledger, |event| match event {
+            Notice::Observed(_, Observed::Other(_)) => {
                 if shown == 0 {
-                    while written.load(Ordering::Relaxed) < EVENTS_WAITING {
+                    while written.load(Ordering::Relaxed) < NOTICES_WAITING {
                         thread::yield_now();
                     }
                 }
@@ -435,13 +421,13 @@ fn a_chatty_console_waits_for_whoever_shows_it() {
                 }
                 shown += 1;
                 let waiting = written.load(Ordering::Relaxed).saturating_sub(shown);
-                assert!(waiting <= EVENTS_WAITING + slack, "{waiting} lines wait");
+                assert!(waiting <= NOTICES_WAITING + slack, "{waiting} lines wait");
             }
-            Event::Done(_, result) => {
+            Notice::Done(_, result) => {
                 result.unwrap();
                 entered += 1;
             }
-            Event::Step(..) | Event::GivenUp(_) => {}
+            Notice::Observed(..) | Notice::GivenUp(_) => {}
         })
         .unwrap();
         assert_eq!((shown, entered), (LINES, 1), "nothing is lost");
