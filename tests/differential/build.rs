@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Puts the part through every scenario with the stand-in drivers, here on the desk, and writes down
-//! what became of it, for the image to compare with.
+//! Runs every scenario with the stand-in drivers, here on the host, and writes down what it gave, for the image to
+//! compare with.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use differential::{Scenario, desk};
+use differential::{Scenario, host};
 use silicon::{ERASED, Soc, UICR_BASE};
 
 fn main() {
@@ -26,19 +26,19 @@ fn main() {
 
     let mut code = format!(
         "/// The part of the list.\nconst SOC: silicon::Soc = silicon::Soc::{soc:?};\n\n\
-         /// What the desk gave, scenario by scenario.\nstatic EXPECTED: &[differential::Expected] = &[\n"
+         /// What the host gave, scenario by scenario.\nstatic EXPECTED: &[differential::Expected] = &[\n"
     );
     for scenario in Scenario::for_part(soc) {
-        let outcome = desk::run(&scenario, soc);
+        let observed = host::run(&scenario, soc);
         let words: Vec<(u32, u32)> = (UICR_BASE..)
             .step_by(4)
-            .zip(outcome.page)
+            .zip(observed.page)
             .filter(|(_, word)| *word != ERASED)
             .collect();
         writeln!(
             code,
             "    // {scenario}\n    differential::Expected {{ lines: &{:?}, words: &{words:#010x?} }},",
-            outcome.lines
+            observed.lines
         )
         .expect("a String takes it");
     }

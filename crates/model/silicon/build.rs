@@ -10,7 +10,7 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(silicon_model, sdk_drivers, device_file)");
     println!("cargo::rerun-if-env-changed=DOTCONFIG");
-    // Set by zephyr-lang-rust; a program for the desk has the feature `std` instead.
+    // Set by zephyr-lang-rust; a program for the host has the feature `std` instead.
     let Ok(dotconfig) = env::var("DOTCONFIG") else { return };
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;

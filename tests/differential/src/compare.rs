@@ -38,13 +38,13 @@ extern "C" fn rust_main() {
     let mut killed = 0;
     for mutant in Mutant::ALL {
         // The differences that it logs are those that are wanted.
-        let by = Scenario::for_part(SOC)
+        let killer = Scenario::for_part(SOC)
             .zip(EXPECTED)
             .find(|(scenario, expected)| {
                 differences_in(&mut drivers, scenario, expected, Some(mutant)) > 0
             })
             .map(|(scenario, _)| scenario);
-        match by {
+        match killer {
             Some(scenario) => {
                 killed += 1;
                 info!("mutant {mutant:?}: killed by \"{scenario}\"");
@@ -60,7 +60,7 @@ extern "C" fn rust_main() {
     info!("PROJECT EXECUTION {}", if passed { "SUCCESSFUL" } else { "FAILED" });
 }
 
-/// Puts the part through one scenario, and logs and counts where it comes out differently.
+/// Runs one scenario on the part, and logs and counts where it comes out differently.
 #[inline(never)]
 fn differences_in(
     drivers: &mut Drivers,
@@ -72,7 +72,7 @@ fn differences_in(
     with_installed(|part| {
         part.replace(SOC, SEED);
         part.mutate(mutant);
-        // A part that refuses to begin is frozen, which its lines will tell.
+        // A part that refuses to begin is frozen, which its lines will show.
         let _ = scenario.prepare(part);
     });
     let with_part = |access: fn(&mut Silicon)| {

@@ -12,7 +12,7 @@ use differential::Scenario;
 #[cfg(target_arch = "arm")]
 use log::error;
 use log::info;
-use silicon::{ERASED, Silicon, UICR_BASE, platform};
+use silicon::{ERASED, Silicon, UICR_BASE, platform, value_address};
 
 /// Bytes that have to be there to call it a piece.
 const PIECE: usize = 8;
@@ -51,7 +51,7 @@ pub fn remember(part: &mut Silicon) {
     for (huk, slot) in
         bytes[..64].chunks_exact_mut(32).zip([platform::slot::MKEK, platform::slot::MEXT])
     {
-        let first = (Silicon::value_address(slot) - UICR_BASE) as usize / 4;
+        let first = (value_address(slot) - UICR_BASE) as usize / 4;
         for (bytes, word) in huk.chunks_exact_mut(4).zip(&part.page()[first..first + words]) {
             // An erased word is no key, and there are many like it in RAM.
             let word = if *word == ERASED { 0 } else { *word };

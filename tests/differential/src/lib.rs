@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Puts the modelled part through every scenario with the SDK's drivers, and compares line by line and
-//! word by word with what the stand-ins gave on the host. Then does it again with a model that is broken
-//! on purpose, once for each way, and wants a difference.
+//! Runs every scenario on the modelled part with the SDK's drivers, and compares line by line and word by word
+//! with what the stand-ins gave on the host. Then does it again with a model that is broken on purpose, once for
+//! each way, and wants a difference.
 #![no_std]
 
 #[cfg(not(target_os = "none"))]

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The differential test: what a part is put through with the stand-in drivers on a desk and with the
-//! SDK's own drivers in a Zephyr image, line by line and word by word.
+//! The differential test: the stand-in drivers on the host and the SDK's own drivers in a Zephyr image do the same
+//! things to a part, and the results are compared line by line and word by word.
 //!
 //! [`SCENARIOS`] is the list. `tests/differential` of the application runs it on the SDK's drivers, and
-//! compares with what the desk gave while that image was built.
+//! compares with what the host gave while that image was built.
 #![no_std]
 
 #[cfg(feature = "std")]
 extern crate std;
 
 #[cfg(feature = "std")]
-pub mod desk;
+pub mod host;
 mod list;
 
 use core::fmt::{self, Display};
@@ -21,8 +21,8 @@ use provisioning::{
     ImplementationId, KeyCheckValue, provision,
 };
 use silicon::faults::Fault;
-use silicon::power::{Cut, Reach};
-use silicon::states::State;
+use silicon::power::Cut;
+use silicon::states::{State, Writes};
 use silicon::{IllegalAccess, Silicon, Soc, UICR_BASE, nvmc};
 
 pub use list::{POWER_LOSS, SCENARIOS};
@@ -34,7 +34,7 @@ pub const IMPLEMENTATION_ID: ImplementationId =
 const fn id(text: &str) -> ImplementationId {
     match ImplementationId::from_hex(text) {
         Ok(id) => id,
-        Err(_) => panic!("no implementation ID"),
+        Err(_) => panic!("not an implementation ID"),
     }
 }
 
@@ -51,19 +51,12 @@ pub const fn huk_size(soc: Soc) -> HukSize {
     HukSize::from_bits(8 * soc.huk_size()).expect("HUKs of 128 or 256 bits")
 }
 
-/// How many writes the provisioning of an erased part takes: lifecycle, eight words of implementation ID,
-/// DEST, VALUE and PERM of each slot of two HUKs, VALUE and PERM of the two of the identity key.
-#[must_use]
-pub const fn writes(soc: Soc) -> u32 {
-    1 + 8 + 6 * 2 * soc.slots_per_huk() + 5 * 2
-}
-
-/// What a part is put through.
+/// What is done to a part, and from where it begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Unique, but for the cut.
     pub name: &'static str,
-    /// The only part that it makes sense on; most are for all.
+    /// The only part for which it makes sense; most are for every part.
     pub only: Option<Soc>,
     /// What the part holds before.
     pub start: Start,
@@ -72,13 +65,13 @@ pub struct Scenario {
     /// Where power is lost.
     pub cut: Option<Cut>,
     /// What is done to it, in order.
-    pub steps: &'static [Step],
+    pub actions: &'static [Action],
 }
 
-/// What a part holds before the first step.
+/// What a part holds before the first action.
 #[derive(Clone, Copy, Debug)]
 pub enum Start {
-    /// What it has gone through.
+    /// That of a modelled state.
     State(State),
     /// Erased but for the lifecycle halfwords PROVISIONING, SECURED, padding and DECOMMISSIONED.
     Lifecycle([u16; 4]),
@@ -86,13 +79,13 @@ pub enum Start {
     ImplementationId([u8; 4]),
     /// Erased but for one word.
     Word(u32, u32),
-    /// Erased but for so many bytes of zeros where lifecycle and implementation ID are.
+    /// Erased but for so many bytes of zeros from the lifecycle on.
     Zeros(u32),
 }
 
 /// One thing that is done to the part, through the bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Action {
     /// The whole procedure.
     Provision(IdentityKeySource),
     /// `Device::enter_provisioning`
@@ -119,17 +112,14 @@ impl Scenario {
     pub fn for_part(soc: Soc) -> impl Iterator<Item = Self> {
         let listed = SCENARIOS.iter().copied();
         let cuts = POWER_LOSS.iter().flat_map(move |scenario| {
-            (1..=writes(soc))
-                .flat_map(|write| {
-                    [Reach::Before, Reach::Torn(5 * write), Reach::After]
-                        .map(|reach| Cut { write, reach })
-                })
+            (1..=Writes::of(soc).identity_key)
+                .flat_map(Cut::at)
                 .map(|cut| Self { cut: Some(cut), ..*scenario })
         });
         listed.filter(move |scenario| scenario.only.is_none_or(|only| only == soc)).chain(cuts)
     }
 
-    /// Takes an erased part to where the scenario begins.
+    /// Brings an erased part to where the scenario begins.
     ///
     /// # Errors
     /// The part was not erased.
@@ -153,44 +143,44 @@ impl Scenario {
             }
         }
         if let Some(fault) = self.fault {
-            part.plan(fault);
+            part.arm(fault);
         }
         if let Some(cut) = self.cut {
             part.cut(cut);
         }
-        part.fault().map_or(Ok(()), Err)
+        part.illegal_access().map_or(Ok(()), Err)
     }
 
-    /// Runs the steps, a line or more each. `with_part` lends the part that is under `device`.
+    /// Runs the actions, a line or more each. `with_part` lends the part that is under `device`.
     pub fn run(
         &self,
         device: &mut impl Device,
         mut with_part: impl FnMut(fn(&mut Silicon)),
         mut line: impl FnMut(&dyn Display),
     ) {
-        for step in self.steps {
-            if *step == Step::Restart {
+        for action in self.actions {
+            if *action == Action::Restart {
                 with_part(|part| part.restart(SEED_AFTER_RESTART));
             } else {
-                step.run(device, &mut line);
+                action.run(device, &mut line);
             }
         }
     }
 
-    /// What there is to say of the part when the steps are done.
+    /// Describes the part when the actions are done.
     pub fn conclude(&self, part: &Silicon, mut line: impl FnMut(&dyn Display)) {
-        match part.fault() {
-            Some(fault) => line(&format_args!("illegal access: {fault}")),
+        match part.illegal_access() {
+            Some(access) => line(&format_args!("illegal access: {access}")),
             None => line(&"no illegal access"),
         }
-        if !part.plan_is_done() {
-            line(&"the planned fault did not strike");
+        if part.is_armed() {
+            line(&"the armed fault did not strike");
         }
         line(&format_args!("{} writes", part.writes()));
     }
 }
 
-impl Step {
+impl Action {
     fn run(self, device: &mut impl Device, line: &mut impl FnMut(&dyn Display)) {
         let result = match self {
             Self::Provision(identity_key) => {
@@ -250,7 +240,7 @@ impl Display for Scenario {
     }
 }
 
-struct Refused(Step, DriverError);
+struct Refused(Action, DriverError);
 
 impl Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -267,7 +257,7 @@ impl Display for Hex<'_> {
     }
 }
 
-/// What the desk gave for a scenario.
+/// What the host gave for a scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// The lines.

@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The scenarios: data, and nothing but data.
+//! The scenarios: data only.
 
 use provisioning::Huk;
 use provisioning::IdentityKeySource::{Driver, Dummy, Generated};
 use silicon::faults::Effect::{self, Error, Nothing};
 use silicon::faults::{Call, Fault};
 use silicon::states::State;
-use silicon::{Silicon, Soc};
+use silicon::{Soc, dest_address, perm_address, value_address};
 
-use crate::Scenario;
-use crate::Start::{self, ImplementationId, Lifecycle, Word, Zeros};
-use crate::Step::{
+use crate::Action::{
     self, DeriveFromHuk, EnterProvisioning, Provision, ReadIdentityKey, Restart, WriteHuk,
     WriteIdWord, WriteIdentityKey, WriteRandomIdentityKey,
 };
+use crate::Scenario;
+use crate::Start::{self, ImplementationId, Lifecycle, Word, Zeros};
 
 const ERASED: Start = Start::State(State::Erased);
-const PROVISION: &[Step] = &[Provision(Generated)];
+const PROVISION: &[Action] = &[Provision(Generated)];
 /// Halfword that is still erased.
 const F: u16 = 0xFFFF;
 
 /// The words of [`crate::IMPLEMENTATION_ID`], which are all the same.
 const ID: u32 = 0xFFD1_FFD1;
-const ID0: Step = WriteIdWord(0, ID);
-const ID1: Step = WriteIdWord(1, ID);
-const ID2: Step = WriteIdWord(2, ID);
-const ID3: Step = WriteIdWord(3, ID);
-const ID4: Step = WriteIdWord(4, ID);
-const ID5: Step = WriteIdWord(5, ID);
-const ID6: Step = WriteIdWord(6, ID);
-const ID7: Step = WriteIdWord(7, ID);
-const MKEK: Step = WriteHuk(Huk::Mkek);
-const MEXT: Step = WriteHuk(Huk::Mext);
-const GO: Step = Provision(Generated);
+const ID0: Action = WriteIdWord(0, ID);
+const ID1: Action = WriteIdWord(1, ID);
+const ID2: Action = WriteIdWord(2, ID);
+const ID3: Action = WriteIdWord(3, ID);
+const ID4: Action = WriteIdWord(4, ID);
+const ID5: Action = WriteIdWord(5, ID);
+const ID6: Action = WriteIdWord(6, ID);
+const ID7: Action = WriteIdWord(7, ID);
+const MKEK: Action = WriteHuk(Huk::Mkek);
+const MEXT: Action = WriteHuk(Huk::Mext);
+const GO: Action = Provision(Generated);
 
-const fn scenario(name: &'static str, start: Start, steps: &'static [Step]) -> Scenario {
-    Scenario { name, only: None, start, fault: None, cut: None, steps }
+const fn scenario(name: &'static str, start: Start, actions: &'static [Action]) -> Scenario {
+    Scenario { name, only: None, start, fault: None, cut: None, actions }
 }
 
 /// Provisioning of an erased part in which the `nth` of these calls goes wrong.
@@ -47,7 +47,7 @@ const fn fault(name: &'static str, call: Call, nth: u32, effect: Effect) -> Scen
 
 /// The same where the driver generates the identity key.
 const fn driver_fault(name: &'static str, call: Call, effect: Effect) -> Scenario {
-    Scenario { steps: &[Provision(Driver)], ..fault(name, call, 1, effect) }
+    Scenario { actions: &[Provision(Driver)], ..fault(name, call, 1, effect) }
 }
 
 /// The same on a part whose HUKs take two slots each.
@@ -62,15 +62,15 @@ const fn taken(name: &'static str, address: u32) -> Scenario {
 }
 
 const fn dest(slot: u32) -> u32 {
-    Silicon::dest_address(slot)
+    dest_address(slot)
 }
 
 const fn perm(slot: u32) -> u32 {
-    Silicon::perm_address(slot)
+    perm_address(slot)
 }
 
 const fn value(slot: u32, word: u32) -> u32 {
-    Silicon::value_address(slot) + 4 * word
+    value_address(slot) + 4 * word
 }
 
 /// Every scenario, the same for stand-ins and SDK, on `native_sim` and in QEMU.

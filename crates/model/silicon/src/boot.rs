@@ -2,9 +2,17 @@
 
 //! Puts a modelled part under a Zephyr image, by its Kconfig and its command line.
 
-use core::fmt;
+use thiserror::Error;
 
-use crate::Soc;
+#[cfg(device_file)]
+use crate::device;
+#[cfg(silicon_model)]
+use crate::entropy;
+#[cfg(silicon_model)]
+use crate::exports::with_part;
+use crate::soc::Soc;
+#[cfg(silicon_model)]
+use crate::states::State;
 
 /// What was put under the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,39 +23,32 @@ pub struct Model {
     pub seed: u64,
 }
 
-impl fmt::Display for Model {
-    /// The line by which each console of a modelled part begins, so that nobody takes it for a real one.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { soc, seed } = self;
-        write!(f, "modelled {soc}, seed {seed}: nothing that is written here is secret")
-    }
-}
-
 /// Installs the part that Kconfig describes; on real silicon there is none.
 ///
-/// Where the image has a command line, `--seed=N` goes before Kconfig's seed, and the part kept in the
-/// file of `--device=FILE` before Kconfig's state.
+/// Where the image has a command line, `--seed=N` overrides Kconfig's seed, and the part in the file of
+/// `--device=FILE` overrides Kconfig's state.
 ///
 /// # Errors
-/// There is no such part, or the command line cannot be followed.
+/// There is no such part, or the command line is wrong.
 pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Model>, BootError> {
     #[cfg(silicon_model)]
     {
         let soc = soc.parse().map_err(|_| BootError::UnknownName)?;
-        let state: crate::states::State = state.parse().map_err(|_| BootError::UnknownName)?;
-        let seed = seed_option()?.unwrap_or(seed.into());
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let state: State = state.parse().map_err(|_| BootError::UnknownName)?;
+        let number = seed_option()?.unwrap_or(seed.into());
         // In place: the page of a part is half of the image's stack.
-        crate::exports::with_part(Err(BootError::UnknownName), |part| {
-            part.replace(soc, bytes);
+        with_part(Err(BootError::UnknownName), |part| {
+            part.replace(soc, entropy::seed(number));
             #[cfg(device_file)]
-            if crate::device::load(part).map_err(|()| BootError::Device)? {
+            if let Some(file) = device::file_option() {
+                device::load(file, part.page_mut())
+                    .map_err(|device::Unusable| BootError::Device)?;
+                part.keep_in_device_file();
                 return Ok(());
             }
             state.apply(part).map_err(|_| BootError::UnknownName)
         })?;
-        Ok(Some(Model { soc, seed }))
+        Ok(Some(Model { soc, seed: number }))
     }
     #[cfg(not(silicon_model))]
     {
@@ -59,7 +60,7 @@ pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Model>, Boot
 #[cfg(silicon_model)]
 fn seed_option() -> Result<Option<u64>, BootError> {
     #[cfg(device_file)]
-    if let Some(text) = crate::device::seed_option() {
+    if let Some(text) = device::seed_option() {
         let seed = text.to_str().ok().and_then(|text| text.parse().ok());
         return seed.map(Some).ok_or(BootError::Seed);
     }
@@ -67,24 +68,15 @@ fn seed_option() -> Result<Option<u64>, BootError> {
 }
 
 /// Why there is no part to provision. Nothing was written anywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BootError {
-    /// Kconfig names a part or a state that there is not.
+    /// Kconfig names a part or a state that is not modelled.
+    #[error("Kconfig names a part or a state that is not modelled")]
     UnknownName,
-    /// What stands behind `--seed=` is no number that a seed can be.
+    /// What stands behind `--seed=` is not a seed.
+    #[error("--seed= must be followed by a decimal number below 2^64")]
     Seed,
     /// The file behind `--device=` cannot be used; the console says why.
+    #[error("the file of --device= cannot be used")]
     Device,
 }
-
-impl fmt::Display for BootError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownName => "Kconfig names a modelled part that there is not",
-            Self::Seed => "--seed= must be followed by a decimal number below 2^64",
-            Self::Device => "the file of --device= cannot be used",
-        })
-    }
-}
-
-impl core::error::Error for BootError {}

@@ -5,62 +5,14 @@
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Aes256};
 use cmac::{Cmac, Mac};
-use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::faults::Noise;
-use crate::{IllegalAccess, KeySlot, Silicon};
+use crate::illegal_access::IllegalAccess;
+use crate::part::Silicon;
+use crate::uicr::KeySlot;
 
 /// Bytes in an AES block, and in a key slot.
 const BLOCK: usize = 16;
-
-/// The part's true random number generator, with a seed in the place of noise.
-#[derive(ZeroizeOnDrop)]
-pub(crate) struct Entropy {
-    seed: [u8; 32],
-    /// What decides the draws since power-on, once there was one.
-    stream: Option<[u8; 32]>,
-    draws: u64,
-    #[zeroize(skip)]
-    pub(crate) noise: Noise,
-}
-
-impl Entropy {
-    pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self { seed, stream: None, draws: 0, noise: Noise::Fresh }
-    }
-
-    /// Power comes back.
-    pub(crate) fn restart(&mut self, seed: [u8; 32]) {
-        if self.noise != Noise::RepeatsAtPowerOn {
-            self.seed = seed;
-        }
-        self.stream.zeroize();
-        self.draws = 0;
-    }
-
-    /// Makes the next draw the first again.
-    pub(crate) fn rewind(&mut self) {
-        self.draws = 0;
-    }
-
-    /// 32 bytes that no other draw gives, from this seed on a part with this UICR page.
-    pub(crate) fn draw(&mut self, page: &[u32]) -> Zeroizing<[u8; 32]> {
-        self.draws += 1;
-        let (seed, noise) = (self.seed, self.noise);
-        // What a part holds tells one power-on from another, as time does on silicon.
-        let stream = self.stream.get_or_insert_with(|| match noise {
-            Noise::Fresh => {
-                let words = page.iter().map(|word| word.to_le_bytes());
-                words.fold(Sha256::new_with_prefix(seed), Digest::chain_update).finalize().into()
-            }
-            Noise::RepeatsAtPowerOn => seed,
-            Noise::SameInAllParts => [0x5A; 32],
-        });
-        let hash = Sha256::new().chain_update(*stream).chain_update(self.draws.to_le_bytes());
-        Zeroizing::new(hash.finalize().into())
-    }
-}
 
 /// CTR_DRBG with AES-128 and no derivation function: NIST SP 800-90A rev. 1, section 10.2.1.
 ///
@@ -121,7 +73,7 @@ struct PushedKey {
 }
 
 impl PushedKey {
-    /// Pushes the key that begins in `slot`. Each slot must aim at its part of the key register.
+    /// Pushes the key that begins in `slot`. Each slot must aim at its own section of the key register.
     fn push(part: &mut Silicon, slot: KeySlot) -> Result<Self, IllegalAccess> {
         let soc = part.soc();
         let mut key = Self { bytes: [0; 2 * BLOCK], size: soc.huk_size() };
@@ -144,8 +96,8 @@ impl PushedKey {
     fn cmac(&self, message: &[&[u8]]) -> [u8; BLOCK] {
         fn tag<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> [u8; BLOCK] {
             let mut mac = <M as KeyInit>::new_from_slice(key).expect("the size of an AES key");
-            for part in message {
-                mac.update(part);
+            for piece in message {
+                mac.update(piece);
             }
             let mut tag = [0; BLOCK];
             tag.copy_from_slice(&mac.finalize().into_bytes());
@@ -236,8 +188,8 @@ mod tests {
     use hex_literal::hex;
 
     use super::*;
-    use crate::Soc;
-    use crate::platform::{perm, slot, write_key_slot};
+    use crate::kmu::{perm, slot, write_key_slot};
+    use crate::soc::Soc;
     use crate::vectors::{VECTORS, Vector};
 
     /// NIST CAVP, `drbgvectors_pr_false/CTR_DRBG.rsp`, [AES-128 no df], COUNT = 0.
@@ -315,9 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_differ() {
-        let mut entropy = Entropy::new([0; 32]);
-        assert_ne!(*entropy.draw(&[]), *entropy.draw(&[]));
+    fn personalization_decides_the_stream() {
         let (mut one, mut other) = ([0; 32], [0; 32]);
         let seed = || Zeroizing::new([1; 32]);
         CtrDrbg::new(seed(), b"same").fill(&mut one);
@@ -325,36 +275,5 @@ mod tests {
         assert_ne!(one, other);
         CtrDrbg::new(seed(), b"same").fill(&mut other);
         assert_eq!(one, other);
-    }
-
-    #[test]
-    fn each_power_on_has_a_stream_of_its_own() {
-        let first = |seed, page: &[u32]| *Entropy::new([seed; 32]).draw(page);
-        assert_eq!(first(1, &[!0, 0]), first(1, &[!0, 0]));
-        assert_ne!(first(1, &[!0, 0]), first(1, &[!0, 1]), "another content");
-        assert_ne!(first(1, &[!0, 0]), first(2, &[!0, 0]), "another part");
-
-        // Once drawn from, the stream does not change with what is written.
-        let mut entropy = Entropy::new([1; 32]);
-        let one = entropy.draw(&[!0]);
-        let two = entropy.draw(&[0]);
-        entropy.restart([1; 32]);
-        assert_eq!((&one, &two), (&entropy.draw(&[!0]), &entropy.draw(&[!0])));
-    }
-
-    #[test]
-    fn broken_noise_repeats() {
-        let mut entropy = Entropy::new([1; 32]);
-        entropy.noise = Noise::RepeatsAtPowerOn;
-        let first = entropy.draw(&[!0]);
-        entropy.restart([2; 32]);
-        assert_eq!(entropy.draw(&[0]), first);
-
-        let same = [1, 2].map(|seed| {
-            let mut entropy = Entropy::new([seed; 32]);
-            entropy.noise = Noise::SameInAllParts;
-            entropy.draw(&[seed.into()])
-        });
-        assert_eq!(same[0], same[1]);
     }
 }

@@ -5,7 +5,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use crate::{Silicon, UICR_WORDS};
+use crate::uicr::UICR_WORDS;
 
 unsafe extern "C" {
     fn silicon_option_seed() -> *const c_char;
@@ -22,26 +22,30 @@ pub(crate) fn seed_option() -> Option<&'static CStr> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
 }
 
-/// Fills the part from the file of `--device=`, and keeps it there; whether there is one.
+/// What stands behind `--device=`, if it is there.
+pub(crate) fn file_option() -> Option<&'static CStr> {
+    // SAFETY: no arguments.
+    let text = unsafe { silicon_option_device() };
+    // SAFETY: as above.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+/// The file cannot be used. The console says why.
+pub(crate) struct Unusable;
+
+/// Fills the page from a file, to which [`store`] writes from now on.
 ///
 /// # Errors
-/// The file cannot be used; the console says why.
-pub(crate) fn load(part: &mut Silicon) -> Result<bool, ()> {
-    // SAFETY: no arguments.
-    let path = unsafe { silicon_option_device() };
-    if path.is_null() {
-        return Ok(false);
-    }
-    let page = part.page_mut();
-    // SAFETY: `path` is a text by the header's promise, and the page has the 4096 bytes that it names.
-    if !unsafe { silicon_device_load(path, page) } {
-        return Err(());
+/// The file cannot be used.
+pub(crate) fn load(file: &CStr, page: &mut [u32; UICR_WORDS]) -> Result<(), Unusable> {
+    // SAFETY: `file` is a text, and the page has the 4096 bytes that the header names.
+    if !unsafe { silicon_device_load(file.as_ptr(), page) } {
+        return Err(Unusable);
     }
     for word in page {
         *word = u32::from_le(*word);
     }
-    part.keep_in_file();
-    Ok(true)
+    Ok(())
 }
 
 /// Writes a word of the page to the file; whether that went well.

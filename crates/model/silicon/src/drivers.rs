@@ -9,8 +9,11 @@
 use log::{error, warn};
 use zeroize::Zeroizing;
 
-use crate::platform::{self, Code, perm, slot};
-use crate::{ERASED, KeySlot, READ_DENIED, Silicon, nvmc};
+use crate::kmu::{self, perm, slot};
+use crate::nvmc;
+use crate::part::Silicon;
+use crate::platform::{self, Code};
+use crate::uicr::{ERASED, KeySlot, READ_DENIED};
 
 /// `-EREADLCS` of `bl_storage.h`.
 pub const LIFECYCLE_UNREADABLE: Code = -114;
@@ -49,11 +52,14 @@ pub const CODES: [Code; 10] = [
     IDENTITY_KEY_GENERATION_FAILED,
 ];
 
-/// Values of `nrf_keys_lifecycle_read`, see `nrf_keys.h`.
-const ASSEMBLY: u32 = 1;
-const PROVISIONING: u32 = 2;
-const SECURED: u32 = 3;
-const DECOMMISSIONED: u32 = 4;
+/// The lifecycle states that [`lifecycle`] gives: values of `nrf_keys_lifecycle_read`, see `nrf_keys.h`.
+pub const ASSEMBLY: u32 = 1;
+/// Keys are being written, or were.
+pub const PROVISIONING: u32 = 2;
+/// TF-M has taken over.
+pub const SECURED: u32 = 3;
+/// Out of use.
+pub const DECOMMISSIONED: u32 = 4;
 
 /// Offsets in `struct bl_storage_data` of `bl_storage.h`.
 pub(crate) const LCS_PROVISIONING: u32 = 0;
@@ -122,7 +128,7 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
     0
 }
 
-/// `hw_unique_key_write`, which does not look whether the slots are blank.
+/// `hw_unique_key_write`, which does not check whether the slots are blank.
 pub fn write_huk(part: &mut Silicon, huk: u32, key: &[u8; 32]) -> Code {
     let size = part.soc().huk_size();
     match huk {
@@ -145,16 +151,22 @@ fn write_huk_slots(part: &mut Silicon, huk: KeySlot, key: &[u8]) -> Code {
     0
 }
 
-/// A slot of a key of `nrf_keys.h`: DEST, PERM and VALUE as the CPU sees them, what DEST and PERM are in
-/// a slot that was written to its end, and how many slots the key takes.
+/// One slot of a key of `nrf_keys.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotOfKey {
+    /// DEST, PERM and the four words of VALUE, as the CPU sees them.
+    pub words: [u32; 6],
+    /// What DEST and PERM are in a slot that was written to its end.
+    pub closed: [u32; 2],
+    /// How many slots the key takes.
+    pub total: u32,
+}
+
+/// Looks at a slot of a key of `nrf_keys.h`, by the slot's index in the key.
 ///
 /// # Errors
 /// There is no such key, or it has no such slot.
-pub fn key_slot(
-    part: &mut Silicon,
-    key: u32,
-    index: u32,
-) -> Result<([u32; 6], [u32; 2], u32), Code> {
+pub fn key_slot(part: &mut Silicon, key: u32, index: u32) -> Result<SlotOfKey, Code> {
     let (first, total) = match key {
         0 => (slot::MKEK, part.soc().slots_per_huk()),
         1 => (slot::MEXT, part.soc().slots_per_huk()),
@@ -169,7 +181,7 @@ pub fn key_slot(
         slot::KIDENT => [words[0], perm::READ_ONLY],
         _ => [part.soc().aes_key_register(index), perm::PUSH_ONLY],
     };
-    Ok((words, closed, total))
+    Ok(SlotOfKey { words, closed, total })
 }
 
 /// `hw_unique_key_derive_key` without a context.
@@ -264,13 +276,15 @@ fn huk_is_written(part: &mut Silicon, huk: KeySlot) -> bool {
 
 /// DEST, PERM and the four VALUE words of a slot, read as the drivers do; a frozen part denies all.
 fn read_slot(part: &mut Silicon, slot: KeySlot) -> [u32; 6] {
-    platform::read_key_slot(part, slot).unwrap_or([READ_DENIED; 6])
+    kmu::read_key_slot(part, slot).unwrap_or([READ_DENIED; 6])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{IllegalAccess, Soc};
+    use crate::illegal_access::IllegalAccess;
+    use crate::soc::Soc;
+    use crate::uicr::{UICR_BASE, value_address};
 
     fn write_lifecycle(part: &mut Silicon, offset: u32, value: u16) {
         let storage = part.soc().bl_storage();
@@ -293,7 +307,7 @@ mod tests {
             assert_eq!(enter_provisioning(&mut part), LIFECYCLE_INVALID);
             write_lifecycle(&mut part, LCS_DECOMMISSIONED, 0);
             assert_eq!(lifecycle(&mut part), Ok(DECOMMISSIONED));
-            assert_eq!(part.fault(), None);
+            assert_eq!(part.illegal_access(), None);
         }
     }
 
@@ -329,9 +343,9 @@ mod tests {
             read_implementation_id(&mut part, &mut found);
             assert_eq!(found, id);
             assert_eq!(write_implementation_id_word(&mut part, 8, 0), INVALID_ARGUMENT);
-            assert_eq!(part.fault(), None);
+            assert_eq!(part.illegal_access(), None);
             write_implementation_id_word(&mut part, 7, 0); // OTP is written once
-            assert!(matches!(part.fault(), Some(IllegalAccess::OtpWrittenTwice(_))));
+            assert!(matches!(part.illegal_access(), Some(IllegalAccess::OtpWrittenTwice(_))));
         }
     }
 
@@ -348,8 +362,8 @@ mod tests {
         for mut part in parts() {
             let total = part.soc().slots_per_huk();
             for key in [0, 1] {
-                let (words, _, slots) = key_slot(&mut part, key, 0).unwrap();
-                assert_eq!((words, slots), ([ERASED; 6], total));
+                let slot = key_slot(&mut part, key, 0).unwrap();
+                assert_eq!((slot.words, slot.total), ([ERASED; 6], total));
                 assert_eq!(derive_from_huk(&mut part, key, LABEL, &mut [0; 16]), HUK_MISSING);
                 assert_eq!(key_slot(&mut part, key, total), Err(INVALID_ARGUMENT));
             }
@@ -357,7 +371,7 @@ mod tests {
             let mut derived = [[0; 16]; 2];
             for (key, derived) in (0..).zip(&mut derived) {
                 for index in 0..total {
-                    let (words, closed, _) = key_slot(&mut part, key, index).unwrap();
+                    let SlotOfKey { words, closed, .. } = key_slot(&mut part, key, index).unwrap();
                     assert_eq!(words[..2], closed);
                     assert_eq!(words[2..], [READ_DENIED; 4]);
                 }
@@ -365,9 +379,9 @@ mod tests {
             }
             assert_ne!(derived[0], derived[1]);
             assert_eq!(key_slot(&mut part, 3, 0), Err(INVALID_ARGUMENT));
-            assert_eq!(part.fault(), None);
+            assert_eq!(part.illegal_access(), None);
             assert_eq!(write_huk(&mut part, 1, &[7; 32]), HUK_WRITE_FAILED);
-            assert!(matches!(part.fault(), Some(IllegalAccess::SlotLocked(_))));
+            assert!(matches!(part.illegal_access(), Some(IllegalAccess::SlotLocked(_))));
         }
     }
 
@@ -394,10 +408,10 @@ mod tests {
             assert!(identity_key_is_written(&mut part));
             assert_eq!(read_identity_key(&mut part, &mut key), 0);
             assert_eq!(key, [7; 32]);
-            let value = (Silicon::value_address(6) - crate::UICR_BASE) as usize / 4;
+            let value = (value_address(6) - UICR_BASE) as usize / 4;
             assert!(!part.page()[value..value + 8].contains(&0x0707_0707), "kept encrypted");
             assert_eq!(write_identity_key(&mut part, &[8; 32]), IDENTITY_KEY_WRITE_FAILED);
-            assert!(matches!(part.fault(), Some(IllegalAccess::SlotLocked(_))));
+            assert!(matches!(part.illegal_access(), Some(IllegalAccess::SlotLocked(_))));
         }
     }
 

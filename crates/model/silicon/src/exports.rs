@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The modelled part that answers C, and the C symbols that it answers: those of the drivers, or, where
-//! the SDK's own drivers are linked, those of the layer below them.
+//! The modelled part that answers C, and the C symbols under which it does:
 //!
-//! The names have to be the SDK's, so nothing of this module may be linked into an image for a real
-//! part: it is compiled for the desk (`std`) and where Kconfig says `SILICON_MODEL` (`build.rs`).
+//! - `for_bindings`: the functions of `nrf_keys.h`, which the bindings of this project call. The stand-in
+//!   drivers answer.
+//! - `for_sdk_drivers`: the functions and the register that the SDK's own drivers use. The modelled NVMC,
+//!   CryptoCell library, PSA Crypto and random generator answer, and the SDK's drivers answer the bindings.
+//!
+//! A program has one or the other. The names are the SDK's, so nothing of this module may be linked into an image
+//! for a real part: it is compiled for the host (`std`) and where Kconfig says `SILICON_MODEL` (`build.rs`).
 
 #[cfg(any(feature = "std", not(sdk_drivers)))]
-mod drivers;
+mod for_bindings;
 #[cfg(sdk_drivers)]
-mod sdk;
+mod for_sdk_drivers;
 
 use core::cell::RefCell;
 
-use crate::Silicon;
+use crate::part::Silicon;
 use crate::platform::Code;
+#[cfg(not(feature = "std"))]
+use crate::soc::Soc;
 
 /// `-ENODEV`: no part is installed.
 const NO_PART: Code = -19;
@@ -28,7 +34,7 @@ std::thread_local! {
 
 #[cfg(not(feature = "std"))]
 static PART: critical_section::Mutex<RefCell<Silicon>> =
-    critical_section::Mutex::new(RefCell::new(Silicon::erased(crate::Soc::Nrf5340, [0; 32])));
+    critical_section::Mutex::new(RefCell::new(Silicon::erased(Soc::Nrf5340, [0; 32])));
 
 /// Puts `part` under the drivers of this thread, and gives back the one that was there.
 #[cfg(feature = "std")]

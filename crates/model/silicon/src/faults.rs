@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Faults that a test plans for a part: one call of the layer below the drivers goes wrong, or one write, or the
-//! random generator.
+//! Faults that a test arms: one call of the layer below the drivers goes wrong, or the random generator does.
 
-/// A call of the layer below the drivers. What only reads UICR has no error and is not among them.
+/// A call of the layer below the drivers. Calls that only read UICR return no error and are not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `nrfx_nvmc_halfword_write`.
@@ -61,14 +60,14 @@ pub enum Noise {
     SameInAllParts,
 }
 
-/// A fault, and how many calls have passed it.
+/// A fault that waits for its call, and how many such calls there were.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ArmedFault {
     fault: Fault,
     calls: u32,
 }
 
-impl Plan {
+impl ArmedFault {
     pub(crate) const fn new(fault: Fault) -> Self {
         Self { fault, calls: 0 }
     }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A model of what provisioning touches in an nRF5340 or nRF91: UICR with its OTP, the NVMC that
-//! writes it, the KMU that guards its key slots, and the CryptoCell platform that uses the keys.
+//! A model of what provisioning touches in an nRF5340 or nRF91: UICR with its OTP, the NVMC that writes it, the
+//! KMU that guards its key slots, and the CryptoCell platform that uses the keys. C code finds the model under one
+//! of two sets of symbols: `exports::for_bindings` is `nrf_keys.h`, which the bindings of this project call and the
+//! stand-in drivers of this crate answer; `exports::for_sdk_drivers` is what lies below the SDK's own drivers, which
+//! then answer the bindings themselves. An image for a real part has neither.
 //!
 //! The model is stricter than silicon: where silicon ignores an access or gives no promise, the
 //! model refuses it by name ([`IllegalAccess`]) and freezes, so that nothing after it counts.
@@ -20,33 +23,53 @@
 //! core, how a key slot is revoked, the NVMC's non-secure mode, CryptoCell's registers and self-tests.
 //! The cipher with which Nordic's library wraps the identity key is not public; the model wraps it
 //! with AES in a way of its own, so slots 6 and 7 hold other bytes than silicon would.
+//!
+//! The modules, from the bottom up. Each uses only those listed before it, which `tests/layers.rs` checks.
+//! ```text
+//! soc, vectors                       what differs between the parts
+//! illegal_access, uicr               the rules: what an access gives, or why it is refused
+//! faults, power, entropy, mutants    what can go wrong
+//! device, backing                    where the page is kept beside memory
+//! part                               one part: its page under the rules, and what goes wrong with it
+//! nvmc, kmu, cryptocell, platform    the calls that reach a part
+//! drivers, states                    the stand-in drivers, and the states they leave a part in
+//! exports, boot                      what C sees, and the part under a Zephyr image
+//! ```
 #![cfg_attr(not(feature = "std"), no_std)]
 
+mod backing;
 pub mod boot;
 mod cryptocell;
 #[cfg(device_file)]
 mod device;
 pub mod drivers;
+mod entropy;
 #[cfg(any(feature = "std", silicon_model))]
 mod exports;
 pub mod faults;
+mod illegal_access;
+mod kmu;
 pub mod mutants;
 pub mod nvmc;
+mod part;
 pub mod platform;
 pub mod power;
 mod soc;
+pub mod states;
 mod uicr;
+pub mod vectors;
 
+#[cfg(feature = "std")]
+pub use backing::Backing;
+pub use entropy::seed;
 #[cfg(any(feature = "std", silicon_model))]
 pub use exports::with_installed;
 #[cfg(feature = "std")]
 pub use exports::{install, remove};
+pub use illegal_access::IllegalAccess;
+pub use part::Silicon;
 pub use soc::{Soc, UnknownSoc};
-#[cfg(feature = "std")]
-pub use uicr::Backing;
 pub use uicr::{
-    ERASED, IllegalAccess, KeySlot, READ_DENIED, Silicon, UICR_BASE, UICR_SIZE, UICR_WORDS,
+    ERASED, KeySlot, READ_DENIED, UICR_BASE, UICR_SIZE, UICR_WORDS, dest_address, perm_address,
+    value_address,
 };
-
-pub mod states;
-pub mod vectors;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Ways to break the model on purpose, to see that a test tells. Only with the feature `mutants`;
-//! without it, `Silicon::is` is never true and costs nothing.
+//! Ways to break the model on purpose, to see that a test notices. Only with the feature `mutants`; without
+//! it no part is ever broken, and the question costs nothing.
 
-use crate::Silicon;
+use crate::uicr::{Rule, Rules};
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,25 +50,22 @@ impl Mutant {
         Self::RandomRepeats,
         Self::LabelIgnored,
     ];
-}
 
-impl Silicon {
-    /// Breaks the part from now on, or mends it.
-    #[cfg(feature = "mutants")]
-    pub fn mutate(&mut self, mutant: Option<Mutant>) {
-        self.mutant = mutant;
-    }
-
-    /// Whether the part is broken in this way.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn is(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
-    }
-
-    /// Whether the part is broken in this way.
-    #[cfg(not(feature = "mutants"))]
-    #[expect(clippy::unused_self, reason = "as with the feature")]
-    pub(crate) const fn is(&self, _: Mutant) -> bool {
-        false
+    /// The rules of UICR that are left. The other mutants break what is above UICR.
+    pub(crate) const fn rules(self) -> Rules {
+        match self {
+            Self::BitsSetBack => Rules::without(Rule::ClearsBitsOnly),
+            Self::OtpWrittenTwice => Rules::without(Rule::OtpOnce),
+            Self::SlotWrittenTwice => Rules::without(Rule::SlotOnce),
+            Self::ReadPermissionIgnored => Rules::without(Rule::ReadPermission),
+            Self::DeniedLooksErased => Rules::without(Rule::DenialShows),
+            Self::IdentityKeyPermissions
+            | Self::SlotLeftOpen
+            | Self::IdentityKeySwapped
+            | Self::NotFrozen
+            | Self::WrongHalfword
+            | Self::RandomRepeats
+            | Self::LabelIgnored => Rules::ALL,
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 //! The calls of `nrfx_nvmc.h` that the key drivers make.
 //!
-//! None of them has an error to return: where the part refuses an access, it is frozen and logged by
-//! name, a write is lost, and a read gives [`READ_DENIED`], which is neither erased nor a state.
+//! None of them returns an error: where the part refuses an access, it logs the reason and freezes, a write is
+//! lost, and a read gives [`READ_DENIED`], which is neither erased nor a lifecycle state.
 
 use crate::faults::Call;
 use crate::mutants::Mutant;
-use crate::{READ_DENIED, Silicon};
+use crate::part::Silicon;
+use crate::uicr::READ_DENIED;
 
 /// `nrfx_nvmc_uicr_word_read`.
 pub fn uicr_word_read(part: &mut Silicon, address: u32) -> u32 {
@@ -59,7 +60,10 @@ pub(crate) fn write(part: &mut Silicon, first: u32, words: impl IntoIterator<Ite
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ERASED, IllegalAccess, Soc};
+    use crate::illegal_access::IllegalAccess;
+    use crate::power::{Cut, Reach};
+    use crate::soc::Soc;
+    use crate::uicr::{ERASED, UICR_BASE};
 
     const OTP: u32 = 0x00FF_8110;
 
@@ -75,17 +79,17 @@ mod tests {
         halfword_write(&mut part, OTP, 0x5678);
         assert_eq!(otp_halfword_read(&mut part, OTP), 0x5678);
         assert_eq!(otp_halfword_read(&mut part, OTP + 2), 0x1234);
-        assert_eq!(part.fault(), None);
+        assert_eq!(part.illegal_access(), None);
     }
 
     #[test]
     fn odd_addresses_are_refused() {
         let mut read = part();
         otp_halfword_read(&mut read, OTP + 1);
-        assert_eq!(read.fault(), Some(IllegalAccess::Misaligned(OTP + 1)));
+        assert_eq!(read.illegal_access(), Some(IllegalAccess::Misaligned(OTP + 1)));
         let mut written = part();
         halfword_write(&mut written, OTP + 3, 0);
-        assert_eq!(written.fault(), Some(IllegalAccess::Misaligned(OTP + 1)));
+        assert_eq!(written.illegal_access(), Some(IllegalAccess::Misaligned(OTP + 1)));
     }
 
     #[test]
@@ -93,9 +97,30 @@ mod tests {
         let mut part = part();
         words_write(&mut part, OTP + 4, [1]);
         words_write(&mut part, OTP, [0, 0, 0]);
-        assert_eq!(part.fault(), Some(IllegalAccess::OtpWrittenTwice(OTP + 4)));
-        let index = (OTP - crate::UICR_BASE) as usize / 4;
+        assert_eq!(part.illegal_access(), Some(IllegalAccess::OtpWrittenTwice(OTP + 4)));
+        let index = (OTP - UICR_BASE) as usize / 4;
         assert_eq!(part.page()[index..index + 3], [0, 1, ERASED]);
         assert_eq!(uicr_word_read(&mut part, OTP), READ_DENIED, "frozen");
+    }
+
+    #[test]
+    fn nothing_happens_after_the_cut() {
+        for (reach, word) in
+            [(Reach::Before, 0xFFFF_FFFF), (Reach::Torn(15), 0xFFFF_0000), (Reach::After, 0)]
+        {
+            let mut part = Silicon::erased(Soc::Nrf5340, [0; 32]);
+            part.cut(Cut { write: 2, reach });
+            word_write(&mut part, OTP, 0x1234_5678);
+            word_write(&mut part, OTP, 0xFFFF_FFFF); // changes nothing, so it does not count
+            assert!(!part.is_off());
+            word_write(&mut part, OTP + 4, 0);
+            assert!(part.is_off());
+            word_write(&mut part, OTP + 8, 0);
+            assert_eq!(uicr_word_read(&mut part, OTP), READ_DENIED);
+            assert_eq!((part.writes(), part.illegal_access()), (2, None));
+            part.restart([1; 32]);
+            let words = [OTP, OTP + 4, OTP + 8].map(|at| uicr_word_read(&mut part, at));
+            assert_eq!(words, [0x1234_5678, word, 0xFFFF_FFFF]);
+        }
     }
 }

@@ -10,8 +10,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::cryptocell::{self, CtrDrbg};
 use crate::faults::{Call, Effect};
+use crate::kmu::{read_key_slot, write_key_slot};
 use crate::mutants::Mutant;
-use crate::{ERASED, IllegalAccess, KeySlot, Silicon, nvmc};
+use crate::part::Silicon;
+use crate::uicr::{ERASED, KeySlot};
+
+pub use crate::kmu::{perm, slot};
 
 /// 0, or a negative code of the called library.
 pub type Code = i32;
@@ -47,7 +51,7 @@ pub const PSA_INSUFFICIENT_ENTROPY: Code = -148;
 /// `-EIO`, for `sys_csrand_get`.
 pub const EIO: Code = -5;
 
-/// Returns early where a fault is planned for this call: with `error`, or with `nothing`.
+/// Returns early where this call goes wrong: with `error`, or with `nothing` where it claims success.
 macro_rules! struck {
     ($part:expr, $call:expr, $error:expr, $nothing:expr) => {
         match $part.strike($call) {
@@ -58,36 +62,7 @@ macro_rules! struck {
     };
 }
 
-/// The key slots that the library reserves: `nrf_cc3xx_platform_defines.h`.
-pub mod slot {
-    use crate::KeySlot;
-
-    /// `NRF_KMU_SLOT_MKEK`.
-    pub const MKEK: KeySlot = 2;
-    /// `NRF_KMU_SLOT_MEXT`.
-    pub const MEXT: KeySlot = 4;
-    /// `NRF_KMU_SLOT_KIDENT`, and the one behind it.
-    pub const KIDENT: KeySlot = 6;
-    /// The first slot that `nrf_cc3xx_platform_kmu_write_key_slot` takes.
-    pub(super) const FIRST: KeySlot = 2;
-    /// `NRF_KMU_LAST_SLOT`.
-    pub(super) const LAST: KeySlot = 127;
-    /// `NRF_KMU_LAST_IDENTTY_KEY_SLOT`.
-    pub(super) const LAST_IDENTITY: KeySlot = 126;
-}
-
-/// The permissions that are written: `nrf_cc3xx_platform_kmu.h`.
-pub mod perm {
-    /// `NRF_CC3XX_PLATFORM_KMU_DEFAULT_PERMISSIONS`: pushed only.
-    pub const PUSH_ONLY: u32 = 0xFFFF_FFFC;
-    /// `NRF_CC3XX_PLATFORM_KMU_IDENTITY_KEY_PERMISSIONS`: read only.
-    pub const READ_ONLY: u32 = 0xFFFF_FFFA;
-}
-
 fn new_drbg(part: &mut Silicon, personalization: &[u8]) -> CtrDrbg {
-    if part.is(Mutant::RandomRepeats) {
-        part.entropy.rewind();
-    }
     CtrDrbg::new(part.draw_entropy(), personalization)
 }
 
@@ -216,7 +191,7 @@ pub fn psa_crypto_init(part: &mut Silicon) -> Code {
 /// `psa_generate_key` for a secp256r1 key pair: candidates that are no scalar are dropped.
 ///
 /// # Errors
-/// By a planned fault, or where four candidates in a row are no scalar (one is in 2^32).
+/// By an armed fault, or where four candidates in a row are no scalar (one is in 2^32).
 pub fn psa_generate_key(part: &mut Silicon) -> Result<PsaKey, Code> {
     let mut key = PsaKey { bytes: [0; 32] };
     struck!(part, Call::PsaGenerateKey, Err(PSA_INSUFFICIENT_ENTROPY), Ok(key));
@@ -233,7 +208,7 @@ pub fn psa_generate_key(part: &mut Silicon) -> Result<PsaKey, Code> {
 /// `psa_export_key`: the private key, big-endian, and how many bytes that is.
 ///
 /// # Errors
-/// By a planned fault, or where `bytes` is too small.
+/// By an armed fault, or where `bytes` is too small.
 pub fn psa_export_key(part: &mut Silicon, key: &PsaKey, bytes: &mut [u8]) -> Result<usize, Code> {
     struck!(part, Call::PsaExportKey, Err(PSA_HARDWARE_FAILURE), Ok(0));
     let bytes = bytes.get_mut(..key.bytes.len()).ok_or(PSA_BUFFER_TOO_SMALL)?;
@@ -245,41 +220,4 @@ pub fn psa_export_key(part: &mut Silicon, key: &PsaKey, bytes: &mut [u8]) -> Res
 pub fn psa_destroy_key(part: &mut Silicon) -> Code {
     struck!(part, Call::PsaDestroyKey, PSA_HARDWARE_FAILURE, 0);
     0
-}
-
-/// DEST, PERM and the four VALUE words of a slot, as the CPU sees them.
-pub(crate) fn read_key_slot(part: &mut Silicon, slot: KeySlot) -> Result<[u32; 6], IllegalAccess> {
-    part.select(slot + 1)?;
-    let mut words = [
-        part.read(Silicon::dest_address(slot))?,
-        part.read(Silicon::perm_address(slot))?,
-        0,
-        0,
-        0,
-        0,
-    ];
-    for (address, word) in (Silicon::value_address(slot)..).step_by(4).zip(&mut words[2..]) {
-        *word = part.read(address)?;
-    }
-    part.select(0)?;
-    Ok(words)
-}
-
-/// Writes a key slot: DEST, then VALUE, then PERM, which closes it (nRF5340 PS, KMU, "Writing to a key
-/// slot").
-pub(crate) fn write_key_slot(
-    part: &mut Silicon,
-    slot: KeySlot,
-    dest: u32,
-    perm: u32,
-    value: &[u8; 16],
-) -> Result<(), IllegalAccess> {
-    part.select(slot + 1)?;
-    nvmc::write(part, Silicon::dest_address(slot), [dest]);
-    let words = value.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-    nvmc::write(part, Silicon::value_address(slot), words);
-    let perm = if part.is(Mutant::SlotLeftOpen) { perm | 1 } else { perm };
-    nvmc::write(part, Silicon::perm_address(slot), [perm]);
-    // Refused where one of the writes was: the part is frozen.
-    part.select(0)
 }

@@ -5,6 +5,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use thiserror::Error;
+
 /// A part that can be modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Soc {
@@ -50,7 +52,7 @@ impl Soc {
         16 * self.slots_per_huk() as usize
     }
 
-    /// How many key slots of 128 bits a HUK takes.
+    /// How many key slots of 128 bits one HUK takes.
     #[must_use]
     pub const fn slots_per_huk(self) -> u32 {
         match self {
@@ -59,20 +61,21 @@ impl Soc {
         }
     }
 
-    /// CryptoCell's AES key registers, to which the KMU pushes the slots of a key:
-    /// `NRF_CC3XX_PLATFORM_KMU_AES_ADDR` and `_2` of `nrf_cc3xx_platform_kmu.h`.
+    /// The address of CryptoCell's AES key register to which the KMU pushes a key's slot, by the slot's index in
+    /// the key: `NRF_CC3XX_PLATFORM_KMU_AES_ADDR` and `_2` of `nrf_cc3xx_platform_kmu.h`.
     #[must_use]
-    pub const fn aes_key_register(self, part: u32) -> u32 {
+    pub const fn aes_key_register(self, index: u32) -> u32 {
         let base = match self {
             Self::Nrf5340 => 0x5084_5400,
             Self::Nrf9160 => 0x5084_1400,
         };
-        base + 16 * part
+        base + 16 * index
     }
 }
 
-/// A name that is no [`Soc`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The name of no modelled part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the parts are nrf5340 and nrf9160")]
 pub struct UnknownSoc;
 
 impl FromStr for Soc {
@@ -82,14 +85,6 @@ impl FromStr for Soc {
         Self::ALL.into_iter().find(|soc| soc.name() == name).ok_or(UnknownSoc)
     }
 }
-
-impl fmt::Display for UnknownSoc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the parts are nrf5340 and nrf9160")
-    }
-}
-
-impl core::error::Error for UnknownSoc {}
 
 impl fmt::Display for Soc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Parts to begin a test with.
+//! Parts to begin a test with, and how far a run has got after how many writes.
 
 use core::str::FromStr;
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::drivers::{self, LCS_DECOMMISSIONED, LCS_PROVISIONING, LCS_SECURED};
-use crate::{IllegalAccess, Silicon, nvmc, platform};
+use crate::illegal_access::IllegalAccess;
+use crate::nvmc;
+use crate::part::Silicon;
+use crate::platform;
+use crate::soc::Soc;
 
 /// What a modelled part has gone through before the image starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +87,13 @@ impl State {
             }
             drivers::write_random_identity_key(part);
         }
-        part.fault().map_or(Ok(()), Err)
+        part.illegal_access().map_or(Ok(()), Err)
     }
 }
 
-/// A name that is no [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The name of no [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the states are erased, provisioned, secured, decommissioned and corrupt-otp")]
 pub struct UnknownState;
 
 impl FromStr for State {
@@ -98,10 +104,39 @@ impl FromStr for State {
     }
 }
 
+/// How many writes it takes to provision an erased part up to the end of each piece, in the procedure's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writes {
+    /// The lifecycle: one write.
+    pub lifecycle: u32,
+    /// Eight words more.
+    pub implementation_id: u32,
+    /// DEST, four words of VALUE, and PERM of each slot.
+    pub mkek: u32,
+    /// As many again.
+    pub mext: u32,
+    /// The whole run: two slots, whose DEST stays erased.
+    pub identity_key: u32,
+}
+
+impl Writes {
+    /// Those of a part.
+    #[must_use]
+    pub const fn of(soc: Soc) -> Self {
+        let huk = 6 * soc.slots_per_huk();
+        Self {
+            lifecycle: 1,
+            implementation_id: 1 + 8,
+            mkek: 1 + 8 + huk,
+            mext: 1 + 8 + 2 * huk,
+            identity_key: 1 + 8 + 2 * huk + 5 * 2,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Soc;
 
     #[test]
     fn every_state_can_be_had_from_an_erased_part() {

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! UICR, the NVMC that writes it, and the KMU that guards its key slots.
+//! The rules of UICR: its registers, its OTP and its KMU key slots, and the registers of the NVMC and the
+//! KMU that decide about an access.
+//!
+//! [`Uicr`] says what an access gives, or why it is refused, and knows nothing of what can go wrong: the part
+//! above it decides what a loss of power leaves of a write, and freezes where an access was refused.
 //!
 //! The rules are those of the product specifications of nRF5340, nRF9160 and nRF9161, chapters
 //! "KMU — Key management unit", "NVMC — Non-volatile memory controller" and "UICR".
 
-use core::fmt;
-
-use zeroize::Zeroizing;
-
-use crate::Soc;
-use crate::cryptocell::Entropy;
-use crate::faults::{Call, Effect, Fault, Noise, Plan};
-use crate::mutants::Mutant;
-use crate::power::{Cut, Power};
+use crate::illegal_access::IllegalAccess;
+use crate::soc::Soc;
 
 /// The address of UICR: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
@@ -45,273 +42,128 @@ const PERM_STATE: u32 = 1 << 16;
 /// A key slot's number, 0 to 127. `SELECTKEYSLOT` takes the number plus one.
 pub type KeySlot = u32;
 
-/// An access that no driver may make. The model refuses it and freezes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IllegalAccess {
-    /// UICR is read and written in words.
-    Misaligned(u32),
-    /// Not an address in UICR.
-    OutsideUicr(u32),
-    /// A write while the NVMC is not in write mode.
-    WriteNotEnabled(u32),
-    /// A write that would set a bit that is clear.
-    SetsBits(u32),
-    /// OTP takes each halfword once.
-    OtpWrittenTwice(u32),
-    /// A write to a key slot that is not the selected one.
-    SlotNotSelected(u32),
-    /// A write to a key slot whose write permission is taken away.
-    SlotLocked(u32),
-    /// A key slot takes each word once, and so its permissions.
-    SlotWrittenTwice(u32),
-    /// There is no such key slot.
-    NoSuchSlot(u32),
-    /// A push without a selected slot, without a destination, or without permission.
-    PushRefused(u32),
-    /// The part is frozen: an access was illegal before this one, power was lost, or the file behind the
-    /// part failed.
-    Frozen,
+/// The address of a slot's DEST word.
+#[must_use]
+pub const fn dest_address(slot: KeySlot) -> u32 {
+    KEYSLOT_CONFIG + 8 * slot
 }
 
-impl fmt::Display for IllegalAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Misaligned(address) => write!(f, "{address:#010x} is not word-aligned"),
-            Self::OutsideUicr(address) => write!(f, "{address:#010x} is not in UICR"),
-            Self::WriteNotEnabled(address) => {
-                write!(f, "write to {address:#010x} with the NVMC not in write mode")
-            }
-            Self::SetsBits(address) => {
-                write!(f, "write to {address:#010x} would set a bit that is clear")
-            }
-            Self::OtpWrittenTwice(address) => {
-                write!(f, "second write to the OTP halfword at {address:#010x}")
-            }
-            Self::SlotNotSelected(address) => {
-                write!(f, "write to {address:#010x}, whose key slot is not selected")
-            }
-            Self::SlotLocked(address) => {
-                write!(f, "write to {address:#010x}, whose key slot is locked")
-            }
-            Self::SlotWrittenTwice(address) => {
-                write!(f, "second write to the key slot word at {address:#010x}")
-            }
-            Self::NoSuchSlot(number) => write!(f, "SELECTKEYSLOT = {number}: no such key slot"),
-            Self::PushRefused(number) => write!(f, "push of key slot {number} is not permitted"),
-            Self::Frozen => f.write_str("the part is frozen"),
-        }
+/// The address of a slot's PERM word.
+#[must_use]
+pub const fn perm_address(slot: KeySlot) -> u32 {
+    dest_address(slot) + 4
+}
+
+/// The address of the first of a slot's four VALUE words.
+#[must_use]
+pub const fn value_address(slot: KeySlot) -> u32 {
+    KEYSLOT_KEY + 16 * slot
+}
+
+/// One rule that a test can switch off, to see that something notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A write clears bits and sets none.
+    ClearsBitsOnly,
+    /// OTP takes each halfword once.
+    OtpOnce,
+    /// A key slot takes each word once, and none after it was closed.
+    SlotOnce,
+    /// The CPU reads a key only where the slot's permissions allow it.
+    ReadPermission,
+    /// What the CPU may not read shows as [`READ_DENIED`].
+    DenialShows,
+}
+
+/// The rules that hold: all of them, or all but one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    off: Option<Rule>,
+}
+
+impl Rules {
+    /// Silicon.
+    pub(crate) const ALL: Self = Self { off: None };
+
+    /// All but this one.
+    pub(crate) const fn without(rule: Rule) -> Self {
+        Self { off: Some(rule) }
+    }
+
+    fn hold(self, rule: Rule) -> bool {
+        self.off != Some(rule)
     }
 }
 
-impl core::error::Error for IllegalAccess {}
-
-/// Where the UICR page of a modelled part is kept beside its memory.
-#[cfg(feature = "std")]
-pub trait Backing {
-    /// Keeps a word that was just written.
-    ///
-    /// # Errors
-    /// The word could not be kept; the part freezes.
-    fn store(&mut self, offset: usize, word: u32) -> std::io::Result<()>;
+/// A permitted write: which word of the page it changes, from what to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Write {
+    /// The index in the page.
+    pub(crate) index: usize,
+    /// What the word is.
+    pub(crate) old: u32,
+    /// What it becomes; the same where the write changes no bit.
+    pub(crate) new: u32,
 }
 
-/// One modelled part.
-pub struct Silicon {
+/// A UICR page under its rules.
+pub(crate) struct Uicr {
     soc: Soc,
-    device_id: [u32; 2],
     page: [u32; UICR_WORDS],
     /// The KMU's `SELECTKEYSLOT`: 0 is none.
     selected: u32,
+    /// The NVMC's write mode.
     write_enabled: bool,
-    fault: Option<IllegalAccess>,
-    plan: Option<Plan>,
-    power: Power,
-    #[cfg(feature = "mutants")]
-    pub(crate) mutant: Option<Mutant>,
-    pub(crate) entropy: Entropy,
-    #[cfg(feature = "std")]
-    backing: Option<Box<dyn Backing>>,
-    #[cfg(device_file)]
-    in_file: bool,
 }
 
-const fn device_id(seed: &[u8; 32]) -> [u32; 2] {
-    [
-        u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]),
-        u32::from_le_bytes([seed[4], seed[5], seed[6], seed[7]]),
-    ]
-}
-
-impl Silicon {
-    /// A part as ERASEALL leaves it. `seed` decides everything random in it.
-    #[must_use]
-    pub const fn erased(soc: Soc, seed: [u8; 32]) -> Self {
-        Self::with_page(soc, seed, [ERASED; UICR_WORDS])
+impl Uicr {
+    /// A page of this part, as it is at power-on.
+    pub(crate) const fn new(soc: Soc, page: &[u32; UICR_WORDS]) -> Self {
+        Self { soc, page: *page, selected: 0, write_enabled: false }
     }
 
-    /// A part with this UICR page.
-    #[must_use]
-    pub const fn with_page(soc: Soc, seed: [u8; 32], page: [u32; UICR_WORDS]) -> Self {
-        Self {
-            soc,
-            device_id: device_id(&seed),
-            page,
-            selected: 0,
-            write_enabled: false,
-            fault: None,
-            plan: None,
-            power: Power::ON,
-            #[cfg(feature = "mutants")]
-            mutant: None,
-            entropy: Entropy::new(seed),
-            #[cfg(feature = "std")]
-            backing: None,
-            #[cfg(device_file)]
-            in_file: false,
-        }
-    }
-
-    /// Puts another part, erased, in the place of this one, without a second page in memory.
-    pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
-        self.soc = soc;
-        self.device_id = device_id(&seed);
-        self.page.fill(ERASED);
-        self.restart(seed);
-    }
-
-    /// Power comes back: only what is in UICR has stayed. The noise of the generator is another one, also with the
-    /// same seed where the content is another one.
-    pub fn restart(&mut self, seed: [u8; 32]) {
-        self.selected = 0;
-        self.write_enabled = false;
-        self.fault = None;
-        self.plan = None;
-        self.power = Power::ON;
-        #[cfg(device_file)]
-        {
-            self.in_file = false;
-        }
-        #[cfg(feature = "mutants")]
-        self.mutate(None);
-        self.entropy.restart(seed);
-    }
-
-    /// `FICR.INFO.DEVICEID`: the first eight bytes of the seed that the part began with. It is not in the page.
-    #[must_use]
-    pub const fn device_id(&self) -> [u32; 2] {
-        self.device_id
-    }
-
-    /// Keeps each write in `backing` too, from now on.
-    #[cfg(feature = "std")]
-    #[must_use]
-    pub fn with_backing(mut self, backing: Box<dyn Backing>) -> Self {
-        self.backing = Some(backing);
-        self
-    }
-
-    /// Keeps each write in the image's device file too, from now on.
-    #[cfg(device_file)]
-    pub(crate) fn keep_in_file(&mut self) {
-        self.in_file = true;
-    }
-
-    /// Which part this is.
-    #[must_use]
-    pub const fn soc(&self) -> Soc {
+    /// Which part the page is of.
+    pub(crate) const fn soc(&self) -> Soc {
         self.soc
     }
 
-    /// The UICR page as it is, past all protection: for inspectors, not for drivers.
-    #[must_use]
-    pub const fn page(&self) -> &[u32; UICR_WORDS] {
+    /// The words as they are, past all protection.
+    pub(crate) const fn page(&self) -> &[u32; UICR_WORDS] {
         &self.page
     }
 
-    /// The UICR page, past all protection: for whoever decides what a part holds at the start.
-    pub const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
+    /// The words, past all protection.
+    pub(crate) const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
         &mut self.page
     }
 
-    /// Makes a call go wrong that is still to come.
-    pub fn plan(&mut self, fault: Fault) {
-        self.plan = Some(Plan::new(fault));
+    /// ERASEALL, and from now on the page of this part.
+    pub(crate) fn erase(&mut self, soc: Soc) {
+        self.soc = soc;
+        self.page.fill(ERASED);
     }
 
-    /// Breaks the random generator, for as long as the part exists.
-    pub fn break_noise(&mut self, noise: Noise) {
-        self.entropy.noise = noise;
+    /// Power comes back: the registers are reset, the page stays.
+    pub(crate) fn reset(&mut self) {
+        self.selected = 0;
+        self.write_enabled = false;
     }
 
-    /// Takes the power away at a write that is still to come.
-    pub fn cut(&mut self, cut: Cut) {
-        self.power.cut = Some(cut);
-    }
-
-    /// Makes a write that is still to come stop short, and nothing notices: the power stays on, as where an
-    /// instruction was skipped.
-    pub fn lapse(&mut self, lapse: Cut) {
-        self.power.lapse = Some(lapse);
-    }
-
-    /// Writes since power-on that changed a bit, the one at which power was lost among them.
-    #[must_use]
-    pub const fn writes(&self) -> u32 {
-        self.power.writes
-    }
-
-    /// Whether power was lost.
-    #[must_use]
-    pub const fn is_off(&self) -> bool {
-        self.power.off
-    }
-
-    /// Whether the write at which power was lost has left some of its bits, and not all.
-    #[must_use]
-    pub const fn has_torn_word(&self) -> bool {
-        self.power.torn
-    }
-
-    /// Whether the planned fault has struck; without one there is nothing left to strike.
-    #[must_use]
-    pub fn plan_is_done(&self) -> bool {
-        self.plan.is_none_or(|plan| plan.has_struck())
-    }
-
-    /// From the noise of the random generator.
-    pub(crate) fn draw_entropy(&mut self) -> Zeroizing<[u8; 32]> {
-        self.entropy.draw(&self.page)
-    }
-
-    /// What this call does instead of its work, if it is the one planned to go wrong.
-    pub(crate) fn strike(&mut self, call: Call) -> Option<Effect> {
-        self.plan.as_mut()?.strike(call)
-    }
-
-    /// The first illegal access, if there was one.
-    #[must_use]
-    pub const fn fault(&self) -> Option<IllegalAccess> {
-        self.fault
-    }
-
-    /// Puts the NVMC into write mode or back into read-only mode (`NVMC.CONFIG`).
-    pub fn enable_write(&mut self, enabled: bool) {
+    /// Writes `NVMC.CONFIG`: write mode, or read-only mode.
+    pub(crate) fn enable_write(&mut self, enabled: bool) {
         self.write_enabled = enabled;
     }
 
-    /// Writes the KMU's `SELECTKEYSLOT`: a slot's number plus one, or 0 for none.
+    /// Writes `SELECTKEYSLOT`: a slot's number plus one, or 0 for none.
     ///
     /// # Errors
-    /// There is no such slot, or the part is frozen.
-    pub fn select(&mut self, number: u32) -> Result<(), IllegalAccess> {
-        self.attempt(|part| {
-            if number > SLOTS {
-                return Err(IllegalAccess::NoSuchSlot(number));
-            }
-            part.selected = number;
-            Ok(())
-        })
+    /// There is no such slot.
+    pub(crate) fn select(&mut self, number: u32) -> Result<(), IllegalAccess> {
+        if number > SLOTS {
+            return Err(IllegalAccess::NoSuchSlot(number));
+        }
+        self.selected = number;
+        Ok(())
     }
 
     /// What `SELECTKEYSLOT` holds.
@@ -320,38 +172,34 @@ impl Silicon {
         self.selected
     }
 
-    /// Reads a word of UICR as the CPU would.
-    ///
-    /// A key slot that is not selected, or whose value may not be read, gives [`READ_DENIED`].
+    /// What the CPU reads at an address.
     ///
     /// # Errors
-    /// The address is no word of UICR, or the part is frozen.
-    pub fn read(&mut self, address: u32) -> Result<u32, IllegalAccess> {
-        self.attempt(|part| {
-            let index = word_index(address)?;
-            let word = part.page[index];
-            let Some(slot) = slot_of(address) else { return Ok(word) };
-            let perm = part.page[perm_index(slot)];
-            let readable = (perm & PERM_READ != 0 || part.is(Mutant::ReadPermissionIgnored))
-                && perm & PERM_STATE != 0;
-            let denied = part.selected != slot + 1 || (address >= KEYSLOT_KEY && !readable);
-            Ok(match denied {
-                true if part.is(Mutant::DeniedLooksErased) => ERASED,
-                true => READ_DENIED,
-                false => word,
-            })
-        })
+    /// The address is no word of UICR.
+    pub(crate) fn read(&self, address: u32, rules: Rules) -> Result<u32, IllegalAccess> {
+        let index = word_index(address)?;
+        let word = self.page[index];
+        let Some(slot) = slot_of(address) else { return Ok(word) };
+        let perm = self.page[perm_index(slot)];
+        let readable =
+            (perm & PERM_READ != 0 || !rules.hold(Rule::ReadPermission)) && perm & PERM_STATE != 0;
+        let denied = self.selected != slot + 1 || (address >= KEYSLOT_KEY && !readable);
+        if !denied {
+            return Ok(word);
+        }
+        Ok(if rules.hold(Rule::DenialShows) { READ_DENIED } else { ERASED })
     }
 
-    /// Writes a word of UICR through the NVMC. A halfword of ones leaves that half of OTP alone.
+    /// What writing a word through the NVMC changes. A halfword of ones leaves that half of OTP alone.
     ///
     /// # Errors
-    /// Any access that the rules forbid, or the part is frozen.
-    pub fn write(&mut self, address: u32, value: u32) -> Result<(), IllegalAccess> {
-        self.attempt(|part| part.write_word(address, value))
-    }
-
-    fn write_word(&mut self, address: u32, value: u32) -> Result<(), IllegalAccess> {
+    /// The rule that forbids the write.
+    pub(crate) fn write(
+        &self,
+        address: u32,
+        value: u32,
+        rules: Rules,
+    ) -> Result<Write, IllegalAccess> {
         let index = word_index(address)?;
         if !self.write_enabled {
             return Err(IllegalAccess::WriteNotEnabled(address));
@@ -362,99 +210,41 @@ impl Silicon {
             if self.selected != slot + 1 {
                 return Err(IllegalAccess::SlotNotSelected(address));
             }
-            if perm & PERM_WRITE == 0 && !self.is(Mutant::SlotWrittenTwice) {
+            if perm & PERM_WRITE == 0 && rules.hold(Rule::SlotOnce) {
                 return Err(IllegalAccess::SlotLocked(address));
             }
-            if old != ERASED && !self.is(Mutant::SlotWrittenTwice) {
+            if old != ERASED && rules.hold(Rule::SlotOnce) {
                 return Err(IllegalAccess::SlotWrittenTwice(address));
             }
         } else if address >= self.soc.otp_base() {
             for shift in [0, 16] {
                 let written = old >> shift & 0xFFFF != 0xFFFF;
-                if written && value >> shift & 0xFFFF != 0xFFFF && !self.is(Mutant::OtpWrittenTwice)
-                {
+                if written && value >> shift & 0xFFFF != 0xFFFF && rules.hold(Rule::OtpOnce) {
                     return Err(IllegalAccess::OtpWrittenTwice(address + shift / 8));
                 }
             }
         } else if value & !old != 0 {
             return Err(IllegalAccess::SetsBits(address));
         }
-        let mut new = if self.is(Mutant::BitsSetBack) { value } else { old & value };
-        if new != old {
-            new = self.power.write(old, new);
-        }
-        self.page[index] = new;
-        #[cfg(feature = "std")]
-        if let Some(backing) = &mut self.backing
-            && let Err(error) = backing.store(4 * index, new)
-        {
-            log::error!("the device file cannot be written: {error}");
-            return Err(IllegalAccess::Frozen);
-        }
-        #[cfg(device_file)]
-        if self.in_file && !crate::device::store(4 * index, new) {
-            log::error!("the device file cannot be written");
-            return Err(IllegalAccess::Frozen);
-        }
-        Ok(())
+        let new = if rules.hold(Rule::ClearsBitsOnly) { old & value } else { value };
+        Ok(Write { index, old, new })
     }
 
-    /// Pushes the selected slot's value to its destination (`TASKS_PUSH_KEYSLOT`).
+    /// The destination and the value of the selected slot (`TASKS_PUSH_KEYSLOT`).
     ///
     /// # Errors
     /// No slot is selected, or its permissions or its destination do not allow a push.
-    pub(crate) fn push(&mut self) -> Result<(u32, [u32; 4]), IllegalAccess> {
-        self.attempt(|part| {
-            let slot = part.selected.checked_sub(1).ok_or(IllegalAccess::PushRefused(0))?;
-            let perm = part.page[perm_index(slot)];
-            let dest = part.page[perm_index(slot) - 1];
-            if perm & PERM_PUSH == 0 || perm & PERM_STATE == 0 || dest == ERASED {
-                return Err(IllegalAccess::PushRefused(slot));
-            }
-            let first = (KEYSLOT_KEY - UICR_BASE) as usize / 4 + 4 * slot as usize;
-            let mut value = [0; 4];
-            value.copy_from_slice(&part.page[first..first + 4]);
-            Ok((dest, value))
-        })
-    }
-
-    /// Runs one access, unless the part is frozen; an illegal one freezes it.
-    fn attempt<T>(
-        &mut self,
-        access: impl FnOnce(&mut Self) -> Result<T, IllegalAccess>,
-    ) -> Result<T, IllegalAccess> {
-        if self.fault.is_some() || self.power.off {
-            return Err(IllegalAccess::Frozen);
+    pub(crate) fn push(&self) -> Result<(u32, [u32; 4]), IllegalAccess> {
+        let slot = self.selected.checked_sub(1).ok_or(IllegalAccess::PushRefused(0))?;
+        let perm = self.page[perm_index(slot)];
+        let dest = self.page[perm_index(slot) - 1];
+        if perm & PERM_PUSH == 0 || perm & PERM_STATE == 0 || dest == ERASED {
+            return Err(IllegalAccess::PushRefused(slot));
         }
-        let result = access(self);
-        if self.power.off {
-            return Err(IllegalAccess::Frozen);
-        }
-        if let Err(error) = result {
-            log::error!("illegal access: {error}");
-            if !self.is(Mutant::NotFrozen) {
-                self.fault = Some(error);
-            }
-        }
-        result
-    }
-
-    /// The address of a slot's PERM word.
-    #[must_use]
-    pub const fn perm_address(slot: KeySlot) -> u32 {
-        Self::dest_address(slot) + 4
-    }
-
-    /// The address of a slot's DEST word.
-    #[must_use]
-    pub const fn dest_address(slot: KeySlot) -> u32 {
-        KEYSLOT_CONFIG + 8 * slot
-    }
-
-    /// The address of the first of a slot's four VALUE words.
-    #[must_use]
-    pub const fn value_address(slot: KeySlot) -> u32 {
-        KEYSLOT_KEY + 16 * slot
+        let first = (value_address(slot) - UICR_BASE) as usize / 4;
+        let mut value = [0; 4];
+        value.copy_from_slice(&self.page[first..first + 4]);
+        Ok((dest, value))
     }
 }
 
@@ -481,129 +271,157 @@ const fn slot_of(address: u32) -> Option<KeySlot> {
 }
 
 const fn perm_index(slot: KeySlot) -> usize {
-    (Silicon::perm_address(slot) - UICR_BASE) as usize / 4
+    (perm_address(slot) - UICR_BASE) as usize / 4
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const OTP: u32 = 0x00FF_8110;
-    const VALUE: u32 = Silicon::value_address(2);
-    const DEST: u32 = Silicon::dest_address(2);
-    const PERM: u32 = Silicon::perm_address(2);
+    const VALUE: u32 = value_address(2);
+    const DEST: u32 = dest_address(2);
+    const PERM: u32 = perm_address(2);
 
-    fn part() -> Silicon {
-        let mut part = Silicon::erased(Soc::Nrf5340, [0; 32]);
-        part.enable_write(true);
-        part
+    fn read(uicr: &Uicr, address: u32) -> Result<u32, IllegalAccess> {
+        uicr.read(address, Rules::ALL)
     }
 
-    /// A part with slot 2 selected and written, with these permissions.
-    fn keyed(perm: u32) -> Silicon {
-        let mut part = part();
-        part.select(3).unwrap();
+    fn write(uicr: &mut Uicr, address: u32, value: u32) {
+        let Write { index, new, .. } = uicr.write(address, value, Rules::ALL).unwrap();
+        uicr.page[index] = new;
+    }
+
+    fn refusal(uicr: &Uicr, address: u32, value: u32) -> Option<IllegalAccess> {
+        uicr.write(address, value, Rules::ALL).err()
+    }
+
+    fn erased(soc: Soc) -> Uicr {
+        let mut uicr = Uicr::new(soc, &[ERASED; UICR_WORDS]);
+        uicr.enable_write(true);
+        uicr
+    }
+
+    fn blank() -> Uicr {
+        erased(Soc::Nrf5340)
+    }
+
+    /// Slot 2 is selected, and written with these permissions.
+    fn keyed(perm: u32) -> Uicr {
+        let mut uicr = blank();
+        uicr.select(3).unwrap();
         for word in 0..4 {
-            part.write(VALUE + 4 * word, 0x1111_1111 * (word + 1)).unwrap();
+            write(&mut uicr, VALUE + 4 * word, 0x1111_1111 * (word + 1));
         }
-        part.write(DEST, 0x5084_5400).unwrap();
-        part.write(PERM, perm).unwrap();
-        part
-    }
-
-    /// The access is refused by that name, changes nothing, and freezes the part.
-    fn refused(mut part: Silicon, address: u32, value: u32, expected: IllegalAccess) {
-        let before = *part.page();
-        assert_eq!(part.write(address, value), Err(expected));
-        assert_eq!(*part.page(), before);
-        assert_eq!(part.fault(), Some(expected));
-        assert_eq!(part.read(UICR_BASE), Err(IllegalAccess::Frozen));
-        assert_eq!(part.write(OTP + 0x40, 0), Err(IllegalAccess::Frozen));
-        assert_eq!(*part.page(), before);
+        write(&mut uicr, DEST, 0x5084_5400);
+        write(&mut uicr, PERM, perm);
+        uicr
     }
 
     #[test]
-    fn refuses_what_is_no_word_of_uicr() {
-        refused(part(), UICR_BASE + 2, 0, IllegalAccess::Misaligned(UICR_BASE + 2));
-        refused(part(), UICR_BASE - 4, 0, IllegalAccess::OutsideUicr(UICR_BASE - 4));
-        refused(part(), UICR_END, 0, IllegalAccess::OutsideUicr(UICR_END));
-        let outside = IllegalAccess::OutsideUicr(0);
-        assert_eq!(part().read(0), Err(outside));
-        assert_eq!(part().read(UICR_BASE + 1), Err(IllegalAccess::Misaligned(UICR_BASE + 1)));
+    fn words_are_aligned() {
+        let misaligned = |address| Some(IllegalAccess::Misaligned(address));
+        assert_eq!(refusal(&blank(), UICR_BASE + 2, 0), misaligned(UICR_BASE + 2));
+        assert_eq!(read(&blank(), UICR_BASE + 1).err(), misaligned(UICR_BASE + 1));
     }
 
     #[test]
-    fn refuses_a_write_without_write_mode() {
-        let mut part = part();
-        part.enable_write(false);
-        refused(part, OTP, 0, IllegalAccess::WriteNotEnabled(OTP));
+    fn uicr_has_a_beginning_and_an_end() {
+        let outside = |address| Some(IllegalAccess::OutsideUicr(address));
+        assert_eq!(refusal(&blank(), UICR_BASE - 4, 0), outside(UICR_BASE - 4));
+        assert_eq!(refusal(&blank(), UICR_END, 0), outside(UICR_END));
+        assert_eq!(read(&blank(), 0).err(), outside(0));
+    }
+
+    #[test]
+    fn a_write_needs_write_mode() {
+        let mut uicr = blank();
+        uicr.enable_write(false);
+        assert_eq!(refusal(&uicr, OTP, 0), Some(IllegalAccess::WriteNotEnabled(OTP)));
     }
 
     #[test]
     fn otp_takes_each_halfword_once() {
         for soc in Soc::ALL {
-            let mut part = Silicon::erased(soc, [0; 32]);
-            part.enable_write(true);
-            part.write(OTP, 0xFFFF_0000).unwrap();
-            part.write(OTP, 0x1234_FFFF).unwrap();
-            assert_eq!(part.read(OTP), Ok(0x1234_0000));
-            refused(part, OTP, 0xFFFF_0000, IllegalAccess::OtpWrittenTwice(OTP));
+            let mut uicr = erased(soc);
+            write(&mut uicr, OTP, 0xFFFF_0000);
+            write(&mut uicr, OTP, 0x1234_FFFF);
+            assert_eq!(read(&uicr, OTP), Ok(0x1234_0000));
+            let twice = Some(IllegalAccess::OtpWrittenTwice(OTP));
+            assert_eq!(refusal(&uicr, OTP, 0xFFFF_0000), twice);
         }
-        let mut part = part();
-        part.write(OTP, 0x1234_FFFF).unwrap();
-        refused(part, OTP, 0x1234_FFFF, IllegalAccess::OtpWrittenTwice(OTP + 2));
+        let mut uicr = blank();
+        write(&mut uicr, OTP, 0x1234_FFFF);
+        let twice = Some(IllegalAccess::OtpWrittenTwice(OTP + 2));
+        assert_eq!(refusal(&uicr, OTP, 0x1234_FFFF), twice);
     }
 
     #[test]
     fn registers_only_lose_bits() {
-        let mut part = part();
-        part.write(UICR_BASE, 0x50FA_50FA).unwrap();
-        part.write(UICR_BASE, 0x5000_0000).unwrap();
-        assert_eq!(part.read(UICR_BASE), Ok(0x5000_0000));
-        refused(part, UICR_BASE, 0x5000_0001, IllegalAccess::SetsBits(UICR_BASE));
+        let mut uicr = blank();
+        write(&mut uicr, UICR_BASE, 0x50FA_50FA);
+        write(&mut uicr, UICR_BASE, 0x5000_0000);
+        assert_eq!(read(&uicr, UICR_BASE), Ok(0x5000_0000));
+        let sets_bits = Some(IllegalAccess::SetsBits(UICR_BASE));
+        assert_eq!(refusal(&uicr, UICR_BASE, 0x5000_0001), sets_bits);
     }
 
     #[test]
-    fn a_slot_is_written_while_it_is_selected_and_once() {
-        refused(part(), VALUE, 0, IllegalAccess::SlotNotSelected(VALUE));
-        let mut other = part();
-        other.select(4).unwrap();
-        refused(other, VALUE, 0, IllegalAccess::SlotNotSelected(VALUE));
-        let open = !PERM_READ; // locked for reading, not for writing
-        refused(keyed(open), VALUE, 0, IllegalAccess::SlotWrittenTwice(VALUE));
-        refused(keyed(open), DEST, 0, IllegalAccess::SlotWrittenTwice(DEST));
-        refused(keyed(open), PERM, 0, IllegalAccess::SlotWrittenTwice(PERM));
+    fn a_slot_is_written_while_it_is_selected() {
+        let not_selected = Some(IllegalAccess::SlotNotSelected(VALUE));
+        let mut uicr = blank();
+        assert_eq!(refusal(&uicr, VALUE, 0), not_selected);
+        uicr.select(4).unwrap();
+        assert_eq!(refusal(&uicr, VALUE, 0), not_selected, "another is");
+    }
+
+    #[test]
+    fn a_slot_takes_each_word_once() {
+        let open = keyed(!PERM_READ); // locked for reading, not for writing
         for address in [VALUE, DEST, PERM] {
-            refused(keyed(0xFFFF_FFFC), address, 0, IllegalAccess::SlotLocked(address));
+            let twice = Some(IllegalAccess::SlotWrittenTwice(address));
+            assert_eq!(refusal(&open, address, 0), twice);
+        }
+    }
+
+    #[test]
+    fn a_closed_slot_takes_no_word() {
+        for address in [VALUE, DEST, PERM] {
+            let locked = Some(IllegalAccess::SlotLocked(address));
+            assert_eq!(refusal(&keyed(0xFFFF_FFFC), address, 0), locked);
         }
     }
 
     #[test]
     fn there_are_128_slots() {
-        assert_eq!(part().select(128), Ok(()));
-        assert_eq!(part().select(129), Err(IllegalAccess::NoSuchSlot(129)));
+        assert_eq!(blank().select(128), Ok(()));
+        assert_eq!(blank().select(129), Err(IllegalAccess::NoSuchSlot(129)));
     }
 
     #[test]
-    fn a_slot_is_read_while_it_is_selected_and_readable() {
-        let mut blank = part();
-        assert_eq!(blank.read(VALUE), Ok(READ_DENIED), "not selected");
-        blank.select(3).unwrap();
-        assert_eq!(blank.read(VALUE), Ok(ERASED));
-        assert_eq!(blank.read(PERM), Ok(ERASED));
+    fn a_slot_is_read_while_it_is_selected() {
+        let mut uicr = blank();
+        assert_eq!(read(&uicr, VALUE), Ok(READ_DENIED));
+        uicr.select(3).unwrap();
+        assert_eq!(read(&uicr, VALUE), Ok(ERASED));
+        assert_eq!(read(&uicr, PERM), Ok(ERASED));
+    }
 
-        let mut locked = keyed(0xFFFF_FFFC);
-        assert_eq!(locked.read(VALUE), Ok(READ_DENIED));
-        assert_eq!(locked.read(PERM), Ok(0xFFFF_FFFC));
-        assert_eq!(locked.read(DEST), Ok(0x5084_5400));
+    #[test]
+    fn a_locked_slot_shows_its_header_alone() {
+        let locked = keyed(0xFFFF_FFFC);
+        assert_eq!(read(&locked, VALUE), Ok(READ_DENIED));
+        assert_eq!(read(&locked, PERM), Ok(0xFFFF_FFFC));
+        assert_eq!(read(&locked, DEST), Ok(0x5084_5400));
+    }
 
+    #[test]
+    fn a_readable_slot_shows_its_value_until_it_is_revoked() {
         let mut readable = keyed(0xFFFF_FFFA);
-        assert_eq!(readable.read(VALUE + 4), Ok(0x2222_2222));
+        assert_eq!(read(&readable, VALUE + 4), Ok(0x2222_2222));
         readable.select(0).unwrap();
-        assert_eq!(readable.read(VALUE + 4), Ok(READ_DENIED), "not selected");
-        assert_eq!(keyed(0xFFFE_FFFA).read(VALUE), Ok(READ_DENIED), "revoked");
+        assert_eq!(read(&readable, VALUE + 4), Ok(READ_DENIED), "not selected");
+        assert_eq!(read(&keyed(0xFFFE_FFFA), VALUE), Ok(READ_DENIED), "revoked");
     }
 
     #[test]
@@ -613,33 +431,9 @@ mod tests {
         let refused = Err(IllegalAccess::PushRefused(2));
         assert_eq!(keyed(0xFFFF_FFFA).push(), refused, "no permission");
         assert_eq!(keyed(0xFFFE_FFFC).push(), refused, "revoked");
-        let mut blank = part();
-        blank.select(3).unwrap();
-        assert_eq!(blank.push(), refused, "no destination");
-        assert_eq!(part().push(), Err(IllegalAccess::PushRefused(0)), "not selected");
-    }
-
-    proptest! {
-        /// Whatever is accessed in whatever order: no bit is ever set, and a refusal changes nothing.
-        #[test]
-        fn no_access_sets_a_bit(
-            accesses in prop::collection::vec((any::<bool>(), 0..=129_u32, UICR_BASE - 8..UICR_END + 8, any::<u32>()), 0..64),
-        ) {
-            let mut part = part();
-            for (select, number, address, value) in accesses {
-                let before = *part.page();
-                let result = if select {
-                    part.select(number)
-                } else {
-                    part.write(address, value)
-                };
-                for (old, new) in before.iter().zip(part.page()) {
-                    prop_assert_eq!(new & !old, 0);
-                }
-                if result.is_err() {
-                    prop_assert_eq!(&before, part.page());
-                }
-            }
-        }
+        let mut uicr = blank();
+        uicr.select(3).unwrap();
+        assert_eq!(uicr.push(), refused, "no destination");
+        assert_eq!(blank().push(), Err(IllegalAccess::PushRefused(0)), "not selected");
     }
 }

@@ -4,7 +4,7 @@
 
 use hex_literal::hex;
 
-use crate::Soc;
+use crate::soc::Soc;
 
 /// A key derivation as silicon does it.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
  */
 
 /*
- * The SDK's headers declare what src/exports/sdk.rs defines: a signature that has changed fails the
+ * The SDK's headers declare what src/exports/for_sdk_drivers.rs defines: a signature that has changed fails the
  * build here, since nothing else compares C with Rust.
  */
 
@@ -34,7 +34,7 @@ UNCHANGED_TYPE(nrf_cc3xx_platform_identity_key_retrieve, int(uint32_t slot, uint
 UNCHANGED_TYPE(nrf_cc3xx_platform_identity_key_free, void(uint8_t *key));
 UNCHANGED_TYPE(z_impl_sys_csrand_get, int(void *buffer, size_t size));
 
-/* The codes and addresses of src/platform.rs and src/soc.rs. */
+/* The codes and addresses of src/platform.rs, src/kmu.rs and src/soc.rs. */
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_SUCCESS, 0);
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_INTERNAL, -0x7002);
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_ERROR_KMU_INVALID_SLOT, -0x701A);

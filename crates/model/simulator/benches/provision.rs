@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! How long the procedure takes on a modelled part, and how many parts a second a desk can do.
+//! How long the procedure takes on a modelled part, and how many parts a second the host can do.
 
 use std::hint::black_box;
-use std::num::NonZero;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use provisioning::{Config, IdentityKeySource};
-use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
+use rayon::prelude::*;
+use silicon::{Silicon, Soc};
 use simulator::run;
 
 fn config() -> Config {
@@ -19,9 +18,7 @@ fn config() -> Config {
 
 /// From an erased part to success. Each seed is a part of its own, since signatures take longer for some keys.
 fn provision(soc: Soc, number: u64) {
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number.to_le_bytes());
-    let part = Silicon::with_page(soc, seed, [ERASED; UICR_WORDS]);
+    let part = Silicon::erased(soc, silicon::seed(number));
     let (_, result) = run(part, &config(), |event| {
         black_box(event);
     });
@@ -37,17 +34,8 @@ fn on_one_core(soc: Soc, parts: u64) -> Duration {
 }
 
 fn on_all_cores(soc: Soc, parts: u64) -> Duration {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let begin = Instant::now();
-    thread::scope(|scope| {
-        for first in (0..parts).take(threads) {
-            scope.spawn(move || {
-                for number in (first..parts).step_by(threads) {
-                    provision(soc, number);
-                }
-            });
-        }
-    });
+    (0..parts).into_par_iter().for_each(|number| provision(soc, number));
     begin.elapsed()
 }
 

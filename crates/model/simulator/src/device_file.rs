@@ -3,14 +3,14 @@
 //! A modelled part in a file: its UICR page as a raw image of 4 KiB, words little-endian, the byte at
 //! offset 0 being the one at address 0x00FF8000.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use silicon::{Backing, ERASED, Silicon, Soc, UICR_BASE, UICR_SIZE, UICR_WORDS};
+use silicon::{Backing, ERASED, Soc, UICR_BASE, UICR_SIZE, UICR_WORDS, dest_address};
+use thiserror::Error;
 
-/// A device file that this process has to itself while it is open.
+/// A device file. No other process can open it while it is open here.
 #[derive(Debug)]
 pub struct DeviceFile {
     path: PathBuf,
@@ -18,13 +18,19 @@ pub struct DeviceFile {
 }
 
 /// Why a device file cannot be used. The file is left as it is.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum DeviceFileError {
-    /// The operating system says no.
-    Io(PathBuf, io::Error),
+    /// The operating system refuses.
+    #[error("{0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
     /// Another run has it.
+    #[error("{0}: another run is using it")]
     InUse(PathBuf),
-    /// Not the size of a UICR page.
+    /// Its size in bytes, which is not that of a UICR page.
+    #[error(
+        "{0}: {1} bytes is not a UICR image, which has {size}; the file was left alone",
+        size = UICR_SIZE
+    )]
     Size(PathBuf, u64),
 }
 
@@ -32,7 +38,7 @@ impl DeviceFile {
     /// Opens the file, and creates it erased where it is missing.
     ///
     /// # Errors
-    /// The file cannot be opened, another run has it, or it is no UICR page.
+    /// The file cannot be opened, another run has it, or it has another size than a UICR page.
     pub fn open_or_create(path: &Path) -> Result<Self, DeviceFileError> {
         let io = |error| DeviceFileError::Io(path.to_owned(), error);
         if !path.try_exists().map_err(io)? {
@@ -53,7 +59,7 @@ impl DeviceFile {
     /// Opens a file that is there.
     ///
     /// # Errors
-    /// The file cannot be opened, another run has it, or it is no UICR page.
+    /// The file cannot be opened, another run has it, or it has another size than a UICR page.
     pub fn open(path: &Path) -> Result<Self, DeviceFileError> {
         let io = |error| DeviceFileError::Io(path.to_owned(), error);
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
@@ -101,7 +107,7 @@ impl DeviceFile {
     }
 }
 
-/// Which part a UICR page is of, and what tells so; `None` where it may be of either, as an erased one may.
+/// Which part a UICR page is of, and what in it shows that; `None` where it may be of either, as an erased one may.
 ///
 /// OTP begins two words earlier on an nRF5340, and a run writes the lifecycle state before all else. The key
 /// slots of a HUK name the register to which they are pushed.
@@ -123,9 +129,9 @@ pub fn soc_of(page: &[u32; UICR_WORDS]) -> Option<(Soc, &'static str)> {
     };
     // MKEK and MEXT begin at slots 2 and 4.
     let by_slots = |soc: Soc| {
-        (0..soc.slots_per_huk()).any(|part| {
-            let register = soc.aes_key_register(part);
-            [2, 4].iter().any(|slot| words(Silicon::dest_address(slot + part))[0] == register)
+        (0..soc.slots_per_huk()).any(|index| {
+            let register = soc.aes_key_register(index);
+            [2, 4].iter().any(|slot| words(dest_address(slot + index))[0] == register)
         })
     };
     let why = |soc| match (by_otp == Some(soc), by_slots(soc)) {
@@ -134,7 +140,7 @@ pub fn soc_of(page: &[u32; UICR_WORDS]) -> Option<(Soc, &'static str)> {
         _ => None,
     };
     match Soc::ALL.map(|soc| why(soc).map(|why| (soc, why))) {
-        [told, None] | [None, told] => told,
+        [found, None] | [None, found] => found,
         _ => None, // both
     }
 }
@@ -145,19 +151,3 @@ impl Backing for DeviceFile {
         self.at(offset)?.write_all(&word.to_le_bytes())
     }
 }
-
-impl fmt::Display for DeviceFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::InUse(path) => write!(f, "{}: another run is using it", path.display()),
-            Self::Size(path, size) => write!(
-                f,
-                "{}: {size} bytes is not a UICR image, which has {UICR_SIZE}; the file was left alone",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for DeviceFileError {}

@@ -5,7 +5,10 @@
 use std::fmt::{self, Write as _};
 
 use provisioning::Lifecycle;
-use silicon::{ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, drivers};
+use silicon::{
+    ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, dest_address, drivers,
+    perm_address, value_address,
+};
 
 /// What each named word of UICR is: MDK, `NRF_UICR_Type`.
 fn registers(soc: Soc) -> &'static [(u32, &'static str)] {
@@ -46,7 +49,7 @@ fn slot_name(slot: u32, soc: Soc) -> &'static str {
     }
 }
 
-/// What a word of the lifecycle says: each halfword is a state, entered when it is all zeros.
+/// The states in a word of the lifecycle: each halfword is one, entered when it is all zeros.
 fn lifecycle_name(word: u32, low: &str, high: &str) -> String {
     let states = [(word & 0xFFFF, low), (word >> 16, high)].into_iter().filter_map(
         |(half, state)| match half {
@@ -58,8 +61,8 @@ fn lifecycle_name(word: u32, low: &str, high: &str) -> String {
     format!("lifecycle: {}", states.collect::<Vec<_>>().join(", "))
 }
 
-/// Writes what a program on the part could read: registers, OTP and key slots. What is erased is
-/// left out, and a protected value stands as the hardware shows it.
+/// Writes what a program on the part could read: registers, OTP and key slots. Erased words are left out, and a
+/// protected value stands as the hardware shows it.
 ///
 /// # Errors
 /// The part refuses to be read, which a part that was just powered on does not.
@@ -73,10 +76,10 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     let mut line = |text: fmt::Arguments<'_>| writeln!(out, "{text}").expect("a String takes it");
 
     let lifecycle = match drivers::lifecycle(part) {
-        Ok(1) => Lifecycle::Assembly.name(),
-        Ok(2) => Lifecycle::Provisioning.name(),
-        Ok(3) => Lifecycle::Secured.name(),
-        Ok(4) => Lifecycle::Decommissioned.name(),
+        Ok(drivers::ASSEMBLY) => Lifecycle::Assembly.name(),
+        Ok(drivers::PROVISIONING) => Lifecycle::Provisioning.name(),
+        Ok(drivers::SECURED) => Lifecycle::Secured.name(),
+        Ok(drivers::DECOMMISSIONED) => Lifecycle::Decommissioned.name(),
         Ok(_) | Err(_) => "none that a part can have",
     };
     line(format_args!("Part: {soc}"));
@@ -94,7 +97,7 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     }
 
     line(format_args!("\nOTP, words that are not erased"));
-    for address in (soc.otp_base()..Silicon::dest_address(0)).step_by(4) {
+    for address in (soc.otp_base()..dest_address(0)).step_by(4) {
         let word = part.read(address)?;
         if word != ERASED {
             let name = match address - storage {
@@ -111,10 +114,10 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     line(format_args!("  slot  DEST      PERM      VALUE"));
     for slot in 0..128 {
         part.select(slot + 1)?;
-        let dest = part.read(Silicon::dest_address(slot))?;
-        let perm = part.read(Silicon::perm_address(slot))?;
+        let dest = part.read(dest_address(slot))?;
+        let perm = part.read(perm_address(slot))?;
         let mut value = [0; 4];
-        for (address, word) in (Silicon::value_address(slot)..).step_by(4).zip(&mut value) {
+        for (address, word) in (value_address(slot)..).step_by(4).zip(&mut value) {
             *word = part.read(address)?;
         }
         if dest == ERASED && perm == ERASED && value == [ERASED; 4] {

@@ -16,7 +16,7 @@ pub struct Wanted {
     pub public_key: Option<[u8; 65]>,
 }
 
-/// Everything about the part that keeps it from being a provisioned one; nothing if it is one.
+/// What is wrong with the part; empty if it is a provisioned one.
 #[must_use]
 pub fn problems(soc: Soc, page: &[u32; UICR_WORDS], wanted: &Wanted) -> Vec<String> {
     let mut problems = Vec::new();

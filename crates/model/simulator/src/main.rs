@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use log::{LevelFilter, Log, Metadata, Record};
+use log::LevelFilter;
+use provisioning::console::ModelledSilicon;
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
-use silicon::boot::Model;
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::device_file::{DeviceFile, soc_of};
-use simulator::sweep::{self, Case, Outcome, Plan, Tally};
+use simulator::sweep::{self, Case, Ending, Scope, Tally};
 use simulator::{dump, run};
 
 /// Provisions a modelled part as the firmware does.
@@ -114,37 +114,29 @@ fn nonce(text: &str) -> Result<Nonce, String> {
 
 type Error = Box<dyn std::error::Error>;
 
-/// The part where nothing says which.
+/// The part where neither option nor content says which.
 const DEFAULT_SOC: Soc = Soc::Nrf5340;
 
-/// Log lines of the modelled drivers, which on a part would be console lines of other modules.
-struct StderrLog;
-
-impl Log for StderrLog {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        eprintln!("{}: {}", record.level().as_str().to_lowercase(), record.args());
-    }
-
-    fn flush(&self) {}
+/// Shows the log lines of the modelled drivers, which on a part are console lines of other modules.
+fn show_log(level: LevelFilter) {
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format(|out, record| {
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+        })
+        .init();
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The dead parts of a sweep have much to say of themselves, and nothing that counts.
-    let sweep = matches!(cli.command, Some(Command::Sweep { .. } | Command::Replay { .. }));
-    log::set_max_level(if sweep { LevelFilter::Off } else { LevelFilter::Info });
-    if log::set_logger(&StderrLog).is_err() {
-        eprintln!("warning: log lines of the drivers are lost");
-    }
+    // Drivers log much on parts that have lost power, and none of it matters.
+    let cuts_power = matches!(cli.command, Some(Command::Sweep { .. } | Command::Replay { .. }));
+    show_log(if cuts_power { LevelFilter::Off } else { LevelFilter::Info });
     let result = match cli.command {
         None => provision(&cli.provision),
         Some(Command::Dump { device, soc }) => show(&device, soc),
         Some(Command::Erase { device }) => erase(&device),
-        Some(Command::Sweep { soc, identity_key, seed }) => run_sweep(&Plan {
+        Some(Command::Sweep { soc, identity_key, seed }) => run_sweep(&Scope {
             socs: soc.map_or_else(|| Soc::ALL.to_vec(), |soc| vec![soc]),
             identity_keys: identity_key
                 .map_or_else(|| IdentityKeySource::ALL.to_vec(), |source| vec![source]),
@@ -163,13 +155,12 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         Some(number) => number,
         None => getrandom::u64()?,
     };
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number.to_le_bytes());
+    let seed = silicon::seed(number);
     let part = match &options.device {
         Some(path) => {
             let mut file = DeviceFile::open_or_create(path)?;
             let page = file.read()?;
-            // A blank part is one that is yet to be chosen.
+            // A blank part may be of any kind.
             let soc = match options.soc {
                 None if page == [ERASED; UICR_WORDS] => DEFAULT_SOC,
                 soc => choose_soc(path, &page, soc)?,
@@ -178,7 +169,7 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         }
         None => Silicon::erased(options.soc.unwrap_or(DEFAULT_SOC), seed),
     };
-    let model = Model { soc: part.soc(), seed: number };
+    let model = ModelledSilicon { part: part.soc().name(), seed: number };
     let config = Config {
         resume: !options.no_resume,
         record: !options.no_record,
@@ -186,7 +177,7 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
         ..Config::new(options.implementation_id, options.identity_key)
     };
 
-    // A console that is gone does not stop a part either; the first error is told at the end.
+    // A part goes on when its console is gone, and so does this; the first error is reported at the end.
     let mut console = Ok(());
     let mut print = |line: &dyn std::fmt::Display| {
         if console.is_ok() {
@@ -208,18 +199,18 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// The part of which a device file is: the one that is wanted, or else the one that the file tells.
+/// The part in a device file: the one that is wanted, or else the one that the content shows.
 fn choose_soc(path: &Path, page: &[u32; UICR_WORDS], wanted: Option<Soc>) -> Result<Soc, Error> {
     let name = path.display();
     match (wanted, soc_of(page)) {
-        (Some(wanted), Some((told, why))) if wanted != told => {
-            eprintln!("warning: {name}: taken for an {wanted}'s, but {why} is an {told}'s");
+        (Some(wanted), Some((found, why))) if wanted != found => {
+            eprintln!("warning: {name}: taken for an {wanted}'s, but {why} is an {found}'s");
             Ok(wanted)
         }
         (Some(wanted), _) => Ok(wanted),
-        (None, Some((told, why))) => {
-            eprintln!("{name}: taken for an {told}'s, by {why}");
-            Ok(told)
+        (None, Some((found, why))) => {
+            eprintln!("{name}: taken for an {found}'s, by {why}");
+            Ok(found)
         }
         (None, None) => Err(format!(
             "{name}: nothing in it tells which part it is of; say so with --soc nrf5340 or --soc nrf9160"
@@ -245,15 +236,15 @@ fn erase(path: &Path) -> Result<ExitCode, Error> {
 /// The pieces that can be torn, in the order in which they are written.
 const PIECES: [&str; 5] = ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key"];
 
-fn run_sweep(plan: &Plan) -> Result<ExitCode, Error> {
+fn run_sweep(scope: &Scope) -> Result<ExitCode, Error> {
     let begin = Instant::now();
     // Drawn on standard error, and only on a terminal.
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{bar:40} {pos} of {len} cut points, {elapsed} (about {eta} to go)",
     )?);
-    let report = sweep::sweep(plan, |done, all| {
+    let report = sweep::sweep(scope, |all| {
         bar.set_length(all as u64);
-        bar.set_position(done as u64);
+        bar.inc(1);
     });
     bar.finish_and_clear();
 
@@ -264,12 +255,12 @@ fn run_sweep(plan: &Plan) -> Result<ExitCode, Error> {
         write!(out, " {piece:>17}")?;
     }
     writeln!(out)?;
-    for ((soc, source), Tally { writes, outcomes }) in &report.tallies {
-        let count = |outcome| outcomes.get(&outcome).copied().unwrap_or_default();
-        let completed = count(Outcome::Completed);
+    for ((soc, source), Tally { writes, endings }) in &report.tallies {
+        let count = |ending| endings.get(&ending).copied().unwrap_or_default();
+        let completed = count(Ending::Completed);
         write!(out, "{:9} {:10} {writes:>6} {completed:>12}", soc.name(), source.name())?;
         for piece in PIECES {
-            write!(out, " {:>17}", count(Outcome::Stopped(piece)))?;
+            write!(out, " {:>17}", count(Ending::Stopped(piece)))?;
         }
         writeln!(out)?;
     }
@@ -309,8 +300,8 @@ fn replay(case: &Case) -> Result<ExitCode, Error> {
     let mut part = Silicon::with_page(case.soc, [0; 32], *played.page);
     write!(out, "\n{}\n", dump::dump(&mut part)?)?;
     match played.verdict {
-        Ok(Outcome::Completed) => writeln!(out, "verdict: provisioned")?,
-        Ok(Outcome::Stopped(piece)) => writeln!(out, "verdict: stopped, {piece} torn")?,
+        Ok(Ending::Completed) => writeln!(out, "verdict: provisioned")?,
+        Ok(Ending::Stopped(piece)) => writeln!(out, "verdict: stopped, {piece} torn")?,
         Err(what) => {
             writeln!(out, "verdict: violation, {what}")?;
             return Ok(ExitCode::from(1));

@@ -2,27 +2,21 @@
 
 //! Loss of power at every write of a run, and again at every write of the run after it.
 //!
-//! A [`Case`] is a part, a source of its identity key, a seed, and the cuts, one a run; one more run is left
-//! alone at the end. Its name replays it.
+//! A [`Case`] is a part, a source of its identity key, a seed, and the cuts, one a run; a last run is not cut. Its
+//! name replays it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 
-use provisioning::{
-    Cause, Config, Failure, IdentityKeySource, ImplementationId, Piece, PublicKey, Written,
-};
-use silicon::power::{Cut, Reach};
+use provisioning::{Cause, Failure, IdentityKeySource, Piece, PublicKey, Written};
+use rayon::prelude::*;
+use silicon::power::Cut;
 use silicon::{Silicon, Soc, UICR_WORDS};
+use thiserror::Error;
 
 use crate::inspector::{self, Wanted};
-use crate::run;
-
-/// The implementation ID of every case. No word is like another, or like erased OTP.
-const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
+use crate::{run, testing};
 
 /// What is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,19 +38,10 @@ impl fmt::Display for Case {
     }
 }
 
-/// A text that is no [`Case`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A text that names no [`Case`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a replay ID is a part, a key source, a seed and cuts: nrf5340-generated-1-17t3-2a")]
 pub struct NotACase;
-
-impl fmt::Display for NotACase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a replay ID is a part, a key source, a seed and cuts: nrf5340-generated-1-17t3-2a",
-        )
-    }
-}
-
-impl std::error::Error for NotACase {}
 
 impl FromStr for Case {
     type Err = NotACase;
@@ -74,7 +59,7 @@ impl FromStr for Case {
 
 /// How a case ended, by its last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum Ending {
     /// The part is provisioned: by this run, or by the one that was cut off at its very end.
     Completed,
     /// The run stopped and named this as torn.
@@ -99,8 +84,8 @@ pub struct Played {
     pub runs: Vec<Run>,
     /// The UICR page at the end.
     pub page: Box<[u32; UICR_WORDS]>,
-    /// How it ended, or what must not be.
-    pub verdict: Result<Outcome, String>,
+    /// How it ended, or which promise was broken.
+    pub verdict: Result<Ending, String>,
 }
 
 impl Played {
@@ -120,12 +105,11 @@ impl Played {
 /// This thread provisions a part already.
 #[must_use]
 pub fn play(case: &Case) -> Played {
-    let id: ImplementationId = ID.parse().expect("64 digits");
-    let config = Config::new(id, case.identity_key);
+    let config = testing::config(case.identity_key);
     let mut part = Silicon::erased(case.soc, [0; 32]);
     let mut runs = Vec::new();
     let mut torn = false;
-    let mut verdict = Ok(Outcome::Completed);
+    let mut verdict = Ok(Ending::Completed);
     for (number, cut) in (0_u8..).zip(case.cuts.iter().map(Some).chain([None])) {
         let mut seed = [number; 32];
         seed[..8].copy_from_slice(&case.seed.to_le_bytes());
@@ -142,16 +126,16 @@ pub fn play(case: &Case) -> Played {
         }
         torn |= part.has_torn_word();
         let wanted = Wanted {
-            implementation_id: *id.as_bytes(),
+            implementation_id: *config.implementation_id.as_bytes(),
             public_key: result.as_ref().ok().map(|key| *key.as_bytes()),
         };
         let problems = inspector::problems(case.soc, part.page(), &wanted);
         let judged = match cut {
-            Some(_) if part.fault().is_none() => judge_cut(&part, &result),
-            None if part.fault().is_none() => {
+            Some(_) if part.illegal_access().is_none() => judge_cut(&part, &result),
+            None if part.illegal_access().is_none() => {
                 judge_last(&result, torn, &problems, *part.page() == before)
             }
-            _ => Err(format!("{:?}", part.fault())),
+            _ => Err(format!("{:?}", part.illegal_access())),
         };
         runs.push(Run { lines, result, writes: part.writes() });
         verdict = verdict.and(judged.map_err(|what| format!("run {}: {what}", number + 1)));
@@ -159,12 +143,12 @@ pub fn play(case: &Case) -> Played {
     Played { runs, page: Box::new(*part.page()), verdict }
 }
 
-/// A run that lost power says nothing of the part; it only must have lost it.
-fn judge_cut(part: &Silicon, result: &Result<PublicKey, Failure>) -> Result<Outcome, String> {
+/// A run that lost power is judged by that alone: it must have lost it.
+fn judge_cut(part: &Silicon, result: &Result<PublicKey, Failure>) -> Result<Ending, String> {
     match (part.is_off(), result) {
         (false, _) => Err(String::from("the cut did not fire")),
         (true, Ok(_)) => Err(String::from("\"Success!\" after power was lost")),
-        (true, Err(_)) => Ok(Outcome::Completed),
+        (true, Err(_)) => Ok(Ending::Completed),
     }
 }
 
@@ -174,7 +158,7 @@ fn judge_last(
     torn: bool,
     problems: &[String],
     untouched: bool,
-) -> Result<Outcome, String> {
+) -> Result<Ending, String> {
     let complete = match result {
         Ok(_) => true,
         Err(Failure { cause: Cause::AlreadyProvisioned, .. }) => {
@@ -188,7 +172,7 @@ fn judge_last(
     if complete {
         return match problems {
             [] if torn => Err(String::from("completed over a torn write")),
-            [] => Ok(Outcome::Completed),
+            [] => Ok(Ending::Completed),
             _ => Err(format!("completed, but {}", problems.join("; "))),
         };
     }
@@ -209,12 +193,12 @@ fn judge_last(
     if !failure.to_string().contains("erase it with ERASEALL") {
         return Err(format!("the line does not say that an erase is needed: {failure}"));
     }
-    Ok(Outcome::Stopped(piece))
+    Ok(Ending::Stopped(piece))
 }
 
-/// What a sweep is over.
+/// What is swept.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Scope {
     /// The parts.
     pub socs: Vec<Soc>,
     /// The sources of the identity key.
@@ -228,16 +212,16 @@ pub struct Plan {
 pub struct Tally {
     /// Writes of a run without a cut.
     pub writes: u32,
-    /// Cases by outcome.
-    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Cases by ending.
+    pub endings: BTreeMap<Ending, u64>,
 }
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// By part and key source, in the order of the plan.
+    /// By part and key source, in the order of the scope.
     pub tallies: Vec<((Soc, IdentityKeySource), Tally)>,
-    /// Replay ID and what must not be.
+    /// Cases that broke a promise, and which.
     pub violations: Vec<(Case, String)>,
 }
 
@@ -245,84 +229,89 @@ impl Report {
     /// All cases.
     #[must_use]
     pub fn cases(&self) -> u64 {
-        let judged: u64 = self.tallies.iter().flat_map(|(_, tally)| tally.outcomes.values()).sum();
+        let judged: u64 = self.tallies.iter().flat_map(|(_, tally)| tally.endings.values()).sum();
         judged + self.violations.len() as u64
     }
 }
 
-/// Three ways to lose power at one write. Which bits a torn write has differs from write to write.
-fn cuts_at(write: u32) -> [Cut; 3] {
-    [Reach::Before, Reach::Torn(5 * write), Reach::After].map(|reach| Cut { write, reach })
-}
-
-/// Plays every case of the plan: each single cut, and each second cut in the run after it. `progress` gets
-/// the number of first cuts that are done and of all of them.
+/// Plays every case of the scope, on all cores: each single cut, and each second cut in the run after it. `progress`
+/// is called each time that a first cut is done, with the number of all first cuts.
 ///
 /// # Panics
-/// A run without a cut makes no write, so that there is nothing to sweep over.
+/// A run without a cut makes no write, so that there is nothing to cut.
 #[must_use]
-pub fn sweep(plan: &Plan, mut progress: impl FnMut(usize, usize)) -> Report {
+pub fn sweep(scope: &Scope, progress: impl Fn(usize) + Sync) -> Report {
     let mut report = Report::default();
     let mut first_cuts = Vec::new();
-    for soc in &plan.socs {
-        for identity_key in &plan.identity_keys {
+    for soc in &scope.socs {
+        for identity_key in &scope.identity_keys {
             let (soc, identity_key) = (*soc, *identity_key);
-            let case = Case { soc, identity_key, seed: plan.seed, cuts: Vec::new() };
+            let case = Case { soc, identity_key, seed: scope.seed, cuts: Vec::new() };
             let played = play(&case);
             let writes = played.last_writes();
             assert!(writes > 0, "{case}: no writes");
             let index = report.tallies.len();
-            let mut tally = Tally { writes, ..Tally::default() };
-            enter(&mut tally, &mut report.violations, case.clone(), played.verdict);
-            report.tallies.push(((soc, identity_key), tally));
-            for cut in (1..=writes).flat_map(cuts_at) {
+            for cut in (1..=writes).flat_map(Cut::at) {
                 first_cuts.push((index, Case { cuts: vec![cut], ..case.clone() }));
             }
+            let tally = Tally { writes, ..Tally::default() };
+            report.tallies.push(((soc, identity_key), tally));
+            let mut judged = Judged::default();
+            judged.add(case, played.verdict);
+            report.enter(index, judged);
         }
     }
 
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            let (next, first_cuts, sender) = (&next, &first_cuts, sender.clone());
-            scope.spawn(move || {
-                while let Some((index, case)) = first_cuts.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    let mut cases = Vec::new();
-                    let played = play(case);
-                    for cut in (1..=played.last_writes()).flat_map(cuts_at) {
-                        let cuts = vec![case.cuts[0], cut];
-                        let second = Case { cuts, ..case.clone() };
-                        let verdict = play(&second).verdict;
-                        cases.push((second, verdict));
-                    }
-                    cases.push((case.clone(), played.verdict));
-                    if sender.send((*index, cases)).is_err() {
-                        return; // whoever wanted to know has gone
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (done, (index, cases)) in (1..).zip(receiver) {
-            for (case, verdict) in cases {
-                enter(&mut report.tallies[index].1, &mut report.violations, case, verdict);
-            }
-            progress(done, first_cuts.len());
-        }
-    });
+    let all = first_cuts.len();
+    let judged: Vec<(usize, Judged)> = first_cuts
+        .into_par_iter()
+        .map(|(index, case)| {
+            let judged = play_with_second_cuts(case);
+            progress(all);
+            (index, judged)
+        })
+        .collect();
+    for (index, judged) in judged {
+        report.enter(index, judged);
+    }
     report
 }
 
-fn enter(
-    tally: &mut Tally,
-    violations: &mut Vec<(Case, String)>,
-    case: Case,
-    verdict: Result<Outcome, String>,
-) {
-    match verdict {
-        Ok(outcome) => *tally.outcomes.entry(outcome).or_default() += 1,
-        Err(what) => violations.push((case, what)),
+/// Plays a case with one cut, and that cut followed by each cut of the next run.
+fn play_with_second_cuts(case: Case) -> Judged {
+    let mut judged = Judged::default();
+    let played = play(&case);
+    for cut in (1..=played.last_writes()).flat_map(Cut::at) {
+        let second = Case { cuts: vec![case.cuts[0], cut], ..case.clone() };
+        let verdict = play(&second).verdict;
+        judged.add(second, verdict);
+    }
+    judged.add(case, played.verdict);
+    judged
+}
+
+/// Some cases by their verdicts.
+#[derive(Default)]
+struct Judged {
+    endings: BTreeMap<Ending, u64>,
+    violations: Vec<(Case, String)>,
+}
+
+impl Judged {
+    fn add(&mut self, case: Case, verdict: Result<Ending, String>) {
+        match verdict {
+            Ok(ending) => *self.endings.entry(ending).or_default() += 1,
+            Err(what) => self.violations.push((case, what)),
+        }
+    }
+}
+
+impl Report {
+    /// Enters cases of the tally with this index.
+    fn enter(&mut self, index: usize, judged: Judged) {
+        for (ending, count) in judged.endings {
+            *self.tallies[index].1.endings.entry(ending).or_default() += count;
+        }
+        self.violations.extend(judged.violations);
     }
 }

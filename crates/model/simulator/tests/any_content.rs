@@ -11,28 +11,26 @@ use std::env;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use proptest::prelude::*;
 use provisioning::{
-    Cause, Config, DUMMY_PUBLIC_KEY, Event, Failure, IdentityKey, IdentityKeySource,
-    ImplementationId, PublicKey, Ueid, Written,
+    Cause, Config, DUMMY_PUBLIC_KEY, Event, Failure, IdentityKeySource, ImplementationId,
+    PublicKey, Ueid, Written,
 };
-use silicon::power::{Cut, Reach};
+use rayon::prelude::*;
+use silicon::power::Cut;
 use silicon::states::State;
-use silicon::{ERASED, Silicon, Soc, UICR_WORDS, platform};
+use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::inspector::{self, Wanted};
 use simulator::run;
+use simulator::testing::{self, ID, SplitMix64};
 
 type Page = [u32; UICR_WORDS];
 
 /// The default in Kconfig, which `silicon::states` uses.
 const EXAMPLE_ID: &str = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
-/// No word is like another.
-const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
-/// Two words look erased, so that nobody can tell whether they are written.
+/// Two words look erased, written or not.
 const ID_WITH_GAPS: &str = "FFFFFFFF0405060708090A0BFFFFFFFF101112131415161718191A1B1C1D1EFE";
 
 /// The key slots that any part uses.
@@ -148,18 +146,10 @@ struct Start {
     source: IdentityKeySource,
 }
 
-/// The public half of the identity key in a page.
-fn stored(soc: Soc, page: &Page) -> Option<PublicKey> {
-    let mut part = Silicon::with_page(soc, [0; 32], *page);
-    let mut key = IdentityKey::empty();
-    let code = platform::identity_key_retrieve(&mut part, platform::slot::KIDENT, key.expose_mut());
-    key.public_key().filter(|_| code == 0)
-}
-
-/// What keeps a part that is said to be good from being one.
+/// What is wrong with a part that is said to be good.
 ///
-/// Two things are not held against it, since the procedure promises nothing about them:
-/// - Words that are out of its reach. They must be as they were, which is checked elsewhere, and are
+/// Two things do not count, since the procedure promises nothing about them:
+/// - Words that a run may not write. They must be as they were, which is checked elsewhere, and are
 ///   judged as if erased. One lies in OTP, between the halfwords of SECURED and DECOMMISSIONED.
 /// - The value of a slot that was closed before the run: the CPU cannot read a HUK's, and of an identity
 ///   key's any value without an erased word decrypts to some key. No run closes a slot whose value is not written.
@@ -204,14 +194,14 @@ fn play(start: &Start) -> Result<End, String> {
     let mut success = false;
     let (part, result) = run(part, &config, |event| success |= event == Event::Success);
     let page = part.page();
-    let told = || match &result {
+    let claim = || match &result {
         Ok(_) => Event::Success.to_string(),
         Err(failure) => failure.to_string(),
     };
-    let must = |holds, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {}", told())) };
+    let must = |holds, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {}", claim())) };
 
-    if let Some(access) = part.fault() {
-        return Err(format!("{access}: {}", told()));
+    if let Some(access) = part.illegal_access() {
+        return Err(format!("{access}: {}", claim()));
     }
     must(success == result.is_ok(), "\"Success!\" is not what the result says")?;
 
@@ -255,7 +245,7 @@ fn play(start: &Start) -> Result<End, String> {
     let problems = problems(start, page, result.ok());
     must(problems.is_empty(), &problems.join("; "))?;
     // The inspector has compared the key of a run that reported one.
-    let key = result.ok().or_else(|| stored(soc, page));
+    let key = result.ok().or_else(|| testing::public_key(soc, page));
     must(key.map(|key| Ueid::of(&key)) == Some(ueid), "another key is stored")?;
     let dummy = key == Some(DUMMY_PUBLIC_KEY);
     must(dummy == (start.source == IdentityKeySource::Dummy), "the key is of another source")?;
@@ -283,16 +273,14 @@ static BASES: LazyLock<[Vec<Base>; 4]> = LazyLock::new(|| {
                     part.cut(cut);
                 }
                 let (part, _) = run(part, &config, |_| ());
-                assert_eq!((part.fault(), part.is_off()), (None, cut.is_some()));
+                assert_eq!((part.illegal_access(), part.is_off()), (None, cut.is_some()));
                 let page = *part.page();
                 let kind = ours(soc, &page, id.as_bytes());
                 bases[kind as usize].push(Base { soc, page, id });
                 part.writes()
             };
-            for write in 1..=cut_at(None) {
-                for reach in [Reach::Before, Reach::Torn(5 * write), Reach::After] {
-                    cut_at(Some(Cut { write, reach }));
-                }
+            for cut in (1..=cut_at(None)).flat_map(Cut::at) {
+                cut_at(Some(cut));
             }
         }
         for state in State::ALL {
@@ -305,33 +293,8 @@ static BASES: LazyLock<[Vec<Base>; 4]> = LazyLock::new(|| {
     bases
 });
 
-/// `SplitMix64`: a case must follow from its number alone.
-struct Random(u64);
-
-impl Random {
-    fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.word() % end as u64).unwrap()
-    }
-
-    fn among(&mut self, range: Range<usize>) -> usize {
-        range.start + self.below(range.len())
-    }
-
-    fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
-
 fn start(case: u64) -> Start {
-    let mut random = Random(case);
+    let mut random = SplitMix64::new(case);
     let kind = *random.one_of(&[0, 0, 1, 1, 2, 3]);
     let base = random.one_of(&BASES[kind]);
     let source = *random.one_of(&IdentityKeySource::ALL);
@@ -348,7 +311,7 @@ fn start(case: u64) -> Start {
 }
 
 /// Changes a word, of those that matter most times, or a key.
-fn edit(start: &mut Start, random: &mut Random) {
+fn edit(start: &mut Start, random: &mut SplitMix64) {
     let Start { soc, page, id, .. } = start;
     let otp = otp(*soc);
     let value = random.among(VALUE + 4 * SLOTS.start..VALUE + 4 * SLOTS.end);
@@ -357,7 +320,7 @@ fn edit(start: &mut Start, random: &mut Random) {
         4..10 => random.among(otp + 2..otp + 10),
         10..16 => random.among(CONFIG + 2 * SLOTS.start..CONFIG + 2 * SLOTS.end),
         16..22 => value,
-        22..24 => random.below(otp),
+        22..24 => random.among(0..otp),
         24..26 => random.among(otp + 10..CONFIG),
         26 => random.among(CONFIG + 2 * SLOTS.end..VALUE),
         27 => random.among(VALUE + 4 * SLOTS.end..UICR_WORDS),
@@ -397,9 +360,9 @@ fn edit(start: &mut Start, random: &mut Random) {
 }
 
 /// Changes one or two slots; `word` gives what is in a word of a slot, the header first.
-fn key_edit(page: &mut Page, random: &mut Random, word: impl Fn(&Page, (usize, usize)) -> u32) {
+fn key_edit(page: &mut Page, random: &mut SplitMix64, word: impl Fn(&Page, (usize, usize)) -> u32) {
     let to = 2 * random.among(1..4);
-    for slot in 0..=random.below(2) {
+    for slot in 0..=random.among(0..2) {
         for index in 0..6 {
             let new = word(page, (slot, index));
             match index {
@@ -420,33 +383,26 @@ fn any_content_is_left_alone_or_completed() {
     let first = number("PROVISIONING_FIRST_CASE", 0);
     LazyLock::force(&BASES);
     let began = Instant::now();
-    let next = AtomicU64::new(first);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let tallies: Vec<BTreeMap<End, u64>> = thread::scope(|scope| {
-        let play_some = || {
-            let mut tally = BTreeMap::new();
-            loop {
-                let case = next.fetch_add(1, Ordering::Relaxed);
-                if case - first >= cases {
-                    return tally;
-                }
-                let played = catch_unwind(AssertUnwindSafe(|| play(&start(case))))
-                    .unwrap_or_else(|_| Err(String::from("a panic")));
-                match played {
-                    Ok(end) => *tally.entry(end).or_default() += 1,
-                    Err(what) => panic!(
-                        "{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again"
-                    ),
-                }
+    let ends: BTreeMap<End, u64> = (first..first + cases)
+        .into_par_iter()
+        .panic_fuse()
+        .fold(BTreeMap::new, |mut ends, case| {
+            let played = catch_unwind(AssertUnwindSafe(|| play(&start(case))))
+                .unwrap_or_else(|_| Err(String::from("a panic")));
+            match played {
+                Ok(end) => *ends.entry(end).or_default() += 1,
+                Err(what) => panic!(
+                    "{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again"
+                ),
             }
-        };
-        let players: Vec<_> = (0..threads).map(|_| scope.spawn(play_some)).collect();
-        players.into_iter().map(|player| player.join().unwrap()).collect()
-    });
-    let mut ends: BTreeMap<End, u64> = BTreeMap::new();
-    for (end, count) in tallies.into_iter().flatten() {
-        *ends.entry(end).or_default() += count;
-    }
+            ends
+        })
+        .reduce(BTreeMap::new, |mut ends, others| {
+            for (end, count) in others {
+                *ends.entry(end).or_default() += count;
+            }
+            ends
+        });
     eprintln!("{cases} cases in {:?}, by number of the cause: {ends:?}", began.elapsed());
     if cases >= 20_000 {
         assert!(ends.keys().eq(&ENDS), "an end was not met, or should not have been");

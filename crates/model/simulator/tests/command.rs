@@ -128,9 +128,9 @@ fn seeds_decide_the_keys() {
 fn a_run_without_a_seed_can_be_repeated() {
     for soc in ["nrf5340", "nrf9160"] {
         let first = sim(&["--soc", soc]);
-        let told = String::from_utf8(first.stdout.clone()).unwrap();
-        let seed = told.split([' ', ':']).nth(3).unwrap();
-        assert!(told.starts_with(&format!("modelled {soc}, seed {seed}: nothing")), "{told}");
+        let out = String::from_utf8(first.stdout.clone()).unwrap();
+        let seed = out.split([' ', ':']).nth(3).unwrap();
+        assert!(out.starts_with(&format!("modelled {soc}, seed {seed}: nothing")), "{out}");
         let again = sim(&["--soc", soc, "--seed", seed]);
         // The record has the keys, the nonce and the signature in it.
         assert_eq!(first.stdout, again.stdout);
@@ -160,7 +160,7 @@ fn the_implementation_id_reaches_otp() {
 }
 
 #[test]
-fn a_file_that_is_no_part_is_refused_and_left_alone() {
+fn a_file_of_another_size_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letter.txt");
     for content in [&b"Dear all"[..], &[0; 4095], &[0xFF; 4097], b""] {
@@ -194,7 +194,7 @@ fn one_run_at_a_time() {
 }
 
 #[test]
-fn corrupt_otp_is_told_with_the_drivers_code() {
+fn corrupt_otp_is_reported_with_the_drivers_code() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("part.bin");
     let mut image = [0xFF; 4096];
@@ -226,42 +226,57 @@ fn dump_shows_what_the_hardware_shows() {
     }
 }
 
+/// A provisioned part in a file.
+fn provisioned(file: &Path, soc: &str) {
+    sim(&["--device", path(file), "--soc", soc, "--seed", "1"]);
+}
+
 #[test]
-fn a_device_file_tells_which_part_it_is_of_or_it_is_asked() {
+fn a_device_file_shows_which_part_it_is_of() {
     let folder = tempfile::tempdir().unwrap();
     for (soc, mkek) in [("nrf5340", "MKEK, high half"), ("nrf9160", "  MKEK\n")] {
         let file = folder.path().join(soc);
-        let part = format!("Part: {soc}\nPSA lifecycle state: PROVISIONING\n");
-        sim(&["--device", path(&file), "--soc", soc, "--seed", "1"]);
+        provisioned(&file, soc);
         let output = sim(&["dump", "--device", path(&file)]);
         assert_eq!(output.status.code(), Some(0));
         let text = String::from_utf8(output.stdout).unwrap();
+        let part = format!("Part: {soc}\nPSA lifecycle state: PROVISIONING\n");
         assert!(text.starts_with(&part) && text.contains(mkek), "{text}");
-        let told = String::from_utf8(output.stderr).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
         assert!(
-            told.contains(&format!("taken for an {soc}'s, by the lifecycle state in OTP")),
-            "{told}"
+            err.contains(&format!("taken for an {soc}'s, by the lifecycle state in OTP")),
+            "{err}"
         );
-
-        // A run takes it for what it is, too.
+        // A run takes it for the same part.
         let output = sim(&["--device", path(&file), "--seed", "2"]);
         assert!(String::from_utf8(output.stdout).unwrap().contains("already provisioned"));
+    }
+}
 
-        // Whoever says otherwise is told.
-        let other = if soc == "nrf5340" { "nrf9160" } else { "nrf5340" };
+#[test]
+fn an_option_that_contradicts_the_device_file_gives_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    for (soc, other) in [("nrf5340", "nrf9160"), ("nrf9160", "nrf5340")] {
+        let file = folder.path().join(soc);
+        provisioned(&file, soc);
         let output = sim(&["dump", "--device", path(&file), "--soc", other]);
         assert_eq!(output.status.code(), Some(0));
         assert!(String::from_utf8(output.stdout).unwrap().starts_with(&format!("Part: {other}\n")));
-        let warned = String::from_utf8(output.stderr).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
         assert!(
-            warned.contains(&format!("warning: {}: taken for an {other}'s", file.display())),
-            "{warned}"
+            err.contains(&format!("warning: {}: taken for an {other}'s", file.display())),
+            "{err}"
         );
-        assert!(warned.contains(&format!("is an {soc}'s")), "{warned}");
+        assert!(err.contains(&format!("is an {soc}'s")), "{err}");
     }
-    // Erased, and with a register alone: either part can be so.
+}
+
+#[test]
+fn a_device_file_that_may_be_of_either_part_needs_an_option() {
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("either");
     let mut image = [0xFF; 4096];
+    // Erased, and with a register alone.
     for register in [0xFF, 0x5A] {
         image[0] = register;
         fs::write(&file, image).unwrap();
@@ -315,7 +330,7 @@ fn dump_names_the_lifecycle_states_that_are_entered() {
 }
 
 #[test]
-fn a_replay_plays_the_case_or_says_that_it_cannot_be() {
+fn a_replay_plays_the_case() {
     let output = sim(&["replay", "nrf9160-generated-1-3a-2b"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -325,29 +340,42 @@ fn a_replay_plays_the_case_or_says_that_it_cannot_be() {
         assert!(text.contains(line), "{text}");
     }
     assert!(text.contains("\nverdict: provisioned\n"), "{text}");
-
-    for (case, run) in [("nrf9160-generated-1-999b", 1), ("nrf9160-generated-1-3a-999t1", 2)] {
-        let output = sim(&["replay", case]);
-        assert_output(&output, 2, &[], "so it cannot lose power at write 999");
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains(&format!("{case}: run {run} makes ")), "{told}");
-    }
 }
 
 #[test]
-fn wrong_usage_is_explained() {
-    let nonce = "c0".repeat(32);
-    for (arguments, complaint) in [
-        (&["--soc", "nrf52840"][..], "the parts are nrf5340 and nrf9160"),
-        (&["--identity-key", "mine"], "the sources are generated, driver and dummy"),
-        (&["--seed", "many"], "--seed"),
-        (&["--sed", "1"], "--sed"),
-        (&["--nonce", "c0"], "a nonce has 64 hexadecimal digits"),
-        (&["--no-record", "--nonce", &nonce], "cannot be used with"),
-        (&["dump"], "--device"),
-    ] {
-        assert_output(&sim(arguments), 2, &[], complaint);
+fn a_replay_of_a_cut_that_cannot_be_is_refused() {
+    for (case, run) in [("nrf9160-generated-1-999b", 1), ("nrf9160-generated-1-3a-999t1", 2)] {
+        let output = sim(&["replay", case]);
+        assert_output(&output, 2, &[], "so it cannot lose power at write 999");
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(err.contains(&format!("{case}: run {run} makes ")), "{err}");
     }
+}
+
+/// Each a test: a wrong command line, and what standard error says about it.
+macro_rules! refused {
+    ($($name:ident: $arguments:expr => $complaint:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            assert_output(&sim($arguments), 2, &[], $complaint);
+        }
+    )*};
+}
+
+refused! {
+    an_unknown_part_is_refused: &["--soc", "nrf52840"] => "the parts are nrf5340 and nrf9160",
+    an_unknown_source_is_refused:
+        &["--identity-key", "mine"] => "the sources are generated, driver and dummy",
+    a_seed_that_is_no_number_is_refused: &["--seed", "many"] => "--seed",
+    an_unknown_option_is_refused: &["--sed", "1"] => "--sed",
+    a_short_nonce_is_refused: &["--nonce", "c0"] => "a nonce has 64 hexadecimal digits",
+    a_nonce_without_a_record_is_refused:
+        &["--no-record", "--nonce", &"c0".repeat(32)] => "cannot be used with",
+    a_dump_without_a_file_is_refused: &["dump"] => "--device",
+}
+
+#[test]
+fn the_help_names_every_option() {
     let help = sim(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = String::from_utf8(help.stdout).unwrap();

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Failing drivers: each driver call returns each of its documented errors, an undocumented one, or claims
-//! success without doing anything; what it reads has a flipped bit once, or for ever. `Success!` appears
+//! success without doing anything; what it reads has a flipped bit once, or from then on. `Success!` appears
 //! only where the inspector agrees.
 //!
 //! A fault is one call of one run. Every call of every run is tried, from every start.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
-use std::thread;
+use std::sync::LazyLock;
 
-use nrf_keys::Drivers;
 use provisioning::{
-    Cause, Config, DUMMY_PUBLIC_KEY, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey,
-    HukSize, IdentityKey, IdentityKeySource, ImplementationId, KeyCheckValue, KeySlots, Lifecycle,
-    PublicKey, Ueid, Written, provision,
+    Cause, DUMMY_PUBLIC_KEY, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize,
+    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, PublicKey, Ueid, Written,
+    provision,
 };
-use silicon::{IllegalAccess, Silicon, Soc, UICR_WORDS, drivers, platform};
+use rayon::prelude::*;
+use silicon::states::Writes;
+use silicon::{IllegalAccess, Silicon, Soc, UICR_WORDS, drivers};
 use simulator::inspector::{self, Wanted};
+use simulator::testing::{config, id, public_key};
+use simulator::with_drivers;
 
-const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
-
-/// A driver error that no header has.
+/// A driver error that is in no header.
 const UNDOCUMENTED: i32 = -0x07FF_FFFF;
 
 /// A method of [`Device`].
@@ -65,7 +64,7 @@ impl Method {
         Self::FillRandom,
     ];
 
-    /// Every error that it can return: which driver returns which code is not relied on.
+    /// Every error, since nothing relies on which driver returns which.
     fn errors(self) -> Vec<Effect> {
         if matches!(self, Self::IdentityKeyIsWritten | Self::FreeIdentityKey) {
             return Vec::new();
@@ -74,7 +73,7 @@ impl Method {
         codes.map(Effect::Error).collect()
     }
 
-    /// The bits of what it reads that are flipped; a lifecycle state becomes the one so many further on.
+    /// The bits of what it reads that are flipped; a lifecycle state becomes the one so many places later.
     fn bits(self) -> &'static [u32] {
         match self {
             Self::Lifecycle => &[1, 2, 3],
@@ -98,8 +97,8 @@ impl Method {
         }
     }
 
-    fn lies(self, for_ever: bool) -> Vec<Effect> {
-        self.bits().iter().map(|bit| Effect::FlipsBit { bit: *bit, for_ever }).collect()
+    fn lies(self, from_then_on: bool) -> Vec<Effect> {
+        self.bits().iter().map(|bit| Effect::FlipsBit { bit: *bit, from_then_on }).collect()
     }
 }
 
@@ -113,7 +112,7 @@ enum Effect {
     /// Its work, and then returns an error; or fails, and claims success.
     InvertsAnswer,
     /// Its work, and then a bit of what it read is flipped: in this call, or in each from this one on.
-    FlipsBit { bit: u32, for_ever: bool },
+    FlipsBit { bit: u32, from_then_on: bool },
 }
 
 /// The `nth` call of a method, from 1, goes wrong.
@@ -128,17 +127,23 @@ struct Fault {
 type Calls = [u32; Method::ALL.len()];
 
 /// Drivers of which one call goes wrong.
-struct Faulty<D> {
-    inner: D,
+struct Faulty<'d, D> {
+    inner: &'d mut D,
     fault: Option<Fault>,
+    log: Log,
+}
+
+/// What the drivers were asked, and what they answered.
+#[derive(Default)]
+struct Log {
     calls: Calls,
     struck: bool,
-    told: Told,
+    answers: Answers,
 }
 
 /// What was read last.
 #[derive(Default)]
-struct Told {
+struct Answers {
     lifecycle: Option<Lifecycle>,
     implementation_id: Option<[u8; 32]>,
     huk_slots: [Option<KeySlots>; Huk::ALL.len()],
@@ -147,47 +152,38 @@ struct Told {
     identity_key: Option<PublicKey>,
 }
 
-impl Told {
+impl Answers {
     /// What of it is not so in a good part.
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.lifecycle != Some(Lifecycle::Provisioning) {
-            problems.push(format!("the lifecycle was told as {:?}", self.lifecycle));
+            problems.push(format!("the lifecycle was read as {:?}", self.lifecycle));
         }
-        if self.implementation_id != Some(id()) {
-            problems.push(format!("the ID was told as {:02x?}", self.implementation_id));
+        if self.implementation_id != Some(*id().as_bytes()) {
+            problems.push(format!("the ID was read as {:02x?}", self.implementation_id));
         }
-        // The CPU may read the identity key's, so nothing is said of that.
+        // The CPU may read the identity key's, so its count of exposed slots does not matter.
         let identity_key_slots =
             self.identity_key_slots.map(|slots| KeySlots { exposed: 0, ..slots });
         for slots in self.huk_slots.into_iter().chain([identity_key_slots]) {
             let whole = |total| KeySlots { total, blank: 0, whole: total, exposed: 0 };
             if slots.is_none_or(|slots| slots.total == 0 || slots != whole(slots.total)) {
-                problems.push(format!("the slots were told as {slots:?}"));
+                problems.push(format!("the slots were read as {slots:?}"));
             }
         }
         problems
     }
 }
 
-/// The implementation ID of every run.
-fn id() -> [u8; 32] {
-    *ID.parse::<ImplementationId>().unwrap().as_bytes()
-}
-
-impl<D: Device> Faulty<D> {
-    fn new(inner: D, fault: Option<Fault>) -> Self {
-        Self { inner, fault, calls: [0; Method::ALL.len()], struck: false, told: Told::default() }
-    }
-
+impl<D: Device> Faulty<'_, D> {
     /// Counts a call; what goes wrong with it.
     fn strike(&mut self, method: Method) -> Option<Effect> {
-        let calls = &mut self.calls[method as usize];
+        let calls = &mut self.log.calls[method as usize];
         *calls += 1;
         let fault = self.fault.filter(|fault| fault.method == method)?;
-        let for_ever = matches!(fault.effect, Effect::FlipsBit { for_ever: true, .. });
-        let strikes = *calls == fault.nth || (for_ever && *calls > fault.nth);
-        self.struck |= strikes;
+        let from_then_on = matches!(fault.effect, Effect::FlipsBit { from_then_on: true, .. });
+        let strikes = *calls == fault.nth || (from_then_on && *calls > fault.nth);
+        self.log.struck |= strikes;
         strikes.then_some(fault.effect)
     }
 
@@ -209,15 +205,15 @@ impl<D: Device> Faulty<D> {
         flip: impl FnOnce(&mut T, u32),
     ) -> Result<(), DriverError> {
         match self.strike(method) {
-            None => call(&mut self.inner, value),
+            None => call(self.inner, value),
             Some(Effect::Error(code)) => Err(DriverError::from_raw(code)),
             Some(Effect::ClaimsSuccess) => Ok(()),
-            Some(Effect::InvertsAnswer) => match call(&mut self.inner, value) {
+            Some(Effect::InvertsAnswer) => match call(self.inner, value) {
                 Ok(()) => Err(DriverError::from_raw(UNDOCUMENTED)),
                 Err(_) => Ok(()),
             },
             Some(Effect::FlipsBit { bit, .. }) => {
-                call(&mut self.inner, value)?;
+                call(self.inner, value)?;
                 flip(value, bit);
                 Ok(())
             }
@@ -234,12 +230,12 @@ fn flip_count(slots: &mut KeySlots, bit: u32) {
     *counts.into_iter().nth(bit as usize / 32).unwrap() ^= 1 << (bit % 32);
 }
 
-impl<D: Device> Device for Faulty<D> {
+impl<D: Device> Device for Faulty<'_, D> {
     fn huk_size(&self) -> HukSize {
         self.inner.huk_size()
     }
 
-    // A register, which nothing checks and nothing depends on.
+    // A register that no check depends on.
     fn device_id(&mut self) -> DeviceId {
         self.inner.device_id()
     }
@@ -261,7 +257,7 @@ impl<D: Device> Device for Faulty<D> {
             },
         )?;
         // What the bindings make of a state that the driver has left alone.
-        self.told.lifecycle = state;
+        self.log.answers.lifecycle = state;
         state.ok_or(DriverError::from_raw(0))
     }
 
@@ -277,7 +273,7 @@ impl<D: Device> Device for Faulty<D> {
             |inner, id| inner.implementation_id().map(|found| *id = found),
             |id, bit| flip_byte(id, bit),
         )?;
-        self.told.implementation_id = Some(id);
+        self.log.answers.implementation_id = Some(id);
         Ok(id)
     }
 
@@ -297,7 +293,7 @@ impl<D: Device> Device for Faulty<D> {
             |inner, slots| inner.huk_slots(huk).map(|found| *slots = found),
             flip_count,
         )?;
-        self.told.huk_slots[huk as usize] = Some(slots);
+        self.log.answers.huk_slots[huk as usize] = Some(slots);
         Ok(slots)
     }
 
@@ -311,7 +307,7 @@ impl<D: Device> Device for Faulty<D> {
             |inner, slots| inner.identity_key_slots().map(|found| *slots = found),
             flip_count,
         )?;
-        self.told.identity_key_slots = Some(slots);
+        self.log.answers.identity_key_slots = Some(slots);
         Ok(slots)
     }
 
@@ -359,7 +355,7 @@ impl<D: Device> Device for Faulty<D> {
         let result = self.fill(Method::ReadIdentityKey, key, D::read_identity_key, |key, bit| {
             flip_byte(key.expose_mut(), bit);
         });
-        self.told.identity_key = key.public_key();
+        self.log.answers.identity_key = key.public_key();
         result
     }
 
@@ -393,47 +389,41 @@ impl fmt::Display for Start {
     }
 }
 
-/// What a run has come to.
+/// What a run gave.
 struct Run {
     part: Silicon,
-    device: Faulty<Drivers>,
+    log: Log,
     events: Vec<&'static str>,
     result: Result<PublicKey, Failure>,
 }
 
 fn run(part: Silicon, source: IdentityKeySource, fault: Option<Fault>) -> Run {
-    let config = Config::new(ID.parse().unwrap(), source);
-    let size = HukSize::from_bits(8 * part.soc().huk_size()).unwrap();
     // A run that panicked has left its part behind.
     drop(silicon::remove());
-    assert!(silicon::install(Box::new(part)).is_none());
-    // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them until it
-    // is removed.
-    let drivers = unsafe { Drivers::new(size) };
-    let mut device = Faulty::new(drivers, fault);
     let mut events = Vec::new();
-    let result =
-        provision(&mut device, &config, |event| events.push(event.message())).and_then(|part| {
-            events.push(part.success()?.message());
-            Ok(*part.public_key())
-        });
-    let part = *silicon::remove().expect("the part was installed above");
-    Run { part, device, events, result }
+    let (part, (log, result)) = with_drivers(part, |inner| {
+        let mut device = Faulty { inner, fault, log: Log::default() };
+        let result = provision(&mut device, &config(source), |event| events.push(event.message()))
+            .and_then(|part| {
+                events.push(part.success()?.message());
+                Ok(*part.public_key())
+            });
+        (device.log, result)
+    });
+    Run { part, log, events, result }
 }
 
 /// Erased, cut off behind each piece, within a piece, and complete.
 static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
     let mut starts = Vec::new();
     for soc in Soc::ALL {
-        // The lifecycle, 8 words of the ID, 6 words a slot of a HUK, 5 a slot of the identity key.
-        let mkek = 1 + 8 + 6 * soc.slots_per_huk();
-        let mext = mkek + 6 * soc.slots_per_huk();
-        let whole = [1, 5, 9, mkek, mext].map(|write| format!("{write}a"));
+        let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
+        let whole = [lifecycle, 5, implementation_id, mkek, mext].map(|write| format!("{write}a"));
         let torn = [1, 5, 11, mkek + 2, mext + 2, mext + 7].map(|write| format!("{write}t9"));
         for source in IdentityKeySource::ALL {
             let mut add = |name: String, page: [u32; UICR_WORDS]| {
                 let part = Silicon::with_page(soc, [2; 32], page);
-                let calls = run(part, source, None).device.calls;
+                let calls = run(part, source, None).log.calls;
                 starts.push(Start { soc, source, name, page, calls });
             };
             let erased = || Silicon::erased(soc, [1; 32]);
@@ -453,25 +443,17 @@ static STARTS: LazyLock<Vec<Start>> = LazyLock::new(|| {
     starts
 });
 
-/// The public half of the identity key in a page.
-fn stored(soc: Soc, page: &[u32; UICR_WORDS]) -> Option<PublicKey> {
-    let mut part = Silicon::with_page(soc, [0; 32], *page);
-    let mut key = IdentityKey::empty();
-    let code = platform::identity_key_retrieve(&mut part, platform::slot::KIDENT, key.expose_mut());
-    key.public_key().filter(|_| code == 0)
-}
-
-/// What must not be about a run, if anything.
+/// Plays a case, and says which promise was broken, if one was.
 fn judge(start: &Start, fault: Fault) -> Result<(), String> {
     let part = Silicon::with_page(start.soc, [2; 32], start.page);
-    let Run { part, device, events, result } = run(part, start.source, Some(fault));
-    if !device.struck {
+    let Run { part, log, events, result } = run(part, start.source, Some(fault));
+    if !log.struck {
         return Err(String::from("the fault did not strike"));
     }
     if events.contains(&Event::Success.message()) != result.is_ok() {
         return Err(format!("{events:?}, and {result:?}"));
     }
-    // No part that is not whole vouches for itself.
+    // Only a whole part prints a record.
     let already = matches!(result, Err(Failure { cause: Cause::AlreadyProvisioned, .. }));
     let records = events.iter().filter(|event| **event == "Provisioning record: ").count();
     if records != usize::from(result.is_ok() || already) {
@@ -486,8 +468,8 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
             return Err(format!("error {code} was returned, and {result:?} reported"));
         }
     }
-    if let Some(access) = part.fault() {
-        // Whoever is told that the MEXT is blank writes it. Where it is not, the KMU refuses the first word.
+    if let Some(access) = part.illegal_access() {
+        // A driver that reports a blank MEXT has it written. Where it is not blank, the KMU refuses the first word.
         let refused =
             matches!(access, IllegalAccess::SlotLocked(_) | IllegalAccess::SlotWrittenTwice(_));
         let misled = matches!(fault.effect, Effect::FlipsBit { .. })
@@ -505,14 +487,14 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
         return Err(format!("something was written, and {result:?}"));
     }
 
-    let (reported, public_key) = match result {
+    let (reported, reported_key) = match result {
         Ok(public_key) => (Ueid::of(&public_key), Some(*public_key.as_bytes())),
         Err(Failure { ueid: Some(ueid), .. }) => (ueid, None),
         Err(_) => return Ok(()),
     };
-    // What lies for ever hides what nothing else shows: the state, and a key that is not known beforehand.
+    // A read that lies from then on hides what nothing else shows: the state, and a key that is not known beforehand.
     let hides = |what| {
-        fault.method == what && matches!(fault.effect, Effect::FlipsBit { for_ever: true, .. })
+        fault.method == what && matches!(fault.effect, Effect::FlipsBit { from_then_on: true, .. })
     };
     let known = match start.source {
         IdentityKeySource::Dummy => true,
@@ -520,20 +502,23 @@ fn judge(start: &Start, fault: Fault) -> Result<(), String> {
         IdentityKeySource::Driver => false,
     };
     let misread = hides(Method::ReadIdentityKey) && !known;
-    let wanted = Wanted { implementation_id: id(), public_key: public_key.filter(|_| !misread) };
+    let wanted = Wanted {
+        implementation_id: *id().as_bytes(),
+        public_key: reported_key.filter(|_| !misread),
+    };
     let mut problems = inspector::problems(start.soc, part.page(), &wanted);
     if hides(Method::Lifecycle) {
         problems.retain(|problem| !problem.starts_with("lifecycle word"));
     }
-    let key = if misread { device.told.identity_key } else { stored(start.soc, part.page()) };
+    let key = if misread { log.answers.identity_key } else { public_key(start.soc, part.page()) };
     if key.map(|key| Ueid::of(&key)) != Some(reported) {
         problems.push(String::from("the UEID is that of another key"));
     }
     if (key == Some(DUMMY_PUBLIC_KEY)) != (start.source == IdentityKeySource::Dummy) {
         problems.push(String::from("the identity key is from another source"));
     }
-    // A driver that says that something is wrong is right, or is not one to trust.
-    problems.extend(device.told.problems());
+    // The run must have heeded what the drivers reported.
+    problems.extend(log.answers.problems());
     if problems.is_empty() {
         return Ok(());
     }
@@ -552,22 +537,14 @@ fn play_all(effects: impl Fn(Method) -> Vec<Effect>) {
             }
         }
     }
-    let next = AtomicUsize::new(0);
-    let violations = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((start, fault)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let judged = catch_unwind(AssertUnwindSafe(|| judge(start, *fault)))
-                        .unwrap_or_else(|_| Err(String::from("a panic")));
-                    if let Err(what) = judged {
-                        violations.lock().unwrap().push(format!("{start}: {fault:?}: {what}"));
-                    }
-                }
-            });
-        }
-    });
-    let mut violations = violations.into_inner().unwrap();
+    let mut violations: Vec<String> = cases
+        .par_iter()
+        .filter_map(|(start, fault)| {
+            let judged = catch_unwind(AssertUnwindSafe(|| judge(start, *fault)))
+                .unwrap_or_else(|_| Err(String::from("a panic")));
+            judged.err().map(|what| format!("{start}: {fault:?}: {what}"))
+        })
+        .collect();
     violations.sort();
     eprintln!("{} cases", cases.len());
     assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
@@ -592,7 +569,7 @@ fn a_call_that_claims_success_does_not_pass_for_one() {
     play_all(|_| vec![Effect::ClaimsSuccess]);
 }
 
-/// A yes that becomes a no is a lie of one bit, below.
+/// A yes that becomes a no is the flip of one bit, below.
 #[test]
 fn an_answer_that_is_inverted_ends_the_run() {
     play_all(|method| match method {
@@ -607,6 +584,6 @@ fn a_read_that_lies_once_gives_no_success_on_a_bad_part() {
 }
 
 #[test]
-fn a_read_that_lies_for_ever_hides_only_what_nothing_else_shows() {
+fn a_read_that_lies_from_then_on_hides_only_what_nothing_else_shows() {
     play_all(|method| method.lies(true));
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A random generator that repeats itself at each power-on, or gives all parts the same. Nobody on the part can
-//! notice that; but nothing that is printed may be a piece of a key, and no key may be another one again.
+//! A random generator that repeats itself at each power-on, or gives all parts the same. The part cannot notice
+//! that; but nothing that is printed may be a piece of a key, and no two keys of a part may share one.
 
 use std::collections::HashSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use provisioning::{Cause, Config, IdentityKeySource};
+use provisioning::{Cause, IdentityKeySource};
 use silicon::faults::Noise;
+use silicon::mutants::Mutant;
 use silicon::power::{Cut, Reach};
-use silicon::{Silicon, Soc, platform};
+use silicon::states::Writes;
+use silicon::{Silicon, Soc};
 use simulator::run;
+use simulator::testing::{config, huk, identity_key};
 
 const BROKEN: [Noise; 2] = [Noise::RepeatsAtPowerOn, Noise::SameInAllParts];
 const SOURCES: [IdentityKeySource; 2] = [IdentityKeySource::Generated, IdentityKeySource::Driver];
@@ -25,25 +28,16 @@ fn part(soc: Soc, seed: u8, noise: Noise) -> Silicon {
 
 /// What a run prints, and the part.
 fn lines(part: Silicon, source: IdentityKeySource) -> (Silicon, Vec<String>) {
-    let config = Config::new("C7".repeat(32).parse().unwrap(), source);
     let mut lines = Vec::new();
-    let (part, result) = run(part, &config, |event| lines.push(event.to_string()));
+    let (part, result) = run(part, &config(source), |event| lines.push(event.to_string()));
     lines.extend(result.err().map(|failure| failure.to_string()));
     (part, lines)
 }
 
 /// The HUKs as they stand in the KMU, and the private identity key.
 fn keys(part: &mut Silicon) -> Vec<Vec<u8>> {
-    let mut keys: Vec<Vec<u8>> = [2, 4]
-        .map(|slot| {
-            let words = &part.page()[0x200 + 4 * slot..][..part.soc().huk_size() / 4];
-            words.iter().flat_map(|word| word.to_le_bytes()).collect()
-        })
-        .into();
-    let mut key = [0; 32];
-    assert_eq!(platform::identity_key_retrieve(part, platform::slot::KIDENT, &mut key), 0);
-    keys.push(key.to_vec());
-    keys
+    let identity_key = identity_key(part).unwrap().expose().to_vec();
+    vec![huk(part, 2), huk(part, 4), identity_key]
 }
 
 /// The bytes of a line, those that its hexadecimal digits stand for, and those of a record.
@@ -96,12 +90,11 @@ fn nothing_that_is_printed_is_a_piece_of_a_key() {
 }
 
 #[test]
-fn a_second_run_gives_no_key_for_another_again() {
+fn a_second_run_makes_no_key_that_an_earlier_one_is_like() {
     for noise in BROKEN {
         for soc in Soc::ALL {
-            // Behind the lifecycle, the ID, the MKEK, the MEXT.
-            let mkek = 9 + 6 * soc.slots_per_huk();
-            for write in [1, 9, mkek, mkek + 6 * soc.slots_per_huk()] {
+            let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
+            for write in [lifecycle, implementation_id, mkek, mext] {
                 let mut first = part(soc, 1, noise);
                 first.cut(Cut { write, reach: Reach::After });
                 let (mut first, _) = lines(first, IdentityKeySource::Generated);
@@ -119,14 +112,13 @@ fn a_second_run_gives_no_key_for_another_again() {
     }
 }
 
-/// What draws the same number each time is noticed before the first write.
+/// A generator that draws the same number each time is noticed before the first write.
 #[test]
 fn a_generator_that_stands_still_is_refused() {
     for soc in Soc::ALL {
         let mut still = Silicon::erased(soc, [1; 32]);
-        still.mutate(Some(silicon::mutants::Mutant::RandomRepeats));
-        let config = Config::new("C7".repeat(32).parse().unwrap(), IdentityKeySource::Generated);
-        let (still, result) = run(still, &config, |_| ());
+        still.mutate(Some(Mutant::RandomRepeats));
+        let (still, result) = run(still, &config(IdentityKeySource::Generated), |_| ());
         assert_eq!(result.unwrap_err().cause, Cause::RandomRepeats);
         assert_eq!(still.writes(), 0);
     }

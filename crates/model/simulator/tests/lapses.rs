@@ -3,16 +3,17 @@
 //! A write that is left out or stops half-way, while the run goes on: a skipped instruction. "Success!" appears
 //! only on a part that is word for word the one of a run without it.
 
-use provisioning::{Config, Event, IdentityKeySource};
+use provisioning::{Event, IdentityKeySource};
 use silicon::power::{Cut, Reach};
+use silicon::states::Writes;
 use silicon::{Silicon, Soc, UICR_WORDS};
 use simulator::run;
+use simulator::testing::config;
 
-const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
 /// Words of the identity key in slots 6 and 7: KEYSLOT.KEY is at 0x800.
 const IDENTITY_KEY: std::ops::Range<usize> = 0x218..0x220;
 
-/// The page that a run leaves, whether it said "Success!", and its writes.
+/// The page that a run leaves, whether it printed "Success!", and its writes.
 fn play(
     soc: Soc,
     source: IdentityKeySource,
@@ -24,23 +25,21 @@ fn play(
         part.lapse(lapse);
     }
     let mut success = false;
-    let config = Config::new(ID.parse().unwrap(), source);
-    let (part, _) = run(part, &config, |event| success |= event == Event::Success);
+    let (part, _) = run(part, &config(source), |event| success |= event == Event::Success);
     assert!(!part.is_off());
     (*part.page(), success, part.writes())
 }
 
-/// Erased, and what runs leave that were cut off behind each piece.
+/// Erased, and what is left of runs that were cut off within the implementation ID or behind a piece.
 fn starts(soc: Soc, source: IdentityKeySource) -> Vec<[u32; UICR_WORDS]> {
-    let mkek = 9 + 6 * soc.slots_per_huk();
-    let mext = mkek + 6 * soc.slots_per_huk();
-    let cuts = [1, 5, 9, mkek, mext].map(|write| Some(Cut { write, reach: Reach::After }));
+    let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
+    let cuts = [lifecycle, 5, implementation_id, mkek, mext]
+        .map(|write| Some(Cut { write, reach: Reach::After }));
     let page = |cut: Option<Cut>| {
         let mut part = Silicon::erased(soc, [1; 32]);
-        let config = Config::new(ID.parse().unwrap(), source);
         if let Some(cut) = cut {
             part.cut(cut);
-            part = run(part, &config, |_| ()).0;
+            part = run(part, &config(source), |_| ()).0;
             assert!(part.is_off());
         }
         *part.page()
@@ -64,7 +63,7 @@ fn no_write_can_be_left_out_or_halved_unnoticed() {
                         if !success || page == good {
                             continue;
                         }
-                        // Nobody knows the key that the driver has made; a word that is missing shows.
+                        // Only the driver knows the key that it has made; a word that is missing shows.
                         let differ: Vec<_> =
                             (0..UICR_WORDS).filter(|at| page[*at] != good[*at]).collect();
                         let known = source != IdentityKeySource::Driver

@@ -9,17 +9,19 @@ use std::process::Command;
 use std::{env, fs, ptr, thread};
 
 use nrf_keys::Drivers;
-use provisioning::{Config, HukSize, IdentityKeySource, provision};
+use provisioning::{IdentityKeySource, provision};
 use silicon::faults::{Call, Effect, Fault};
 use silicon::power::{Cut, Reach};
-use silicon::{Silicon, Soc, platform};
+use silicon::{Silicon, Soc};
+use simulator::huk_size;
+use simulator::testing::{config, huk, identity_key};
 
 /// Bytes that have to be there to call it a piece.
 const PIECE: usize = 8;
-/// The keys are only known to this process with these bits turned, so that it does not find what it knows.
+/// This process knows the keys only with these bits flipped, so that it does not find its own copy.
 const MASK: u8 = 0xA5;
-/// Set for the process that only tells the keys.
-const TELL: &str = "PROVISIONING_TELL_KEYS";
+/// Set for the process that only prints the keys.
+const PRINT: &str = "PROVISIONING_PRINT_KEYS";
 
 /// What happens to a part.
 #[derive(Clone, Copy, Debug)]
@@ -62,20 +64,18 @@ fn paths() -> Vec<Path> {
 fn run(path: &Path, number: u8) {
     let mut part = Box::new(Silicon::erased(path.soc, [number; 32]));
     if let Some(fault) = path.fault {
-        part.plan(fault);
+        part.arm(fault);
     }
     if let Some(cut) = path.cut {
         part.cut(cut);
     }
-    let size = HukSize::from_bits(8 * path.soc.huk_size()).unwrap();
     silicon::install(part);
-    // SAFETY: the drivers work on this thread's part, and nothing but `provision` calls them.
-    let mut drivers = unsafe { Drivers::new(size) };
-    let config = Config::new("C7".repeat(32).parse().unwrap(), path.source);
-    let _ = provision(&mut drivers, &config, |_| ());
+    // SAFETY: the drivers work on this thread's part, and only `provision` calls them.
+    let mut drivers = unsafe { Drivers::new(huk_size(path.soc)) };
+    let _ = provision(&mut drivers, &config(path.source), |_| ());
 }
 
-/// As the image does at its end: what is below the caller's frame is dead. Without it, pieces are found that
+/// As the image does at its end: what is below the caller's frame is dead. Without it, the search finds pieces that
 /// the model's cipher leaves behind, as drivers and CryptoCell's library do on a part.
 #[inline(never)]
 #[expect(clippy::large_stack_arrays, reason = "it is there to cover the stack")]
@@ -90,25 +90,18 @@ fn clear_stack() {
 /// The keys that are in the page: HUK words that are written, and the identity key if it is there.
 fn keys_in(part: &mut Silicon) -> Vec<Vec<u8>> {
     part.restart([0; 32]);
-    let mut keys = Vec::new();
-    for first in [0x208, 0x210] {
-        let words = &part.page()[first..first + part.soc().huk_size() / 4];
-        keys.push(words.iter().flat_map(|word| word.to_le_bytes()).collect());
-    }
-    let mut key = [0; 32];
+    let mut keys = vec![huk(part, 2), huk(part, 4)];
     // Slot 7 closed: the key is whole.
-    if part.page()[0x10F] == 0xFFFF_FFFA
-        && platform::identity_key_retrieve(part, platform::slot::KIDENT, &mut key) == 0
-    {
-        keys.push(key.to_vec());
+    if part.page()[0x10F] == 0xFFFF_FFFA {
+        keys.extend(identity_key(part).map(|key| key.expose().to_vec()));
     }
     keys
 }
 
-/// Only with [`TELL`], in a process of its own: prints the keys of every path, masked.
+/// Only with [`PRINT`], in a process of its own: prints the keys of every path, masked.
 #[test]
-fn tells_the_keys() {
-    if env::var_os(TELL).is_none() {
+fn prints_the_keys() {
+    if env::var_os(PRINT).is_none() {
         return; // the parent of the process that does
     }
     for (number, path) in (1..).zip(paths()) {
@@ -192,16 +185,16 @@ impl Pieces {
 
 #[test]
 fn no_piece_of_a_key_stays_in_memory() {
-    let told = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "tells_the_keys", "--nocapture"])
-        .env(TELL, "1")
+    let printed = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "prints_the_keys", "--nocapture"])
+        .env(PRINT, "1")
         .output()
         .unwrap();
-    let told = String::from_utf8(told.stdout).unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
     let paths = paths();
     let mut searched = 0;
     for (number, path) in (1_u8..).zip(&paths) {
-        let keys: Vec<Vec<u8>> = told
+        let keys: Vec<Vec<u8>> = printed
             .lines()
             .filter_map(|line| line.split_once(&format!("key {number} ")).map(|(_, key)| key))
             .map(|key| {

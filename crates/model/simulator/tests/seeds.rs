@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What every seed must give, whatever it is.
+//! What every seed must give.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::thread;
 
 use proptest::prelude::*;
-use provisioning::{Cause, Config, Event, IdentityKeySource, Written};
-use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
+use provisioning::{Cause, Event, IdentityKeySource, Written};
+use rayon::prelude::*;
+use silicon::states::State;
+use silicon::{ERASED, Silicon, Soc, UICR_WORDS, seed};
 use simulator::run;
-
-const ID: &str = "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F";
-
-fn config(identity_key: IdentityKeySource) -> Config {
-    Config::new(ID.parse().unwrap(), identity_key)
-}
-
-fn seed(number: u64) -> [u8; 32] {
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number.to_le_bytes());
-    seed
-}
-
-/// The words of a HUK, straight from the page.
-fn huk(page: &[u32; UICR_WORDS], soc: Soc, slot: usize) -> Vec<u32> {
-    let words = soc.huk_size() / 4;
-    page[0x200 + 4 * slot..][..words].to_vec()
-}
+use simulator::testing::{config, huk};
 
 /// 10,000 seeds over both parts and both random sources: the identity key is valid (it has a public
 /// key, which the procedure got from the key read back), and no two keys of any kind are the same.
@@ -35,27 +19,19 @@ fn huk(page: &[u32; UICR_WORDS], soc: Soc, slot: usize) -> Vec<u32> {
 fn ten_thousand_seeds_give_valid_and_different_keys() {
     const SEEDS: u64 = 10_000;
     let seen = Mutex::new((HashSet::new(), HashSet::new()));
-    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
-    thread::scope(|scope| {
-        for first in 0..threads {
-            let seen = &seen;
-            scope.spawn(move || {
-                for number in (first..SEEDS).step_by(usize::try_from(threads).unwrap()) {
-                    let soc = Soc::ALL[usize::from(number % 2 == 0)];
-                    let random = [IdentityKeySource::Generated, IdentityKeySource::Driver];
-                    let source = random[usize::from(number % 4 < 2)];
-                    let part = Silicon::erased(soc, seed(number));
-                    let (part, result) = run(part, &config(source), |_| ());
-                    let public_key = result.unwrap();
-                    assert_eq!(part.fault(), None);
-                    let mut seen = seen.lock().unwrap();
-                    for slot in [2, 4] {
-                        assert!(seen.0.insert(huk(part.page(), soc, slot)), "seed {number}");
-                    }
-                    assert!(seen.1.insert(*public_key.as_bytes()), "seed {number}");
-                }
-            });
+    (0..SEEDS).into_par_iter().panic_fuse().for_each(|number| {
+        let soc = Soc::ALL[usize::from(number % 2 == 0)];
+        let random = [IdentityKeySource::Generated, IdentityKeySource::Driver];
+        let source = random[usize::from(number % 4 < 2)];
+        let part = Silicon::erased(soc, seed(number));
+        let (part, result) = run(part, &config(source), |_| ());
+        let public_key = result.unwrap();
+        assert_eq!(part.illegal_access(), None);
+        let mut seen = seen.lock().unwrap();
+        for slot in [2, 4] {
+            assert!(seen.0.insert(huk(&part, slot)), "seed {number}");
         }
+        assert!(seen.1.insert(*public_key.as_bytes()), "seed {number}");
     });
     let (huks, public_keys) = seen.into_inner().unwrap();
     assert_eq!(huks.len(), 20_000);
@@ -64,14 +40,13 @@ fn ten_thousand_seeds_give_valid_and_different_keys() {
 
 #[test]
 fn all_modelled_states_but_erased_end_in_a_failure_without_a_write() {
-    use silicon::states::State;
     for soc in Soc::ALL {
         for state in State::ALL {
             let mut part = Silicon::erased(soc, seed(1));
             state.apply(&mut part).unwrap();
             let before = *part.page();
             let (part, result) = run(part, &config(IdentityKeySource::Generated), |_| ());
-            assert_eq!(part.fault(), None);
+            assert_eq!(part.illegal_access(), None);
             if state == State::Erased {
                 assert!(result.is_ok());
             } else {
@@ -126,7 +101,7 @@ proptest! {
         let mut events = Vec::new();
         let part = Silicon::with_page(soc, seed(number), page);
         let (part, result) = run(part, &config(IdentityKeySource::Generated), |event| events.push(event.message()));
-        prop_assert_eq!(part.fault(), None);
+        prop_assert_eq!(part.illegal_access(), None);
         prop_assert_eq!(result.is_ok(), events.contains(&Event::Success.message()));
         if let Err(failure) = result
             && failure.written == Written::Nothing

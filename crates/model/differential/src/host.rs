@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Runs scenarios on the stand-in drivers.
+//! Runs scenarios on the stand-in drivers, on the host.
 
 use std::boxed::Box;
 use std::string::{String, ToString};
@@ -11,12 +11,12 @@ use silicon::{Silicon, Soc, UICR_WORDS};
 
 use crate::{SEED, Scenario, huk_size};
 
-/// What became of a part.
+/// What a scenario gave.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Observed {
     /// The console lines and results.
     pub lines: Vec<String>,
-    /// The UICR page.
+    /// The UICR page at the end.
     pub page: [u32; UICR_WORDS],
 }
 
@@ -25,7 +25,7 @@ pub struct Outcome {
 /// # Panics
 /// This thread has a part installed already, or the scenario cannot begin.
 #[must_use]
-pub fn run(scenario: &Scenario, soc: Soc) -> Outcome {
+pub fn run(scenario: &Scenario, soc: Soc) -> Observed {
     run_on(scenario, Silicon::erased(soc, SEED))
 }
 
@@ -34,10 +34,10 @@ pub fn run(scenario: &Scenario, soc: Soc) -> Outcome {
 /// # Panics
 /// This thread has a part installed already.
 #[must_use]
-pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
+pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Observed {
     let soc = part.soc();
     let mut lines = Vec::new();
-    // A part that refuses to begin is frozen, which its lines will tell.
+    // A part that refuses to begin is frozen, which its lines will show.
     let _ = scenario.prepare(&mut part);
     assert!(silicon::install(Box::new(part)).is_none(), "this thread has a part already");
     // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
@@ -49,5 +49,5 @@ pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Outcome {
     scenario.run(&mut drivers, with_part, |line| lines.push(line.to_string()));
     let part = silicon::remove().expect("the part was installed above");
     scenario.conclude(&part, |line| lines.push(line.to_string()));
-    Outcome { lines, page: *part.page() }
+    Observed { lines, page: *part.page() }
 }

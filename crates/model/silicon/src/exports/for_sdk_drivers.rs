@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The layer below the SDK's own drivers under its C names: `nrfx_nvmc.h`, the KMU's register,
-//! `nrf_cc3xx_platform_*.h`, PSA Crypto and Zephyr's random generator.
+//! What the SDK's own drivers use, under the C names of `nrfx_nvmc.h`, `nrf_cc3xx_platform_*.h`, PSA Crypto and
+//! Zephyr's random generator, and the KMU's register.
 //!
 //! `zephyr/abi.c` of this crate checks these signatures against the SDK's headers.
 
@@ -13,8 +13,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use critical_section::Mutex;
 
 use super::{NO_PART, with_part};
+use crate::nvmc;
+use crate::part::Silicon;
 use crate::platform::{self, Code, PSA_INVALID_HANDLE, PSA_NOT_SUPPORTED, PsaKey};
-use crate::{READ_DENIED, Silicon, nvmc};
+use crate::uicr::READ_DENIED;
 
 /// The KMU as `zephyr/include/nrf.h` declares it: the drivers store to its register.
 #[repr(C)]
@@ -63,8 +65,7 @@ unsafe fn output<'a>(bytes: *mut u8, size: usize) -> &'a mut [u8] {
 
 #[unsafe(no_mangle)]
 extern "C" fn nrfx_nvmc_uicr_word_read(address: *const u32) -> u32 {
-    // An address of the part, not of this program: it is never followed. 32 bits hold all of UICR, and
-    // what does not fit is no address in it.
+    // An address of the part, not of this program: it is never followed. All of UICR is below 2^32.
     let address = u32::try_from(address.addr()).unwrap_or(u32::MAX);
     call(READ_DENIED, |part| nvmc::uicr_word_read(part, address))
 }

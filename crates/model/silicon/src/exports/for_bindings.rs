@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The stand-in drivers under the C names that the bindings call: `nrf_keys.h`.
+//! What the bindings call, under the C names of `nrf_keys.h`: the stand-in drivers.
 
 use core::ffi::c_int;
 
 use super::{NO_PART, with_part};
+use crate::drivers::{self, SlotOfKey};
+use crate::part::Silicon;
 use crate::platform::{self, Code};
-use crate::{Silicon, drivers};
 
 /// Runs a driver that returns a code.
 fn call(driver: impl FnOnce(&mut Silicon) -> Code) -> c_int {
@@ -98,7 +99,7 @@ unsafe extern "C" fn nrf_keys_slot_read(
     closed: *mut [u32; 2],
 ) -> i32 {
     match with_part(Err(NO_PART), |part| drivers::key_slot(part, key, index)) {
-        Ok((found, closed_as, total)) => {
+        Ok(SlotOfKey { words: found, closed: closed_as, total }) => {
             // SAFETY: the caller's promise.
             unsafe { words.write(found) };
             // SAFETY: the caller's promise.
