@@ -5,12 +5,13 @@
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::mem;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use thiserror::Error;
 
 /// The program.
@@ -23,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// QEMU opens its sockets at once, and answers on them at once.
 const ANSWER: Duration = Duration::from_secs(120);
 
-/// Sockets in the folder of a run.
+/// Sockets, in a folder of their own.
 const MONITOR: &str = "monitor";
 const DEBUGGER: &str = "debugger";
 
@@ -32,8 +33,7 @@ const DEBUGGER: &str = "debugger";
 pub struct Machine<'a> {
     /// The image.
     pub elf: &'a Path,
-    /// The folder of QEMU, where its sockets are, and the modelled part's file if its path is relative. It must
-    /// exist.
+    /// The folder of QEMU, where the modelled part's file is if its path is relative.
     pub folder: &'a Path,
     /// The command line of the image, without its own name. None of the arguments has a comma.
     pub arguments: &'a [&'a str],
@@ -76,7 +76,8 @@ pub enum QemuError {
 }
 
 impl Machine<'_> {
-    fn command(&self) -> Command {
+    fn command(&self, sockets: &Path) -> Command {
+        let socket = |name| format!("{},server=on,wait=off", sockets.join(name).display());
         let mut command = Command::new(QEMU);
         command
             .args("-machine mps2-an521 -cpu cortex-m33 -m 16 -display none -net none".split(' '));
@@ -96,13 +97,11 @@ impl Machine<'_> {
             Console::Port => "pty",
         };
         command.args(["-serial", console]);
-        command.args(["-monitor", &format!("unix:{MONITOR},server=on,wait=off")]);
+        command.args(["-monitor", &format!("unix:{}", socket(MONITOR))]);
         if self.is_paused {
             command.arg("-S");
-            command.args([
-                "-chardev",
-                &format!("socket,path={DEBUGGER},server=on,wait=off,id=debugger"),
-            ]);
+            let debugger = format!("socket,id=debugger,path={}", socket(DEBUGGER));
+            command.args(["-chardev", &debugger]);
             command.args(["-gdb", "chardev:debugger"]);
         }
         command.arg("-kernel").arg(self.elf).current_dir(self.folder);
@@ -116,10 +115,11 @@ impl Machine<'_> {
     pub fn start(&self) -> Result<Qemu, QemuError> {
         // What it prints itself stands between the lines of the image.
         let (reader, writer) = io::pipe().map_err(QemuError::Start)?;
-        let mut command = self.command();
+        let sockets = tempfile::tempdir().map_err(QemuError::Start)?;
+        let mut command = self.command(sockets.path());
         command.stdin(Stdio::null()).stderr(writer.try_clone().map_err(QemuError::Start)?);
         let child = command.stdout(writer).spawn().map_err(QemuError::Start)?;
-        Ok(Qemu { child, lines: lines(reader), folder: self.folder.to_owned(), monitor: None })
+        Ok(Qemu { child, lines: lines(reader), sockets, monitor: None })
     }
 }
 
@@ -143,7 +143,7 @@ fn lines(reader: PipeReader) -> Receiver<Vec<u8>> {
 pub struct Qemu {
     child: Child,
     lines: Receiver<Vec<u8>>,
-    folder: PathBuf,
+    sockets: TempDir,
     monitor: Option<UnixStream>,
 }
 
@@ -204,7 +204,7 @@ impl Qemu {
     pub fn monitor(&mut self, command: &str) -> Result<(), QemuError> {
         let failed = |error| QemuError::Socket(MONITOR, error);
         if self.monitor.is_none() {
-            self.monitor = Some(connect(&self.folder.join(MONITOR)).map_err(failed)?);
+            self.monitor = Some(connect(&self.sockets.path().join(MONITOR)).map_err(failed)?);
         }
         self.monitor
             .as_mut()
@@ -218,7 +218,7 @@ impl Qemu {
     /// If QEMU has ended.
     pub fn debugger(&self) -> Result<Debugger, QemuError> {
         let failed = |error| QemuError::Socket(DEBUGGER, error);
-        let socket = connect(&self.folder.join(DEBUGGER)).map_err(failed)?;
+        let socket = connect(&self.sockets.path().join(DEBUGGER)).map_err(failed)?;
         socket.set_read_timeout(Some(ANSWER)).map_err(failed)?;
         Ok(Debugger { socket: BufReader::new(socket) })
     }
@@ -326,7 +326,7 @@ mod tests {
             console: Console::Port,
             is_paused: false,
         };
-        let command = machine.command();
+        let command = machine.command(Path::new("/"));
         let arguments: Vec<_> =
             command.get_args().filter_map(|argument| argument.to_str()).collect();
         let arguments = arguments.join(" ");
