@@ -39,8 +39,6 @@ enum Program {
     Qemu,
 }
 
-const PROGRAMS: [Program; 3] = [Program::Host, Program::NativeSim, Program::Qemu];
-
 struct Programs {
     simulator: PathBuf,
     native_sim: PathBuf,
@@ -90,19 +88,16 @@ impl Programs {
 }
 
 /// The lines that are compared, without what a logger puts before them.
-fn messages(output: &str) -> String {
+fn messages(output: &str) -> Vec<&str> {
     let messages = output.lines().map(|line| message(line).unwrap_or(line));
     let messages = messages.filter(|line| LINES.iter().any(|start| line.starts_with(start)));
-    messages.map(|line| format!("{line}\n")).collect()
+    messages.collect()
 }
 
 /// In QEMU there is an image to measure, so the record is another one.
-fn without_record(messages: &str) -> String {
-    let lines = messages.lines().map(|line| match line.starts_with(RECORD_PREFIX) {
-        true => RECORD_PREFIX,
-        false => line,
-    });
-    lines.map(|line| format!("{line}\n")).collect()
+fn without_record<'a>(messages: &[&'a str]) -> Vec<&'a str> {
+    let is_record = |line: &str| line.starts_with(RECORD_PREFIX);
+    messages.iter().map(|line| if is_record(line) { RECORD_PREFIX } else { line }).collect()
 }
 
 pub fn run(project: &Project) -> Result<()> {
@@ -122,40 +117,37 @@ pub fn run(project: &Project) -> Result<()> {
     let image = programs.path("image.bin");
     duct::cmd!(objcopy, "-O", "binary", &programs.mps2, &image).run()?;
     let verifier = project.verifier("stock_verifier.py");
-    let verify = |messages: &str, image: Option<&Path>| {
+    let verify = |messages: &[&str], image: Option<&Path>| {
         let arguments = [verifier.as_path()].into_iter().chain(image);
-        duct::cmd(&python, arguments).stdin_bytes(messages).run()
+        duct::cmd(&python, arguments).stdin_bytes(messages.join("\n")).run()
     };
     for seed in SEEDS {
         let files = ["host", "native_sim", "qemu"].map(|name| format!("{seed}-{name}.uicr"));
-        let mut lines = Vec::new();
-        for (program, file) in PROGRAMS.into_iter().zip(&files) {
-            lines.push(messages(&programs.run(program, file, seed)?));
-        }
-        let [host, native_sim, qemu] = &lines[..] else { unreachable!("one for each program") };
-        let success = Event::Success.message();
-        ensure!(host.lines().any(|line| line == success), "the simulator has failed:\n{host}");
+        let host = programs.run(Program::Host, &files[0], seed)?;
+        let native_sim = programs.run(Program::NativeSim, &files[1], seed)?;
+        let qemu = programs.run(Program::Qemu, &files[2], seed)?;
+        let [host, native_sim, qemu] = [&host, &native_sim, &qemu].map(|output| messages(output));
+        ensure!(host.contains(&Event::Success.message()), "the simulator has failed: {host:#?}");
         let page = read(&programs.path(&files[0]))?;
         for file in &files {
             ensure!(read(&programs.path(file))? == page, "{file} differs from {}", files[0]);
         }
-        ensure!(host == native_sim, "native_sim prints other lines:\n{native_sim}\n{host}");
+        ensure!(host == native_sim, "native_sim prints other lines: {native_sim:#?}, {host:#?}");
         ensure!(
-            without_record(host) == without_record(qemu),
-            "the image in QEMU prints other lines:\n{qemu}\n{host}"
+            without_record(&host) == without_record(&qemu),
+            "the image in QEMU prints other lines: {qemu:#?}, {host:#?}"
         );
-        verify(host, None)?;
-        verify(qemu, Some(&image))?;
+        verify(&host, None)?;
+        verify(&qemu, Some(&image))?;
         // Each finds a part that another has provisioned, and leaves it alone.
         let complete = format!("{FAILURE_PREFIX}{ALREADY_PROVISIONED_PREFIX}01");
-        for (maker, taker) in [(0, 1), (1, 2), (2, 0)] {
-            let output = programs.run(PROGRAMS[taker], &files[maker], "1")?;
-            ensure!(
-                messages(&output).lines().any(|line| line.starts_with(&complete)),
-                "{} is not recognised:\n{output}",
-                files[maker]
-            );
+        for (maker, taker) in [(0, Program::NativeSim), (1, Program::Qemu), (2, Program::Host)] {
             let file = &files[maker];
+            let output = programs.run(taker, file, "1")?;
+            ensure!(
+                messages(&output).iter().any(|line| line.starts_with(&complete)),
+                "{file} is not recognised:\n{output}"
+            );
             ensure!(read(&programs.path(file))? == page, "{file} was changed");
         }
     }

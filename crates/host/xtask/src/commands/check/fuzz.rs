@@ -48,9 +48,9 @@ fn fuzz(project: &Project, seconds: u64) -> Result<()> {
     }
     // With --target, the flags are not for what the build itself runs.
     let host = duct::cmd!("rustc", "--print", "host-tuple").read()?;
-    let bins: String = TARGETS.iter().map(|(name, _)| format!(" --bin {name}")).collect();
+    let bins = TARGETS.map(|(name, _)| format!("--bin {name}")).join(" ");
     let build = "build --locked --profile fuzz --package fuzz --features libfuzzer --target";
-    project.cargo(&format!("{build} {host}{bins}")).env("RUSTFLAGS", COVERAGE).run()?;
+    project.cargo(&format!("{build} {host} {bins}")).env("RUSTFLAGS", COVERAGE).run()?;
 
     fs::create_dir_all(project.root.join(FOUND)).context(FOUND)?;
     let work = tempfile::tempdir()?;

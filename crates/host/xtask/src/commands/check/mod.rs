@@ -100,22 +100,35 @@ struct NotHere(String);
 /// What came of a step.
 enum Outcome {
     Passed,
-    Failed,
+    Failed(String),
     Skipped(String),
+}
+
+impl Outcome {
+    /// That of a step that ends with an error: some are not the project's.
+    fn of(error: &anyhow::Error) -> Self {
+        let lacks_zephyr =
+            matches!(error.downcast_ref(), Some(BuildError::NoWorkspace | BuildError::NoRust(_)));
+        if lacks_zephyr || error.is::<NotHere>() {
+            Self::Skipped(error.to_string())
+        } else {
+            Self::Failed(whole(error))
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => f.pad("passed"),
-            Self::Failed => f.pad("FAILED"),
+            Self::Failed(_) => f.pad("FAILED"),
             Self::Skipped(_) => f.pad("skipped"),
         }
     }
 }
 
 /// Runs it.
-pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode> {
+pub fn run(root: &Path, Check { quick, only, list }: &Check) -> ExitCode {
     let is_wanted = |step: &&Step| {
         (!quick || step.is_quick) && (only.is_empty() || only.iter().any(|name| name == step.name))
     };
@@ -124,7 +137,7 @@ pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode>
         for Step { name, about, .. } in steps {
             println!("{name:18} {about}");
         }
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     let project = Project::new(root);
     let mut done = Vec::new();
@@ -133,28 +146,17 @@ pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode>
         let begin = Instant::now();
         let outcome = match (step.run)(&project) {
             Ok(()) => Outcome::Passed,
-            Err(error) => match not_here(&error) {
-                Some(why) => {
-                    println!("not run here: {}, since {why}", step.name);
-                    Outcome::Skipped(why)
-                }
-                None => {
-                    println!("FAILED: {}: {}", step.name, whole(&error));
-                    Outcome::Failed
-                }
-            },
+            Err(error) => Outcome::of(&error),
         };
+        match &outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(why) => println!("FAILED: {}: {why}", step.name),
+            Outcome::Skipped(why) => println!("not run here: {}, since {why}", step.name),
+        }
         done.push((step, outcome, begin.elapsed()));
     }
     drop(project);
-    Ok(summary(&done))
-}
-
-/// The reason, if the error is none of the project.
-fn not_here(error: &anyhow::Error) -> Option<String> {
-    let lacks_zephyr =
-        matches!(error.downcast_ref(), Some(BuildError::NoWorkspace | BuildError::NoRust(_)));
-    (lacks_zephyr || error.is::<NotHere>()).then(|| error.to_string())
+    summary(&done)
 }
 
 fn summary(done: &[(&Step, Outcome, Duration)]) -> ExitCode {
@@ -162,14 +164,14 @@ fn summary(done: &[(&Step, Outcome, Duration)]) -> ExitCode {
     for (step, outcome, time) in done {
         let why = match outcome {
             Outcome::Skipped(why) => &why[..],
-            Outcome::Passed | Outcome::Failed => "",
+            Outcome::Passed | Outcome::Failed(_) => "",
         };
         let line = format!("{outcome:8} {:18} {:>5} s  {why}", step.name, time.as_secs());
         println!("{}", line.trim_end());
     }
     let count =
         |is: fn(&Outcome) -> bool| done.iter().filter(|(_, outcome, _)| is(outcome)).count();
-    let failed = count(|outcome| matches!(outcome, Outcome::Failed));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
     let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     // Alone on its line, for programs that count.

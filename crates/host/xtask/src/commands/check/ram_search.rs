@@ -29,14 +29,19 @@ const PIECE: usize = 8;
 /// The part of the main stack that may be in use after a run to success.
 const LIVE: usize = 4_096;
 
-/// Where a crash goes on that ends a run: an address that cannot be run, or where a failed assert and a panic of Rust
-/// go on in C.
-const CRASHES: [(&str, Option<&str>); 3] = [
-    ("a fault", None),
-    ("an assert", Some("assert_post_action")),
-    ("a panic of Rust", Some("rust_panic_wrap")),
+/// How a run ends while it holds keys.
+struct Crash {
+    name: &'static str,
+    /// Where a failed assert and a panic of Rust go on in C; for a fault, an address that has no code.
+    goes_on_at: Option<&'static str>,
+}
+
+const CRASHES: [Crash; 3] = [
+    Crash { name: "a fault", goes_on_at: None },
+    Crash { name: "an assert", goes_on_at: Some("assert_post_action") },
+    Crash { name: "a panic of Rust", goes_on_at: Some("rust_panic_wrap") },
 ];
-const NOT_CODE: u32 = 0xE000_0000;
+const NO_CODE: u32 = 0xE000_0000;
 
 /// Address and size of the image's symbols.
 type Symbols = BTreeMap<String, (u64, u64)>;
@@ -83,7 +88,7 @@ impl Image<'_> {
     }
 
     /// Runs the image to its end, or to a crash.
-    fn run(&self, part: &str, crash: Option<&Option<&str>>) -> Result<Remains> {
+    fn run(&self, part: &str, crash: Option<&Crash>) -> Result<Remains> {
         let dump = self.folder.join("ram");
         let _ = fs::remove_file(&dump); // that of the run before
         let mut qemu = Machine {
@@ -98,9 +103,9 @@ impl Image<'_> {
         // It must be kept: QEMU stops the image when a debugger goes.
         let mut debugger = None;
         if let Some(crash) = crash {
-            let to = match crash {
+            let to = match crash.goes_on_at {
                 Some(name) => u32::try_from(self.symbol(name)?.0)?,
-                None => NOT_CODE,
+                None => NO_CODE,
             };
             // Where the run holds the identity key and verifies its signature.
             let (from, _) = self.symbol_with(["PublicPoint", "verifies"])?;
@@ -123,8 +128,8 @@ impl Image<'_> {
         Ok(Remains { console, ram })
     }
 
-    /// Searches what is left of the run `what` for pieces of keys. The last `live` bytes of the main stack may be in
-    /// use.
+    /// Searches what is left of the run `what` for pieces of keys. The last `live` bytes of the main stack may be
+    /// in use.
     fn search(
         &self,
         what: &str,
@@ -222,20 +227,20 @@ pub fn run(project: &Project) -> Result<()> {
     let secrets = first.unwrap_or_default();
     let page = read(&device)?;
     let mut searched = 0;
-    for (crash, to) in &CRASHES {
-        let part = format!("{crash}.uicr").replace(' ', "-");
-        let remains = image.run(&part, Some(to))?;
+    for crash in &CRASHES {
+        let part = format!("{}.uicr", crash.name).replace(' ', "-");
+        let remains = image.run(&part, Some(crash))?;
         let console = String::from_utf8_lossy(&remains.console);
         ensure!(console.contains(FATAL_ERROR) && records(&console).is_empty(), "{console}");
         let again = read(&folder.path().join(part))?;
         ensure!(again == page, "the crashed run has written another part");
-        image.search(crash, &remains, &secrets, 0)?;
+        image.search(crash.name, &remains, &secrets, 0)?;
         searched = remains.ram.len();
     }
     println!(
-        "ok: no piece of a HUK, the identity key or k in {searched} bytes of RAM or on the console, after success, \
-         failure, {}; the canary was found",
-        CRASHES.map(|(crash, _)| crash).join(", ")
+        "ok: no piece of a HUK, the identity key or k in {searched} bytes of RAM or on the console, after \
+         success, failure, {}; the canary was found",
+        CRASHES.map(|crash| crash.name).join(", ")
     );
     Ok(())
 }

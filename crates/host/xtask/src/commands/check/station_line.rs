@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! The station follows live consoles of parts in QEMU: of the image, and of one that asks for a nonce. Parts are
-//! entered, known again, audited and exported; a part whose power is lost in the middle of a run is not entered, and
-//! is when it has been completed.
+//! entered, known again, audited and exported; a part whose power is lost in the middle of a run is not entered,
+//! and is when it has been completed.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};

@@ -18,7 +18,7 @@ use super::{NotHere, Project, read};
 /// The Rust targets of all scenarios.
 const TARGETS: [&str; 2] = [TARGET, "x86_64-unknown-none"];
 
-/// Twister's folder of the image for native_sim with the default options.
+/// Twister's folder of the image for `native_sim` with the default options.
 const NATIVE_SIM: &str = "native_sim_native_64/sample.tfm.provisioning_image.native_sim";
 /// That of the image for QEMU.
 const MPS2: &str = "mps2_an521_cpu0/sample.tfm.provisioning_image.mps2";
@@ -34,26 +34,29 @@ const KIT_IMAGES: usize = 6;
 pub struct Sccache;
 
 impl Sccache {
+    /// Not the port by default: a server that a person uses goes on.
+    const VARIABLES: [(&str, &str); 2] =
+        [("SCCACHE_SERVER_PORT", "4227"), ("SCCACHE_IDLE_TIMEOUT", "0")];
+
     fn start() -> Option<Self> {
         which::which("sccache").ok()?;
-        let sccache = |program: &str, arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(arguments).env("SCCACHE_IDLE_TIMEOUT", "0").stdin(Stdio::null());
-            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-            status.is_ok_and(|status| status.success())
-        };
-        // One that runs already may end when it has been idle.
-        sccache("sccache", &["--stop-server"]);
-        sccache("setsid", &["sccache", "--start-server"]).then_some(Self)
+        // That of a check that was stopped.
+        Self::run("sccache", &["--stop-server"]);
+        // In a session of its own, so that an interrupt does not end it before the builds.
+        Self::run("setsid", &["sccache", "--start-server"]).then_some(Self)
+    }
+
+    fn run(program: &str, arguments: &[&str]) -> bool {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(Self::VARIABLES).stdin(Stdio::null());
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     }
 }
 
 impl Drop for Sccache {
     fn drop(&mut self) {
-        let mut stop = Command::new("sccache");
-        stop.arg("--stop-server").stdout(Stdio::null()).stderr(Stdio::null());
-        // It may have ended on its own account.
-        let _ = stop.status();
+        Self::run("sccache", &["--stop-server"]);
     }
 }
 
@@ -74,8 +77,10 @@ fn environment(project: &Project) -> Result<Environment> {
     }
     if project.sccache.get_or_init(Sccache::start).is_some() {
         environment.set("RUSTC_WRAPPER", "sccache");
-        environment.set("SCCACHE_IDLE_TIMEOUT", "0");
         environment.set("CARGO_INCREMENTAL", "0");
+        for (name, value) in Sccache::VARIABLES {
+            environment.set(name, value);
+        }
     }
     Ok(environment)
 }
@@ -249,7 +254,7 @@ pub fn real_console(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The images that run beside other programs: for native_sim, for QEMU, and for QEMU with a nonce.
+/// The images that run beside other programs: for `native_sim`, for QEMU, and for QEMU with a nonce.
 pub fn native_sim(project: &Project) -> Result<std::path::PathBuf> {
     project.twister(&format!("{NATIVE_SIM}/zephyr/zephyr.exe"))
 }
