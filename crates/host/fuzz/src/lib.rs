@@ -3,7 +3,7 @@
 //! What the station does with input that comes from outside, each as a function of arbitrary bytes that panics
 //! where the station does something that it must not do.
 //!
-//! `.ci/fuzz` has libFuzzer call them with what it makes of the [`corpus`]. `cargo test` calls them with the
+//! `cargo xtask fuzz` has libFuzzer call them with what it makes of the [`corpus`]. `cargo test` calls them with the
 //! corpus itself, and with each input in `regressions/` on which one of them once failed.
 #![forbid(unsafe_code)]
 

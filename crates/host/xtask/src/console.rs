@@ -2,20 +2,12 @@
 
 //! What an image with `CONFIG_PROVISIONING_MEASURE` logs while it provisions an erased part.
 
-use std::fmt;
-
 use provisioning::Event;
-use provisioning::console::RECORD_PREFIX;
+use provisioning::console::{FATAL_ERROR, MODELLED_PREFIX, Measured, RECORD_PREFIX, message};
+use thiserror::Error;
 
 /// Nanoseconds of a cycle of mps2-an521's FPGAIO counter: QEMU clocks it with 20 MHz.
 const CYCLE_NS: u64 = 50;
-
-/// What stands before each message of the image, behind the level.
-const TARGET: &str = ":provisioning_image: ";
-const MEASURED: &str = "Measured: ";
-const CYCLES: &str = " cycles";
-const OF: &str = " of ";
-const STACK: &str = " bytes of main stack";
 
 /// A part of a run, from the event before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,44 +40,29 @@ pub struct Run {
     pub stack_size: u64,
 }
 
-/// Why a console tells of no measured run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a console is not that of a measured run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConsoleError {
     /// It ends, or goes on, without this line.
+    #[error(
+        "the console lacks \"{0}\". The run did not come to its end, or the image was not built with \
+         CONFIG_PROVISIONING_MEASURE."
+    )]
     Missing(String),
     /// A line that no run from an erased part to success has, or that is cut.
+    #[error("the console has \"{0}\", which no measured run to success has there.")]
     Unexpected(String),
     /// A clock that goes backwards, in this line.
+    #[error("\"{0}\" is less than before: the cycle counter has wrapped. Measure a shorter run.")]
     Backwards(String),
 }
 
-impl fmt::Display for ConsoleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(line) => write!(
-                f,
-                "the console lacks \"{line}\". The run did not come to its end, or the image was not \
-                 built with CONFIG_PROVISIONING_MEASURE."
-            ),
-            Self::Unexpected(line) => {
-                write!(f, "the console has \"{line}\", which no measured run to success has there.")
-            }
-            Self::Backwards(line) => write!(
-                f,
-                "\"{line}\" is less than before: the cycle counter has wrapped. Measure a shorter run."
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ConsoleError {}
-
-/// Whether nothing that counts comes behind `line`: the figures of the stack come after success and
-/// failure alike.
+/// Whether nothing that counts follows `line`: the figures of the stack are last after success, and a failure
+/// ends in a panic of Zephyr.
 #[must_use]
 pub fn is_last(line: &str) -> bool {
-    message(line).is_some_and(|message| message.starts_with(MEASURED) && message.ends_with(STACK))
-        || line.contains("FATAL ERROR")
+    let measured = message(line).and_then(Measured::parse);
+    matches!(measured, Some(Measured::Stack { .. })) || line.contains(FATAL_ERROR)
 }
 
 /// Reads a whole console. Lines of others than the image are skipped; a last line without its end is
@@ -95,10 +72,12 @@ pub fn is_last(line: &str) -> bool {
 /// If it is anything but one measured run from an erased part to success.
 pub fn parse(console: &str) -> Result<Run, ConsoleError> {
     let lines = console.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-    let mut messages = lines.filter_map(message).skip_while(|line| line.starts_with("modelled "));
+    let messages = lines.filter_map(|line| message(line.trim_end_matches('\r')));
+    let mut messages = messages.skip_while(|line| line.starts_with(MODELLED_PREFIX));
     let mut next = |expected: &str| {
         messages.next().ok_or_else(|| ConsoleError::Missing(String::from(expected)))
     };
+    let unexpected = |line: &str| ConsoleError::Unexpected(String::from(line));
     let mut cycles = [0; STEPS.len()];
     let mut before = 0;
     for (step, cycles) in STEPS.iter().zip(&mut cycles) {
@@ -108,26 +87,25 @@ pub fn parse(console: &str) -> Result<Run, ConsoleError> {
             message => line == message,
         };
         if !is_it {
-            return Err(ConsoleError::Unexpected(String::from(line)));
+            return Err(unexpected(line));
         }
         let line = next("Measured: ... cycles")?;
-        *cycles = number(line.strip_prefix(MEASURED).and_then(|line| line.strip_suffix(CYCLES)))
-            .filter(|cycles| *cycles <= u64::MAX / CYCLE_NS)
-            .ok_or_else(|| ConsoleError::Unexpected(String::from(line)))?;
+        let Some(Measured::Cycles(measured)) = Measured::parse(line) else {
+            return Err(unexpected(line));
+        };
+        *cycles = u64::from(measured);
         if *cycles < before {
             return Err(ConsoleError::Backwards(String::from(line)));
         }
         before = *cycles;
     }
     let line = next("Measured: ... of ... bytes of main stack")?;
-    let figures = line.strip_prefix(MEASURED).and_then(|line| line.strip_suffix(STACK));
-    let (stack, stack_size) = figures
-        .and_then(|figures| figures.split_once(OF))
-        .and_then(|(used, size)| Some((number(Some(used))?, number(Some(size))?)))
-        .filter(|(used, size)| used <= size)
-        .ok_or_else(|| ConsoleError::Unexpected(String::from(line)))?;
+    let (stack, stack_size) = match Measured::parse(line) {
+        Some(Measured::Stack { used, size }) if used <= size => (used.into(), size.into()),
+        _ => return Err(unexpected(line)),
+    };
     match messages.next() {
-        Some(line) => Err(ConsoleError::Unexpected(String::from(line))),
+        Some(line) => Err(unexpected(line)),
         None => Ok(Run { cycles, stack, stack_size }),
     }
 }
@@ -142,16 +120,4 @@ impl Run {
     pub fn instructions(&self, shift: u32) -> [u64; STEPS.len()] {
         self.cycles.map(|cycles| (cycles * CYCLE_NS) >> shift)
     }
-}
-
-/// What the image says, without what its logger puts before it.
-fn message(line: &str) -> Option<&str> {
-    let (level, message) = line.trim_end_matches('\r').split_once(TARGET)?;
-    matches!(level, "INFO" | "WARN" | "ERROR").then_some(message)
-}
-
-/// Digits and nothing else: `parse` alone would take a sign.
-fn number(text: Option<&str>) -> Option<u64> {
-    let text = text?;
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -3,7 +3,6 @@
 //! The linked image: how much flash and RAM it takes, and what takes them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::Range;
 
 use object::read::elf::{ElfFile32, ProgramHeader};
@@ -12,6 +11,7 @@ use object::{
     SymbolKind, elf,
 };
 use rustc_demangle::try_demangle;
+use thiserror::Error;
 
 /// Who has what is not Rust: Zephyr, the SDK, its libraries, the C library and the C glue.
 pub const C: &str = "zephyr and SDK (C)";
@@ -27,22 +27,24 @@ pub struct Elf<'data> {
     file: ElfFile32<'data, Endianness>,
 }
 
-/// Why a file is no image that can be measured.
-#[derive(Debug)]
-pub struct ElfError(String);
-
-impl fmt::Display for ElfError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not an image that can be measured: {}. Build it anew.", self.0)
-    }
-}
-
-impl std::error::Error for ElfError {}
-
-impl From<object::Error> for ElfError {
-    fn from(error: object::Error) -> Self {
-        Self(error.to_string())
-    }
+/// Why a file is not an image that can be measured.
+#[derive(Debug, Error)]
+pub enum ElfError {
+    /// It is not a 32-bit ELF file, or a damaged one.
+    #[error("not an image that can be measured: {0}. Build it anew.")]
+    Format(#[from] object::Error),
+    /// It has no symbols.
+    #[error("not an image that can be measured: it has no symbols. Build it anew.")]
+    NoSymbols,
+    /// No segment of it has bytes for flash.
+    #[error("not an image that can be measured: nothing of it is loaded to flash. Build it anew.")]
+    NoFlash,
+    /// Its symbols have this many bytes, which are more than are loaded.
+    #[error(
+        "not an image that can be measured: its symbols have {0} bytes, which is more than it has. \
+         Build it anew."
+    )]
+    TooManyBytes(u64),
 }
 
 /// Bytes that an image takes, as the linker counts them: from the first to the last in each memory,
@@ -76,7 +78,7 @@ impl<'data> Elf<'data> {
     pub fn parse(data: &'data [u8]) -> Result<Self, ElfError> {
         let elf = Self { file: ElfFile32::parse(data)? };
         if elf.file.symbols().next().is_none() {
-            return Err(ElfError(String::from("it has no symbols")));
+            return Err(ElfError::NoSymbols);
         }
         Ok(elf)
     }
@@ -98,9 +100,22 @@ impl<'data> Elf<'data> {
         });
         let flash = extent(loaded.filter(|range| !SRAM.contains(&range.start)));
         if flash == 0 {
-            return Err(ElfError(String::from("nothing of it is loaded to flash")));
+            return Err(ElfError::NoFlash);
         }
         Ok(Size { flash, ram: extent(used) })
+    }
+
+    /// Address and size of each symbol, by its name in the file. The lowest bit of a function's address, which
+    /// says that it is Thumb code, is cleared.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeMap<String, (u64, u64)> {
+        let symbols = self.file.symbols().filter_map(|symbol| {
+            let is_code = symbol.kind() == SymbolKind::Text;
+            let address = if is_code { symbol.address() & !1 } else { symbol.address() };
+            let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+            Some((String::from(name), (address, symbol.size())))
+        });
+        symbols.collect()
     }
 
     /// The paths of Rust source files that are in flash: the locations of panics name them.
@@ -209,9 +224,8 @@ pub fn by_crate(elf: &Elf<'_>) -> Result<BTreeMap<String, u64>, ElfError> {
         *crates.entry(symbol.krate).or_default() += symbol.size;
     }
     let named = crates.values().sum();
-    let rest = elf.size()?.flash.checked_sub(named).ok_or_else(|| {
-        ElfError(format!("its symbols have {named} bytes, which is more than it has"))
-    })?;
+    let flash = elf.size()?.flash;
+    let rest = flash.checked_sub(named).ok_or(ElfError::TooManyBytes(named))?;
     if rest > 0 {
         *crates.entry(String::from(NAMELESS)).or_default() += rest;
     }

@@ -7,8 +7,11 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use jiff::civil;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::thousands;
 
@@ -93,53 +96,43 @@ impl Figures {
     }
 }
 
-/// A day of the Gregorian calendar.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A day of the Gregorian calendar, written as YYYY-MM-DD and in no other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Date(String);
+pub struct Date(civil::Date);
 
-impl TryFrom<String> for Date {
-    type Error = String;
+/// A text that is no [`Date`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("\"{0}\" is no date, write it as YYYY-MM-DD")]
+pub struct DateError(String);
 
-    fn try_from(text: String) -> Result<Self, String> {
-        let number = |at: std::ops::Range<usize>| -> Option<u32> {
-            let digits = text.get(at)?;
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-        };
-        let days = match (number(0..4), number(5..7)) {
-            (Some(year), Some(2)) => {
-                let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-                if leap { 29 } else { 28 }
-            }
-            (Some(_), Some(4 | 6 | 9 | 11)) => 30,
-            (Some(_), Some(1..=12)) => 31,
-            _ => 0,
-        };
-        let dashes = text.get(4..5) == Some("-") && text.get(7..8) == Some("-");
-        match number(8..10) {
-            Some(day) if text.len() == 10 && dashes && (1..=days).contains(&day) => Ok(Self(text)),
-            _ => Err(format!("\"{text}\" is no date, write it as YYYY-MM-DD")),
-        }
+impl FromStr for Date {
+    type Err = DateError;
+
+    fn from_str(text: &str) -> Result<Self, DateError> {
+        // jiff takes other forms of ISO 8601, too.
+        let date = text.parse().ok().filter(|date: &civil::Date| date.to_string() == text);
+        date.map(Self).ok_or_else(|| DateError(String::from(text)))
     }
 }
 
-impl std::str::FromStr for Date {
-    type Err = String;
+impl TryFrom<String> for Date {
+    type Error = DateError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::try_from(String::from(text))
+    fn try_from(text: String) -> Result<Self, DateError> {
+        text.parse()
     }
 }
 
 impl From<Date> for String {
     fn from(date: Date) -> Self {
-        date.0
+        date.to_string()
     }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -151,37 +144,35 @@ pub struct History {
 }
 
 /// Why a history cannot be used. It was left alone.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum HistoryError {
     /// It cannot be read.
-    Unreadable(PathBuf, io::Error),
+    #[error(
+        "cannot read the history {path}: {1}. Check it out again; an empty file begins a new one.",
+        path = .0.display()
+    )]
+    Unreadable(PathBuf, #[source] io::Error),
     /// A line of it is not as it was written.
-    Damaged(PathBuf, usize, String),
+    #[error("{path}, line {1}: {2}. The file was left alone; check it out again.", path = .0.display())]
+    Damaged(PathBuf, usize, #[source] LineError),
     /// It cannot be written.
-    Unwritable(PathBuf, io::Error),
+    #[error("cannot write the history {path}: {1}. It is as it was.", path = .0.display())]
+    Unwritable(PathBuf, #[source] io::Error),
 }
 
-impl fmt::Display for HistoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(path, error) => write!(
-                f,
-                "cannot read the history {}: {error}. Check it out again; an empty file begins a new one.",
-                path.display()
-            ),
-            Self::Damaged(path, line, what) => write!(
-                f,
-                "{}, line {line}: {what}. The file was left alone; check it out again.",
-                path.display()
-            ),
-            Self::Unwritable(path, error) => {
-                write!(f, "cannot write the history {}: {error}. It is as it was.", path.display())
-            }
-        }
-    }
+/// Why a line is not an entry.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// It has no end.
+    #[error("the line is cut")]
+    Cut,
+    /// It has another form.
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    /// Its figures contradict each other.
+    #[error("the parts are not the sum of the total")]
+    Sum,
 }
-
-impl std::error::Error for HistoryError {}
 
 impl History {
     /// Reads all of it.
@@ -236,14 +227,10 @@ impl History {
     }
 }
 
-fn entry(line: &str) -> Result<Entry, String> {
-    let line = line.strip_suffix('\n').ok_or("the line is cut")?;
-    let entry: Entry = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if entry.figures.is_sum() {
-        Ok(entry)
-    } else {
-        Err(String::from("the parts are not the sum of the total"))
-    }
+fn entry(line: &str) -> Result<Entry, LineError> {
+    let line = line.strip_suffix('\n').ok_or(LineError::Cut)?;
+    let entry: Entry = serde_json::from_str(line)?;
+    if entry.figures.is_sum() { Ok(entry) } else { Err(LineError::Sum) }
 }
 
 /// A figure that is not as it was.

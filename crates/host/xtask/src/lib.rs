@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Measures the firmware image, and compares it with what was measured before.
+//! Checks the project, measures the firmware image, and compares it with what was measured before.
 //!
 //! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] what an image with
 //! `CONFIG_PROVISIONING_MEASURE` logs, and [`history`] keeps and compares the figures. None of these needs

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Mutation testing: cargo-mutants changes the code in one place after the other, and each change must make a
-//! test fail. A change that none notices is either a gap in the tests, or is accepted for a reason that stands
-//! in `docs/mutants.jsonl`.
+//! test fail. A change that no test notices is a gap in the tests, or is accepted for a reason that stands in
+//! `docs/mutants.jsonl`.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::thread;
 
 use serde::Deserialize;
+use thiserror::Error;
 
 /// The version whose mutants the list knows. Another one may make others.
 pub const VERSION: &str = "27.1.0";
@@ -20,9 +22,9 @@ struct Group {
     name: &'static str,
     /// Where its files are: what a path begins with.
     prefixes: &'static [&'static str],
-    /// What cargo-mutants is told.
+    /// Arguments of cargo-mutants.
     arguments: &'static [&'static str],
-    /// What cargo test is told. Tests that take half a minute and notice nothing of their own are left out.
+    /// Arguments of cargo test. Tests that take half a minute and kill no mutant alone are left out.
     tests: &'static [&'static str],
 }
 
@@ -59,14 +61,54 @@ pub struct Accepted {
     pub why: String,
 }
 
+/// Why mutants cannot be tried, or their list cannot be used.
+#[derive(Debug, Error)]
+pub enum MutantsError {
+    /// A file cannot be read or written.
+    #[error("{path}: {1}", path = .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// A line of the list is not an entry.
+    #[error("{path}, line {1}: {2}", path = .0.display())]
+    Entry(PathBuf, usize, #[source] serde_json::Error),
+    /// A line of the list has an empty reason.
+    #[error("{path}, line {1}: the reason is missing", path = .0.display())]
+    NoReason(PathBuf, usize),
+    /// The outcomes have another form than that of [`VERSION`].
+    #[error("the outcomes: {0}")]
+    Form(#[source] serde_json::Error),
+    /// No mutant can be judged.
+    #[error("the tests fail as it is")]
+    Baseline,
+    /// A mutant with an outcome that [`VERSION`] does not have.
+    #[error("{0}: {1}")]
+    Outcome(String, String),
+    /// A file that is not tested in this way.
+    #[error("{0}: no mutants are made of it. The scope is in crates/host/xtask/src/mutants.rs.")]
+    Scope(String),
+    /// A program cannot be started.
+    #[error("{0} cannot be started: {1}")]
+    Start(&'static str, #[source] io::Error),
+    /// Another cargo-mutants, or none.
+    #[error(
+        "cargo-mutants {VERSION} is needed: cargo install cargo-mutants --version {VERSION} --locked"
+    )]
+    Version,
+    /// cargo-mutants has failed.
+    #[error("cargo mutants failed ({0}), see {path}", path = .1.display())]
+    Failed(ExitStatus, PathBuf),
+    /// The files have nothing to change.
+    #[error("there are no mutants in these files")]
+    None,
+}
+
 /// What came of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// A test has noticed it.
+    /// A test fails.
     Killed,
-    /// A test does not end any more.
+    /// A test no longer ends.
     Endless,
-    /// No test has.
+    /// All tests pass.
     Survived,
     /// It does not compile, so it is none.
     Unviable,
@@ -106,24 +148,28 @@ impl Verdict {
 ///
 /// # Errors
 /// The file cannot be read, or a line is no entry or has no reason.
-pub fn accepted(path: &Path) -> Result<Vec<Accepted>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+pub fn accepted(path: &Path) -> Result<Vec<Accepted>, MutantsError> {
+    let text = read(path)?;
     let entry = |(number, line): (usize, &str)| {
         let entry: Accepted = serde_json::from_str(line)
-            .map_err(|error| format!("{}, line {}: {error}", path.display(), number + 1))?;
+            .map_err(|error| MutantsError::Entry(path.to_owned(), number, error))?;
         if entry.why.trim().is_empty() {
-            return Err(format!("{}, line {}: it says not why", path.display(), number + 1));
+            return Err(MutantsError::NoReason(path.to_owned(), number));
         }
         Ok(entry)
     };
-    text.lines().enumerate().map(entry).collect()
+    (1..).zip(text.lines()).map(entry).collect()
+}
+
+fn read(path: &Path) -> Result<String, MutantsError> {
+    fs::read_to_string(path).map_err(|error| MutantsError::File(path.to_owned(), error))
 }
 
 /// Reads the `outcomes.json` of cargo-mutants.
 ///
 /// # Errors
 /// It is not of the form that [`VERSION`] writes, or the tests fail without any change.
-pub fn outcomes(json: &str) -> Result<Vec<Tried>, String> {
+pub fn outcomes(json: &str) -> Result<Vec<Tried>, MutantsError> {
     #[derive(Deserialize)]
     struct Outcomes {
         outcomes: Vec<Outcome>,
@@ -138,8 +184,7 @@ pub fn outcomes(json: &str) -> Result<Vec<Tried>, String> {
         Baseline,
         Mutant { name: String },
     }
-    let read: Outcomes =
-        serde_json::from_str(json).map_err(|error| format!("the outcomes: {error}"))?;
+    let read: Outcomes = serde_json::from_str(json).map_err(MutantsError::Form)?;
     let mut tried = Vec::new();
     for Outcome { scenario, summary } in read.outcomes {
         let fate = match (&scenario, &summary[..]) {
@@ -148,9 +193,11 @@ pub fn outcomes(json: &str) -> Result<Vec<Tried>, String> {
             (Scenario::Mutant { .. }, "Timeout") => Fate::Endless,
             (Scenario::Mutant { .. }, "MissedMutant") => Fate::Survived,
             (Scenario::Mutant { .. }, "Unviable") => Fate::Unviable,
-            (Scenario::Baseline, _) => return Err(String::from("the tests fail as it is")),
+            (Scenario::Baseline, _) => return Err(MutantsError::Baseline),
             (Scenario::Mutant { .. }, "Failure") => Fate::Untried,
-            (Scenario::Mutant { name }, other) => return Err(format!("{name}: {other}")),
+            (Scenario::Mutant { name }, other) => {
+                return Err(MutantsError::Outcome(name.clone(), String::from(other)));
+            }
         };
         if let Scenario::Mutant { name } = scenario {
             tried.push(Tried { name, fate });
@@ -205,15 +252,13 @@ pub fn judge(tried: &[Tried], accepted: &[Accepted], files: &[String]) -> Verdic
 ///
 /// # Errors
 /// A file is not in the scope.
-pub fn scope(files: &[PathBuf]) -> Result<Vec<String>, String> {
+pub fn scope(files: &[PathBuf]) -> Result<Vec<String>, MutantsError> {
     let known = |file: &PathBuf| {
         let file = file.to_string_lossy().replace('\\', "/");
         if GROUPS.iter().flat_map(|group| group.prefixes).any(|prefix| file.starts_with(prefix)) {
             return Ok(file);
         }
-        Err(format!(
-            "{file}: no mutants are made of it. The scope is in crates/host/xtask/src/mutants.rs."
-        ))
+        Err(MutantsError::Scope(file))
     };
     if files.is_empty() {
         let all = GROUPS.iter().flat_map(|group| group.prefixes);
@@ -226,13 +271,11 @@ pub fn scope(files: &[PathBuf]) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// cargo-mutants is not there, or cannot do its work.
-pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tried>, String> {
+pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tried>, MutantsError> {
     let version = Command::new("cargo").args(["mutants", "--version"]).output();
-    let version = version.map_err(|error| format!("cargo cannot be started: {error}"))?;
+    let version = version.map_err(|error| MutantsError::Start("cargo", error))?;
     if String::from_utf8_lossy(&version.stdout).trim() != format!("cargo-mutants {VERSION}") {
-        return Err(format!(
-            "cargo-mutants {VERSION} is needed: cargo install cargo-mutants --version {VERSION} --locked"
-        ));
+        return Err(MutantsError::Version);
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.unwrap_or(cores.min(4)).to_string();
@@ -249,7 +292,7 @@ pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tri
         }
         let output = root.join("target").join(format!("mutants-{}", group.name));
         let _ = fs::remove_dir_all(&output); // else it would keep a copy of the last run's
-        fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        fs::create_dir_all(&output).map_err(|error| MutantsError::File(output.clone(), error))?;
         // A mutant may take memory without end, and the machine with it.
         let mut command = Command::new("sh");
         command
@@ -277,18 +320,18 @@ pub fn run(root: &Path, scope: &[String], jobs: Option<usize>) -> Result<Vec<Tri
         if std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
             command.env("TMPDIR", memory);
         }
-        let status = command.status().map_err(|error| format!("cargo mutants: {error}"))?;
+        let status = command
+            .status()
+            .map_err(|error| MutantsError::Start("sh, which starts cargo mutants,", error))?;
         // 2: some were missed. 3: the tests of some did not end.
         if !matches!(status.code(), Some(0 | 2 | 3)) {
-            return Err(format!("cargo mutants failed ({status}), see {}", output.display()));
+            return Err(MutantsError::Failed(status, output));
         }
         let file = output.join("mutants.out/outcomes.json");
-        let json =
-            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        tried.extend(outcomes(&json)?);
+        tried.extend(outcomes(&read(&file)?)?);
     }
     if tried.is_empty() {
-        return Err(String::from("there are no mutants in these files"));
+        return Err(MutantsError::None);
     }
     Ok(tried)
 }

@@ -43,6 +43,35 @@ fn a_workspace_that_is_gone_is_not_registered() {
 }
 
 #[test]
+fn a_check_that_cannot_run_here_is_named_and_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let output = xtask(home.path(), &["check", "--only", "implementation-id", "--only", "twister"]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    for step in ["implementation-id", "twister"] {
+        let line = format!("not run here: {step}, since no Zephyr workspace is registered");
+        assert!(lines.lines().any(|printed| printed.starts_with(&line)), "{lines}");
+    }
+    assert_eq!(lines.lines().last(), Some("0 passed, 0 failed, 2 skipped"));
+}
+
+#[test]
+fn the_steps_are_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let list = |arguments: &[&str]| {
+        let output = xtask(home.path(), arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let steps = lines.lines().filter_map(|line| line.split(' ').next().map(String::from));
+        steps.collect::<Vec<_>>()
+    };
+    let quick = list(&["check", "--list", "--quick"]);
+    assert_eq!(quick, ["formatting", "lints", "host-tests", "rustdoc", "documents"]);
+    assert!(list(&["check", "--list"]).starts_with(&quick));
+    assert_eq!(list(&["check", "--list", "--only", "bench"]), ["bench"]);
+}
+
+#[test]
 fn bad_arguments_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for arguments in [
@@ -52,6 +81,9 @@ fn bad_arguments_are_refused() {
         &["size", "--date", "2026-11-23"],
         &["size", "--record", "--date", "2026-11-31"],
         &["bench", "--board", "mps2/an521/cpu0"],
+        &["check", "--only", "nothing"],
+        &["check", "--only", "lints", "--quick"],
+        &["fuzz", "--seconds", "3"],
         &[],
     ] {
         let output = xtask(home.path(), arguments);

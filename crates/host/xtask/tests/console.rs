@@ -2,28 +2,44 @@
 
 //! Consoles of measured runs, and what is not taken for one.
 
+use std::fmt::{Display, Write as _};
+use std::sync::LazyLock;
+
+use provisioning::console::{
+    BOOT_BANNERS, FATAL_ERROR, LOG_PREFIXES, Measured, ModelledSilicon, RECORD_PREFIX,
+};
+use provisioning::{Cause, Event, Failure, Written};
 use xtask::console::{ConsoleError, Run, STEPS, is_last, parse};
 
-const CONSOLE: &str = "*** Booting Zephyr OS ***\r
-WARN:provisioning_image: modelled nrf5340, seed 1: nothing that is written here is secret\r
-INFO:provisioning_image: Successfully verified PSA lifecycle state ASSEMBLY!\r
-INFO:provisioning_image: Measured: 178147 cycles\r
-INFO:provisioning_image: Successfully switched to PSA lifecycle state PROVISIONING!\r
-INFO:provisioning_image: Measured: 18411386 cycles\r
-INFO:provisioning_image: Generating random HUK keys (including MKEK)\r
-INFO:provisioning_image: Measured: 18443665 cycles\r
-INFO:provisioning_image: Writing the identity key to KMU\r
-INFO:provisioning_image: Measured: 18823781 cycles\r
-INFO:provisioning_image: Provisioning record: gtKEQ6EBJqBYracKWCBJUZ7c\r
-INFO:provisioning_image: Measured: 57758956 cycles\r
-INFO:provisioning_image: Success!\r
-INFO:provisioning_image: Measured: 57907574 cycles\r
-INFO:provisioning_image: Measured: 9992 of 12288 bytes of main stack\r
-";
+const INFO: &str = LOG_PREFIXES[0];
+const WARN: &str = LOG_PREFIXES[1];
+const ERROR: &str = LOG_PREFIXES[2];
+
+/// A measured run of an image in QEMU.
+static CONSOLE: LazyLock<String> = LazyLock::new(|| {
+    let mut console = format!("{}Zephyr OS ***\r\n", BOOT_BANNERS[0]);
+    let mut line = |level: &str, message: &dyn Display| {
+        write!(console, "{level}{message}\r\n").unwrap();
+    };
+    line(WARN, &ModelledSilicon { part: "nrf5340", seed: 1 });
+    for (message, cycles) in [
+        (Event::LifecycleVerified.message(), 178_147),
+        (Event::LifecycleSwitched.message(), 18_411_386),
+        (Event::GeneratingHuks.message(), 18_443_665),
+        (Event::WritingIdentityKey.message(), 18_823_781),
+        (&*format!("{RECORD_PREFIX}gtKEQ6EBJqBYracKWCBJUZ7c"), 57_758_956),
+        (Event::Success.message(), 57_907_574),
+    ] {
+        line(INFO, &message);
+        line(INFO, &Measured::Cycles(cycles));
+    }
+    line(INFO, &Measured::Stack { used: 9_992, size: 12_288 });
+    console
+});
 
 #[test]
 fn a_run_is_read() {
-    let run = parse(CONSOLE).unwrap();
+    let run = parse(&CONSOLE).unwrap();
     assert_eq!(
         run,
         Run {
@@ -46,7 +62,7 @@ fn cycles_are_instructions() {
 
 #[test]
 fn no_line_of_a_run_may_be_missing() {
-    let counts = |line: &&str| line.contains("INFO:");
+    let counts = |line: &&str| line.starts_with(INFO);
     assert_eq!(CONSOLE.lines().filter(counts).count(), 2 * STEPS.len() + 1);
     for missing in CONSOLE.lines().filter(counts) {
         let without: String =
@@ -56,7 +72,7 @@ fn no_line_of_a_run_may_be_missing() {
     }
     // Nothing else is needed.
     let least: String =
-        CONSOLE.split_inclusive('\n').filter(|line| line.contains("INFO:")).collect();
+        CONSOLE.split_inclusive('\n').filter(|line| line.starts_with(INFO)).collect();
     assert!(parse(&least).is_ok());
 }
 
@@ -84,7 +100,7 @@ fn a_cut_line_is_no_figure() {
         ("Provisioning record: ", "Provisioning rec"),
     ] {
         let console = CONSOLE.replace(whole, cut);
-        assert_ne!(console, CONSOLE);
+        assert_ne!(console, *CONSOLE);
         let error = parse(&console).unwrap_err();
         assert!(matches!(error, ConsoleError::Unexpected(_)), "{cut}: {error}");
     }
@@ -100,24 +116,22 @@ fn a_clock_that_goes_backwards_is_told() {
 
 #[test]
 fn other_runs_are_not_measured() {
-    let resumed = CONSOLE.replace(
-        "Successfully verified PSA lifecycle state ASSEMBLY!",
-        "Found PSA lifecycle state PROVISIONING, looking at what is there",
-    );
+    let resumed = CONSOLE.replace(Event::LifecycleVerified.message(), Event::Resuming.message());
     assert!(matches!(parse(&resumed), Err(ConsoleError::Unexpected(_))));
-    let twice = format!("{CONSOLE}{CONSOLE}");
+    let twice = format!("{0}{0}", *CONSOLE);
     assert!(matches!(parse(&twice), Err(ConsoleError::Unexpected(_))));
     let unmeasured: String =
         CONSOLE.split_inclusive('\n').filter(|line| !line.contains("Measured")).collect();
     assert!(matches!(parse(&unmeasured), Err(ConsoleError::Unexpected(_))));
-    let failed = "INFO:provisioning_image: Measured: 9992 of 12288 bytes of main stack\n\
-        ERROR:provisioning_image: Failure: the random generator gives zeros [31]\n";
-    assert!(matches!(parse(failed), Err(ConsoleError::Unexpected(_))));
+    let stack = Measured::Stack { used: 9_992, size: 12_288 };
+    let failure = Failure { cause: Cause::RandomIsZero, written: Written::Nothing, ueid: None };
+    let failed = format!("{INFO}{stack}\n{ERROR}{failure}\n");
+    assert!(matches!(parse(&failed), Err(ConsoleError::Unexpected(_))));
 }
 
 #[test]
 fn the_last_line_ends_the_wait() {
     let last = CONSOLE.lines().filter(|line| is_last(line)).collect::<Vec<_>>();
-    assert_eq!(last, ["INFO:provisioning_image: Measured: 9992 of 12288 bytes of main stack"]);
-    assert!(is_last("[00:00:01] os: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0"));
+    assert_eq!(last, [CONSOLE.lines().last().unwrap()]);
+    assert!(is_last(&format!("[00:00:01] os: {FATAL_ERROR}4: Kernel panic on CPU 0")));
 }

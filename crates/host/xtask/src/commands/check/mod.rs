@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `cargo xtask check`: all checks of the project, as steps that stand on their own.
+
+mod device_files;
+pub mod fuzz;
+mod host;
+mod ram_search;
+mod station_line;
+mod zephyr;
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use duct::Expression;
+use thiserror::Error;
+use xtask::build::BuildError;
+
+use super::whole;
+use zephyr::Sccache;
+
+/// Its arguments.
+#[derive(Args)]
+pub struct Check {
+    /// Run what a person runs before a commit: it needs no Zephyr, and takes about two minutes when all is built
+    #[arg(long)]
+    quick: bool,
+    /// Run this step only; may be given several times
+    #[arg(long, value_name = "STEP", conflicts_with = "quick",
+        value_parser = PossibleValuesParser::new(STEPS.map(|step| step.name)))]
+    only: Vec<String>,
+    /// List the steps, and run none
+    #[arg(long)]
+    list: bool,
+}
+
+/// A check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    is_quick: bool,
+    run: fn(&Project) -> Result<()>,
+}
+
+/// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
+/// `bench`, which build their own.
+const STEPS: [Step; 19] = [
+    quick(
+        "formatting",
+        "rustfmt, of the workspace, the firmware and the Twister application",
+        host::formatting,
+    ),
+    quick("lints", "clippy, of all targets", host::lints),
+    quick("host-tests", "cargo test", host::tests),
+    quick("rustdoc", "the documentation of the crates, without warnings", host::rustdoc),
+    quick("documents", "docs/, by Sphinx and without warnings", host::documents),
+    slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
+    slow("no-std", "the crates of the image, for a part", host::no_std),
+    slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
+    slow("twister", "all scenarios, built, and run where no board is needed", zephyr::twister),
+    slow("no-record", "no record is printed without CONFIG_PROVISIONING_RECORD", zephyr::no_record),
+    slow(
+        "network-core",
+        "the image for the network core is built where it is asked for",
+        zephyr::network_core,
+    ),
+    slow(
+        "lock-file",
+        "another lock file than src/firmware.lock fails the build",
+        zephyr::lock_file,
+    ),
+    slow("no-model", "no image for a real part has modelled silicon", zephyr::no_model),
+    slow("size", "flash, RAM and panics, as cargo xtask size", zephyr::size),
+    slow("bench", "instructions and stack, as cargo xtask bench", zephyr::bench),
+    slow("real-console", "the station verifies the consoles of real images", zephyr::real_console),
+    slow("device-files", "one part, three programs: the same files and lines", device_files::run),
+    slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
+    slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
+];
+
+const fn quick(name: &'static str, about: &'static str, run: fn(&Project) -> Result<()>) -> Step {
+    Step { name, about, is_quick: true, run }
+}
+
+const fn slow(name: &'static str, about: &'static str, run: fn(&Project) -> Result<()>) -> Step {
+    Step { name, about, is_quick: false, run }
+}
+
+/// Why a step cannot run on this machine. That is no failure.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct NotHere(String);
+
+/// What came of a step.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+impl Outcome {
+    /// That of a step that ends with an error: some are not the project's.
+    fn of(error: &anyhow::Error) -> Self {
+        let lacks_zephyr =
+            matches!(error.downcast_ref(), Some(BuildError::NoWorkspace | BuildError::NoRust(_)));
+        if lacks_zephyr || error.is::<NotHere>() {
+            Self::Skipped(error.to_string())
+        } else {
+            Self::Failed(whole(error))
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.pad("passed"),
+            Self::Failed(_) => f.pad("FAILED"),
+            Self::Skipped(_) => f.pad("skipped"),
+        }
+    }
+}
+
+/// Runs it.
+pub fn run(root: &Path, Check { quick, only, list }: &Check) -> ExitCode {
+    let is_wanted = |step: &&Step| {
+        (!quick || step.is_quick) && (only.is_empty() || only.iter().any(|name| name == step.name))
+    };
+    let steps = STEPS.iter().filter(is_wanted);
+    if *list {
+        for Step { name, about, .. } in steps {
+            println!("{name:18} {about}");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let project = Project::new(root);
+    let mut done = Vec::new();
+    for step in steps {
+        println!("\n== {}: {}", step.name, step.about);
+        let begin = Instant::now();
+        let outcome = match (step.run)(&project) {
+            Ok(()) => Outcome::Passed,
+            Err(error) => Outcome::of(&error),
+        };
+        match &outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(why) => println!("FAILED: {}: {why}", step.name),
+            Outcome::Skipped(why) => println!("not run here: {}, since {why}", step.name),
+        }
+        done.push((step, outcome, begin.elapsed()));
+    }
+    drop(project);
+    summary(&done)
+}
+
+fn summary(done: &[(&Step, Outcome, Duration)]) -> ExitCode {
+    println!("\n== summary");
+    for (step, outcome, time) in done {
+        let why = match outcome {
+            Outcome::Skipped(why) => &why[..],
+            Outcome::Passed | Outcome::Failed(_) => "",
+        };
+        let line = format!("{outcome:8} {:18} {:>5} s  {why}", step.name, time.as_secs());
+        println!("{}", line.trim_end());
+    }
+    let count =
+        |is: fn(&Outcome) -> bool| done.iter().filter(|(_, outcome, _)| is(outcome)).count();
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let skipped_too = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    // Alone on its line, for programs that count.
+    println!("{} passed, {failed} failed{skipped_too}", done.len() - failed - skipped);
+    if failed > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}
+
+/// What the steps work on.
+struct Project {
+    root: PathBuf,
+    /// Started by the first step that builds images, if it is installed.
+    sccache: OnceCell<Option<Sccache>>,
+}
+
+impl Project {
+    fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), sccache: OnceCell::new() }
+    }
+
+    fn cargo(&self, arguments: &str) -> Expression {
+        duct::cmd("cargo", arguments.split_whitespace()).dir(&self.root)
+    }
+
+    /// Builds a program of the workspace, and gives its path.
+    fn program(&self, package: &str) -> Result<PathBuf> {
+        self.cargo(&format!("build --quiet --locked --release -p {package}")).run()?;
+        Ok(self.root.join("target/release").join(package))
+    }
+
+    /// The files of a pattern under the root, sorted.
+    fn files(&self, pattern: &str) -> Result<Vec<PathBuf>> {
+        let root = glob::Pattern::escape(&self.root.to_string_lossy());
+        Ok(glob::glob(&format!("{root}/{pattern}"))?.collect::<Result<_, _>>()?)
+    }
+
+    /// A file that Twister leaves, by its path in `twister-out`.
+    fn twister(&self, path: &str) -> Result<PathBuf> {
+        let file = self.root.join("twister-out").join(path);
+        if file.is_file() {
+            Ok(file)
+        } else {
+            Err(NotHere(format!("Twister has not left {path}")).into())
+        }
+    }
+
+    /// A Python that has these packages: of an environment in `target`, or that of the machine.
+    fn python(&self, environment: &str, packages: &str) -> Result<PathBuf> {
+        let own = self.root.join("target").join(environment).join("bin/python");
+        let python = if own.is_file() { own } else { PathBuf::from("python3") };
+        let import = format!("import {packages}");
+        let imported = duct::cmd!(&python, "-c", import).stderr_null().unchecked().run();
+        if imported.is_ok_and(|output| output.status.success()) {
+            Ok(python)
+        } else {
+            Err(NotHere(format!("Python lacks one of these packages: {packages}")).into())
+        }
+    }
+
+    /// A verifier that is not made of this project's code.
+    fn verifier(&self, name: &str) -> PathBuf {
+        self.root.join("crates/host/xtask/verifiers").join(name)
+    }
+}
+
+/// Reads a file.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
