@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Kconfig's options as cfg, and the Rust declarations of the C headers.
+//! Kconfig's options as cfg and constants, and the Rust declarations of the C headers.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -39,6 +39,7 @@ fn main() {
     let dotconfig = env::var("DOTCONFIG").expect("this package is firmware: west builds it");
     println!("cargo::rerun-if-changed={dotconfig}");
     zephyr_build::export_kconfig_bool_options();
+    zephyr_build::build_kconfig_mod();
 
     declare("glue.h", "provisioning_.*");
     let names = declare(NRF_KEYS, "(nrf_keys|identity_key|NRF_KEYS)_.*");
