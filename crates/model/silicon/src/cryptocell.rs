@@ -141,7 +141,7 @@ pub(crate) fn derive(
 /// Encrypts an identity key under a key derived from the MKEK, one key slot a block.
 ///
 /// The library's own cipher is not public. Like the library's, the result has no room for a tag, so
-/// nothing tells a torn key from a whole one.
+/// a torn key cannot be distinguished from a whole one.
 ///
 /// # Errors
 /// The MKEK cannot be used.

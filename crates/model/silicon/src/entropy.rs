@@ -49,7 +49,7 @@ impl Entropy {
     pub(crate) fn draw(&mut self, page: &[u32]) -> Zeroizing<[u8; 32]> {
         self.draws += 1;
         let (seed, noise) = (self.seed, self.noise);
-        // What a part holds tells one power-on from another, as time does on silicon.
+        // The page distinguishes one power-on from another, as time does on silicon.
         let stream = self.stream.get_or_insert_with(|| match noise {
             Noise::Fresh => {
                 let words = page.iter().map(|word| word.to_le_bytes());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Ways to break the model on purpose, to see that a test notices. Only with the feature `mutants`; without
-//! it no part is ever broken, and the question costs nothing.
+//! it the model is never broken, and asking costs nothing.
 
 use crate::uicr::{Rule, Rules};
 

@@ -67,8 +67,8 @@ impl Silicon {
         self.restart(seed);
     }
 
-    /// Power comes back: only what is in UICR has stayed. The noise of the generator is another one, also with the
-    /// same seed where the content is another one.
+    /// Power comes back: only what is in UICR has stayed. The generator draws other noise than before, even from the
+    /// same seed if the page has changed.
     pub fn restart(&mut self, seed: [u8; 32]) {
         self.uicr.reset();
         self.refused = None;
@@ -238,7 +238,7 @@ impl Silicon {
     /// [`READ_DENIED`](crate::READ_DENIED).
     ///
     /// # Errors
-    /// The address is no word of UICR, or the part is frozen.
+    /// The address is not that of a word in UICR, or the part is frozen.
     pub fn read(&mut self, address: u32) -> Result<u32, IllegalAccess> {
         self.attempt(|part| part.uicr.read(address, part.rules()))
     }

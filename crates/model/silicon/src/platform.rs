@@ -188,10 +188,10 @@ pub fn psa_crypto_init(part: &mut Silicon) -> Code {
     0
 }
 
-/// `psa_generate_key` for a secp256r1 key pair: candidates that are no scalar are dropped.
+/// `psa_generate_key` for a secp256r1 key pair: candidates that are not valid scalars are dropped.
 ///
 /// # Errors
-/// By an armed fault, or where four candidates in a row are no scalar (one is in 2^32).
+/// By an armed fault, or where four candidates in a row are not valid scalars (one in 2^32 is not).
 pub fn psa_generate_key(part: &mut Silicon) -> Result<PsaKey, Code> {
     let mut key = PsaKey { bytes: [0; 32] };
     struck!(part, Call::PsaGenerateKey, Err(PSA_INSUFFICIENT_ENTROPY), Ok(key));

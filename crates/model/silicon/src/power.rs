@@ -48,7 +48,7 @@ impl Cut {
     }
 }
 
-/// A text that names no [`Cut`].
+/// The text is not the name of a [`Cut`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a cut is the number of a write and b, t with a number, or a: 17b, 17t3, 17a")]
 pub struct NotACut;

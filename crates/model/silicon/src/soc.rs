@@ -73,7 +73,7 @@ impl Soc {
     }
 }
 
-/// The name of no modelled part.
+/// The text is not the name of a modelled part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the parts are nrf5340 and nrf9160")]
 pub struct UnknownSoc;

@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// The name of no [`State`].
+/// The text is not the name of a [`State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the states are erased, provisioned, secured, decommissioned and corrupt-otp")]
 pub struct UnknownState;

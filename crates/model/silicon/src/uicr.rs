@@ -60,7 +60,7 @@ pub const fn value_address(slot: KeySlot) -> u32 {
     KEYSLOT_KEY + 16 * slot
 }
 
-/// One rule that a test can switch off, to see that something notices.
+/// A rule that a mutant of the model leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// A write clears bits and sets none.
@@ -82,7 +82,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Silicon.
+    /// As on silicon.
     pub(crate) const ALL: Self = Self { off: None };
 
     /// All but this one.
@@ -175,7 +175,7 @@ impl Uicr {
     /// What the CPU reads at an address.
     ///
     /// # Errors
-    /// The address is no word of UICR.
+    /// The address is not that of a word in UICR.
     pub(crate) fn read(&self, address: u32, rules: Rules) -> Result<u32, IllegalAccess> {
         let index = word_index(address)?;
         let word = self.page[index];

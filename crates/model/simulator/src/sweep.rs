@@ -38,7 +38,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// A text that names no [`Case`].
+/// The text is not the name of a [`Case`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a replay ID is a part, a key source, a seed and cuts: nrf5340-generated-1-17t3-2a")]
 pub struct NotACase;

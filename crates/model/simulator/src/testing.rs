@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What tests of provisioned parts share.
+//! What sweeps and tests of provisioned parts share.
 
 use std::ops::Range;
 
@@ -78,7 +78,7 @@ impl SplitMix64 {
     /// A number of the range.
     ///
     /// # Panics
-    /// The range is empty, or its length is no `u32`.
+    /// The range is empty, or longer than `u32::MAX`.
     pub fn among(&mut self, range: Range<usize>) -> usize {
         let length = u32::try_from(range.len()).expect("a short range");
         range.start + self.below(length) as usize

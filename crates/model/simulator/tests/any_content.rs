@@ -88,7 +88,7 @@ fn slot_progress(soc: Soc, page: &Page, slot: usize) -> Progress {
 /// What this project may do to a part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ours {
-    /// Nothing: it is in no state in which a run begins, or which a run leaves.
+    /// Nothing: no run begins in this state or leaves it behind.
     No,
     /// Write what is missing.
     Complete,
@@ -100,7 +100,7 @@ enum Ours {
 /// key; each word of the ID, and each key, is blank or whole; none is whole behind one that is blank.
 fn ours(soc: Soc, page: &Page, id: &[u8; 32]) -> Ours {
     let lifecycle = &page[otp(soc)..][..2];
-    // What lies between the halfwords of SECURED and DECOMMISSIONED is no state.
+    // The halfword between SECURED and DECOMMISSIONED is not a state.
     let provisioning = match (lifecycle[0], lifecycle[1] >> 16) {
         (0xFFFF_FFFF, 0xFFFF) => false,
         (0xFFFF_0000, 0xFFFF) => true,

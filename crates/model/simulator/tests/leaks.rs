@@ -135,7 +135,7 @@ impl Pieces {
                 );
             }
         }
-        // Erased words are no key.
+        // Erased words are not a key.
         pieces
             .retain(|piece| piece.iter().filter(|byte| **byte ^ MASK != 0xFF).count() > PIECE / 2);
         pieces.sort_unstable();
