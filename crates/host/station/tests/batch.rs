@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A batch on real ports: pseudo terminals, on which a thread plays the part. `.ci/station-qemu` has the station
-//! follow a live QEMU.
+//! A batch on real ports: pseudo terminals, on which a thread plays the part. `cargo xtask check --only station`
+//! has it follow a live QEMU.
 #![cfg(unix)]
 
 mod common;

@@ -195,10 +195,10 @@ impl Project {
         duct::cmd("cargo", arguments.split_whitespace()).dir(&self.root)
     }
 
-    /// Builds a program of the workspace, and gives its path.
+    /// Builds a program of the workspace as `cargo station` and `cargo sim` do, and gives its path.
     fn program(&self, package: &str) -> Result<PathBuf> {
-        self.cargo(&format!("build --quiet --locked --release -p {package}")).run()?;
-        Ok(self.root.join("target/release").join(package))
+        self.cargo(&format!("build --quiet --locked -p {package}")).run()?;
+        Ok(self.root.join("target/debug").join(package))
     }
 
     /// The files of a pattern under the root, sorted.
