@@ -50,7 +50,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister application",
@@ -63,6 +63,7 @@ const STEPS: [Step; 19] = [
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
+    slow("changed-id", "a build folder takes a changed implementation ID", zephyr::changed_id),
     slow("twister", "all scenarios, built, and run where no board is needed", zephyr::twister),
     slow("no-record", "no record is printed without CONFIG_PROVISIONING_RECORD", zephyr::no_record),
     slow(

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use provisioning::console::RECORD_PREFIX;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use provisioning::console::{RECORD_PREFIX, message};
 use serde::Deserialize;
 use xtask::build::{Environment, TARGET, has_zephyr_toolchain};
 use xtask::qemu::QEMU;
@@ -120,6 +121,32 @@ pub fn implementation_id(project: &Project) -> Result<()> {
         ensure!(!output.status.success(), "accepted: '{bad}'");
         let log = String::from_utf8_lossy(&output.stdout);
         ensure!(log.contains("CONFIG_PROVISIONING_IMPLEMENTATION_ID must"), "{log}");
+    }
+    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(())
+}
+
+/// A build folder that is used again must not keep the implementation ID of the build before.
+pub fn changed_id(project: &Project) -> Result<()> {
+    let environment = environment(project)?;
+    let folder = project.root.join("twister-out-changed-id");
+    let _ = fs::remove_dir_all(&folder); // of a check that was stopped
+    for byte in [0x11, 0x22] {
+        let id = format!("{byte:x}").repeat(32);
+        let option = format!("-DCONFIG_PROVISIONING_IMPLEMENTATION_ID=\"{id}\"");
+        let folder = folder.to_string_lossy();
+        let arguments = ["build", "-b", "native_sim/native/64", "-d", &folder, ".", "--", &option];
+        let west = environment.command("west", arguments).dir(&project.root).stdin_null();
+        let build = west.stderr_to_stdout().stdout_capture().unchecked().run()?;
+        ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stdout));
+        let image = Path::new(&*folder).join("zephyr/zephyr.exe");
+        let console = duct::cmd!(image, "-stop_at=5").stderr_null().unchecked().read()?;
+        let record = console.lines().find_map(|line| message(line)?.strip_prefix(RECORD_PREFIX));
+        let record = Base64UrlUnpadded::decode_vec(record.context("a record")?)?;
+        ensure!(
+            record.windows(32).any(|bytes| bytes == [byte; 32]),
+            "the image has another implementation ID than {id}"
+        );
     }
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(())
