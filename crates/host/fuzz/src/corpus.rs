@@ -19,16 +19,8 @@ use silicon::{Silicon, Soc};
 use station::ledger::{GENESIS, Ledger, Row};
 use station::record::{self, VerifiedRecord, Wanted};
 
-/// A target, and the name of its folder.
-pub type Target = (&'static str, fn(&[u8]));
-
-/// All of them.
-pub const TARGETS: [Target; 4] = [
-    ("console", crate::console::check),
-    ("record", crate::record::check),
-    ("ledger", crate::ledger::check),
-    ("export", crate::export::check),
-];
+/// The names of the targets' folders.
+pub const FOLDERS: [&str; 4] = ["console", "record", "ledger", "export"];
 
 /// The parts that end with a record: what they are, where their identity key is from, and where their first run
 /// loses power.
@@ -233,7 +225,7 @@ fn exports() -> Vec<(String, Vec<u8>)> {
 /// # Panics
 /// The station does not take the parts.
 pub fn write(folder: &Path) -> std::io::Result<()> {
-    for (target, _) in TARGETS {
+    for target in FOLDERS {
         let folder = folder.join(target);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;

@@ -12,3 +12,14 @@ pub mod corpus;
 pub mod export;
 pub mod ledger;
 pub mod record;
+
+/// A target, and the name of its folder in the corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 4] = [
+    ("console", console::check),
+    ("record", record::check),
+    ("ledger", ledger::check),
+    ("export", export::check),
+];

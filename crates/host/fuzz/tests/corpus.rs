@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fuzz::corpus::{self, TARGETS};
+use fuzz::TARGETS;
+use fuzz::corpus;
 use station::console::{ConsoleError, Follower, RunEnd};
 use station::ledger::{Ledger, LedgerError};
 

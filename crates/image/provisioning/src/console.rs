@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use crate::Record;
+use crate::record::Record;
 
 /// The target of the image's log records. zephyr-lang-rust's logger prints it after the level.
 pub const LOG_TARGET: &str = "provisioning_image";

@@ -4,7 +4,10 @@
 
 use core::fmt;
 
-use crate::{DeviceId, HukKey, HukSize, IMPLEMENTATION_ID_SIZE, IdentityKey, KeyCheckValue};
+use crate::huk::{HukKey, HukSize, KeyCheckValue};
+use crate::identity::IdentityKey;
+use crate::implementation_id::IMPLEMENTATION_ID_SIZE;
+use crate::record::DeviceId;
 
 /// A part that can be provisioned, as its drivers show it.
 ///

@@ -5,7 +5,8 @@
 use core::fmt;
 
 use crate::console::FAILURE_PREFIX;
-use crate::{DriverError, Huk, Lifecycle, Ueid};
+use crate::device::{DriverError, Huk, Lifecycle};
+use crate::identity::Ueid;
 
 /// A provisioning run that did not reach its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,15 +5,16 @@
 use zeroize::Zeroizing;
 
 use crate::console::Event;
+use crate::device::{Device, Huk, KeySlots, Lifecycle};
 use crate::failure::{Cause, Failure, Piece, Written};
-use crate::identity::{self, ProofError, PublicPoint};
-use crate::record::{Claims, Freshness};
-use crate::verdict::{Check, Verdict};
-use crate::{
-    DUMMY_PUBLIC_KEY, Device, Huk, HukKey, IMPLEMENTATION_ID_SIZE, IdentityKey, IdentityKeySource,
-    ImplementationId, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey, Record,
+use crate::huk::{HukKey, KeyCheckValue};
+use crate::identity::{
+    self, DUMMY_PUBLIC_KEY, IdentityKey, IdentityKeySource, ProofError, PublicKey, PublicPoint,
     Ueid,
 };
+use crate::implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId};
+use crate::record::{Claims, Freshness, Measurement, Nonce, Record};
+use crate::verdict::{Check, Verdict};
 
 /// What a production line decides.
 #[derive(Clone, Copy, Debug)]

@@ -41,7 +41,8 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use p256::FieldBytes;
 use sha2::{Digest, Sha256};
 
-use crate::{ImplementationId, PublicKey, Ueid};
+use crate::identity::{PublicKey, Ueid};
+use crate::implementation_id::ImplementationId;
 
 /// Bytes in a record. Each of its items has a fixed length.
 pub const RECORD_SIZE: usize = CLAIMS_START + CLAIMS_SIZE + 2 + SIGNATURE_SIZE + KEY_SIZE;
