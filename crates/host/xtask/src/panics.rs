@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use crate::elf::{Elf, Symbol, symbols};
 
-/// The firmware's own source file.
-const FIRMWARE: &str = "src/firmware.rs";
+/// The firmware's own source file: its package is the folder in which cargo runs.
+const FIRMWARE: &str = "firmware.rs";
 
 /// Source files whose panics may be in an image for a part: their crate, and what would have to happen.
 pub const EXPECTED: [(&str, &str); 9] = [
@@ -103,7 +103,7 @@ mod tests {
             ("/sdk/modules/lang/rust/zephyr/src/printk.rs", "zephyr"),
             ("/rustc/0123abcd/library/core/src/fmt/mod.rs", "core"),
             ("crates/image/nrf-keys/src/lib.rs", "nrf-keys"),
-            ("hdsrc/firmware.rs", "src/firmware.rs"),
+            ("hdfirmware.rs", "firmware.rs"),
             ("x.rs", "x.rs"),
         ] {
             assert_eq!(krate(path).0, expected);
