@@ -145,10 +145,8 @@ fn power_on_model() -> Result<(), silicon::boot::BootError> {
         kconfig::CONFIG_SILICON_MODEL_STATE_NAME,
         kconfig::CONFIG_SILICON_MODEL_SEED as u32, // in its range by Kconfig
     )?;
-    if let Some(model) = model {
-        let line = console::ModelledSilicon { part: model.soc.name(), seed: model.seed };
-        warn!(target: LOG_TARGET, "{line}");
-    }
+    let line = console::ModelledSilicon { part: model.soc.name(), seed: model.seed };
+    warn!(target: LOG_TARGET, "{line}");
     Ok(())
 }
 

@@ -6,12 +6,9 @@ use thiserror::Error;
 
 #[cfg(device_file)]
 use crate::device;
-#[cfg(silicon_model)]
 use crate::entropy;
-#[cfg(silicon_model)]
 use crate::exports::with_part;
 use crate::soc::Soc;
-#[cfg(silicon_model)]
 use crate::states::State;
 
 /// What was put under the image.
@@ -23,41 +20,31 @@ pub struct Model {
     pub seed: u64,
 }
 
-/// Installs the part that Kconfig describes; on real silicon there is none.
+/// Installs the part that Kconfig describes.
 ///
 /// Where the image has a command line, `--seed=N` overrides Kconfig's seed, and the part in the file of
 /// `--device=FILE` overrides Kconfig's state.
 ///
 /// # Errors
 /// There is no such part, or the command line is wrong.
-pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Option<Model>, BootError> {
-    #[cfg(silicon_model)]
-    {
-        let soc = soc.parse().map_err(|_| BootError::UnknownName)?;
-        let state: State = state.parse().map_err(|_| BootError::UnknownName)?;
-        let number = seed_option()?.unwrap_or(seed.into());
-        // In place: the page of a part is half of the image's stack.
-        with_part(Err(BootError::UnknownName), |part| {
-            part.replace(soc, entropy::seed(number));
-            #[cfg(device_file)]
-            if let Some(file) = device::file_option() {
-                device::load(file, part.page_mut())
-                    .map_err(|device::Unusable| BootError::Device)?;
-                part.keep_in_device_file();
-                return Ok(());
-            }
-            state.apply(part).map_err(|_| BootError::UnknownName)
-        })?;
-        Ok(Some(Model { soc, seed: number }))
-    }
-    #[cfg(not(silicon_model))]
-    {
-        let _ = (soc, state, seed);
-        Ok(None)
-    }
+pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Model, BootError> {
+    let soc = soc.parse().map_err(|_| BootError::UnknownName)?;
+    let state: State = state.parse().map_err(|_| BootError::UnknownName)?;
+    let number = seed_option()?.unwrap_or(seed.into());
+    // In place: the page of a part is half of the image's stack.
+    with_part(Err(BootError::UnknownName), |part| {
+        part.replace(soc, entropy::seed(number));
+        #[cfg(device_file)]
+        if let Some(file) = device::file_option() {
+            device::load(file, part.page_mut()).map_err(|device::Unusable| BootError::Device)?;
+            part.keep_in_device_file();
+            return Ok(());
+        }
+        state.apply(part).map_err(|_| BootError::UnknownName)
+    })?;
+    Ok(Model { soc, seed: number })
 }
 
-#[cfg(silicon_model)]
 fn seed_option() -> Result<Option<u64>, BootError> {
     #[cfg(device_file)]
     if let Some(text) = device::seed_option() {

@@ -38,6 +38,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 mod backing;
+#[cfg(silicon_model)]
 pub mod boot;
 mod cryptocell;
 #[cfg(device_file)]
