@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().nth(3).unwrap_or(manifest);
     let result = match Cli::parse().command {
-        Command::Check(options) => Ok(check::run(root, &options)),
+        Command::Check(options) => check::run(root, &options),
         Command::Size(options) => size::run(root, options),
         Command::Bench { keep } => bench::run(root, &keep),
         Command::Fuzz(options) => fuzz::run(root, &options),

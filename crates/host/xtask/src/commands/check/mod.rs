@@ -10,6 +10,7 @@ mod station_line;
 mod zephyr;
 
 use std::cell::OnceCell;
+use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,7 +130,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Runs it.
-pub fn run(root: &Path, Check { quick, only, list }: &Check) -> ExitCode {
+pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode> {
     let is_wanted = |step: &&Step| {
         (!quick || step.is_quick) && (only.is_empty() || only.iter().any(|name| name == step.name))
     };
@@ -138,9 +139,9 @@ pub fn run(root: &Path, Check { quick, only, list }: &Check) -> ExitCode {
         for Step { name, about, .. } in steps {
             println!("{name:18} {about}");
         }
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
-    let project = Project::new(root);
+    let project = Project::new(root)?;
     let mut done = Vec::new();
     for step in steps {
         println!("\n== {}: {}", step.name, step.about);
@@ -157,7 +158,7 @@ pub fn run(root: &Path, Check { quick, only, list }: &Check) -> ExitCode {
         done.push((step, outcome, begin.elapsed()));
     }
     drop(project);
-    summary(&done)
+    Ok(summary(&done))
 }
 
 fn summary(done: &[(&Step, Outcome, Duration)]) -> ExitCode {
@@ -183,13 +184,17 @@ fn summary(done: &[(&Step, Outcome, Duration)]) -> ExitCode {
 /// What the steps work on.
 struct Project {
     root: PathBuf,
+    /// This program. A step that builds the workspace may put a new file in its place, and then the system no
+    /// longer knows the path.
+    xtask: String,
     /// Started by the first step that builds images, if it is installed.
     sccache: OnceCell<Option<Sccache>>,
 }
 
 impl Project {
-    fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), sccache: OnceCell::new() }
+    fn new(root: &Path) -> Result<Self> {
+        let xtask = env::current_exe()?.to_string_lossy().into_owned();
+        Ok(Self { root: root.to_owned(), xtask, sccache: OnceCell::new() })
     }
 
     fn cargo(&self, arguments: &str) -> Expression {

@@ -266,8 +266,7 @@ pub fn bench(project: &Project) -> Result<()> {
 }
 
 fn measure(project: &Project, command: &str) -> Result<()> {
-    let xtask = env::current_exe()?;
-    environment(project)?.command(&xtask.to_string_lossy(), [command]).dir(&project.root).run()?;
+    environment(project)?.command(&project.xtask, [command]).dir(&project.root).run()?;
     Ok(())
 }
 
