@@ -16,6 +16,7 @@ use provisioning::console::{
 use provisioning::{
     Cause, Config, Event, Failure, Huk, IdentityKeySource, Nonce, Piece, Ueid, Written,
 };
+use rayon::prelude::*;
 use silicon::{Silicon, Soc};
 use simulator::sweep::{self, Case};
 use station::batch;
@@ -628,8 +629,8 @@ fn record_of(end: &RunEnd) -> Option<&str> {
 /// Any byte becomes any other one that may be in a line, or one of each kind that may not. In the record that shows only in its signature.
 #[test]
 fn a_changed_byte_is_an_error_or_changes_nothing() {
-    for style in STYLES {
-        for (lines, expected) in good_runs(1) {
+    STYLES.into_par_iter().for_each(|style| {
+        good_runs(1).into_par_iter().for_each(|(lines, expected)| {
             let mut log = style.log(&lines);
             let at = |text: &str| {
                 let at = log.windows(text.len()).position(|window| window == text.as_bytes());
@@ -660,8 +661,8 @@ fn a_changed_byte_is_an_error_or_changes_nothing() {
                 }
                 log[index] = original;
             }
-        }
-    }
+        });
+    });
 }
 
 /// A lost line about the dummy key cannot be noticed here; the record's key tells of it.

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Random, entry};
+use rayon::prelude::*;
 use rusqlite::Connection;
 use station::ledger::{Found, Ledger, LedgerError, Receipt, head_file_of};
 
@@ -109,33 +110,34 @@ fn a_log_that_is_cut_keeps_what_was_acknowledged() {
     let around = |at: &usize| [at.saturating_sub(1), *at, at + 1];
     let mut cuts: Vec<_> = boundaries.iter().flat_map(around).collect();
     cuts.extend((0..200).map(|_| random.below(last.log.len())));
+    let mut logs = Vec::new();
     for cut in cuts {
         let mut log = last.log[..cut.min(last.log.len())].to_vec();
         let acknowledged = boundaries.iter().filter(|at| **at <= log.len()).count() - 1;
-        for torn in [false, true] {
-            if torn {
-                // The rest of the last sector, and one more, hold anything but what was to be there.
-                for at in log.len()..(log.len() / SECTOR + 2) * SECTOR {
-                    let expected = last.log.get(at).copied().unwrap_or_default();
-                    log.push(expected ^ u8::try_from(1 + random.below(255)).unwrap());
-                }
-            }
-            // The head as of the last entry that was acknowledged by then, or of the one before.
-            for head in [acknowledged, acknowledged.saturating_sub(1)] {
-                let head = files[head].head.clone();
-                let files = Files { ledger: last.ledger.clone(), log: log.clone(), head };
-                assert_eq!(files.check(acknowledged, &receipts), acknowledged, "cut at {cut}");
-            }
-            // A disk that has lost what was synced.
-            if let Some(later) = files.get(acknowledged + 1) {
-                let head = later.head.clone();
-                let files = Files { ledger: last.ledger.clone(), log: log.clone(), head };
-                let (_folder, path) = files.restore();
-                let error = Ledger::open_or_create(&path).unwrap_err();
-                assert!(matches!(error, LedgerError::Shorter { .. }), "{error:?}");
-            }
+        logs.push((cut, acknowledged, log.clone()));
+        // The rest of the last sector, and one more, hold anything but what was to be there.
+        for at in log.len()..(log.len() / SECTOR + 2) * SECTOR {
+            let expected = last.log.get(at).copied().unwrap_or_default();
+            log.push(expected ^ u8::try_from(1 + random.below(255)).unwrap());
         }
+        logs.push((cut, acknowledged, log));
     }
+    logs.into_par_iter().for_each(|(cut, acknowledged, log)| {
+        // The head as of the last entry that was acknowledged by then, or of the one before.
+        for head in [acknowledged, acknowledged.saturating_sub(1)] {
+            let head = files[head].head.clone();
+            let files = Files { ledger: last.ledger.clone(), log: log.clone(), head };
+            assert_eq!(files.check(acknowledged, &receipts), acknowledged, "cut at {cut}");
+        }
+        // A disk that has lost what was synced.
+        if let Some(later) = files.get(acknowledged + 1) {
+            let head = later.head.clone();
+            let files = Files { ledger: last.ledger.clone(), log, head };
+            let (_folder, path) = files.restore();
+            let error = Ledger::open_or_create(&path).unwrap_err();
+            assert!(matches!(error, LedgerError::Shorter { .. }), "{error:?}");
+        }
+    });
 }
 
 /// `old` on its way to `new`: of each piece of `size` bytes one or the other has reached the disk, and

@@ -15,6 +15,7 @@ use silicon::power::{Cut, Reach};
 use silicon::{Silicon, Soc};
 use simulator::huk_size;
 use simulator::testing::{config, huk, identity_key};
+use zeroize::Zeroize;
 
 /// Bytes that have to be there to call it a piece.
 const PIECE: usize = 8;
@@ -173,10 +174,12 @@ impl Pieces {
                 {
                     continue;
                 }
-                let here: [u8; PIECE] = std::array::from_fn(|i| byte(begin + i) ^ MASK);
+                let mut here: [u8; PIECE] = std::array::from_fn(|i| byte(begin + i) ^ MASK);
                 if self.all.binary_search(&here).is_ok() {
                     found.push(begin);
                 }
+                // At one of the masked pieces it is a piece that is not masked, and is not to be found as such.
+                here.zeroize();
             }
         }
         found
