@@ -93,6 +93,14 @@ impl Environment {
     /// If no workspace is registered, or there is no Rust for `targets`.
     pub fn zephyr(root: &Path, targets: &[&str]) -> Result<Self, BuildError> {
         let base = registered().ok_or(BuildError::NoWorkspace)?;
+        Self::of_zephyr(&base, root, targets)
+    }
+
+    /// [`Self::zephyr`] with the tree `base`.
+    ///
+    /// # Errors
+    /// If there is no Rust for `targets`.
+    pub fn of_zephyr(base: &Path, root: &Path, targets: &[&str]) -> Result<Self, BuildError> {
         let mut environment = Self::rust_for(targets)?;
         environment.set("ZEPHYR_BASE", base);
         let python = root.join("target/zephyr-venv/bin");

@@ -14,6 +14,8 @@ pub mod history;
 pub mod mutants;
 pub mod panics;
 pub mod qemu;
+pub mod twister;
+pub mod workspace;
 
 /// A number with commas between its thousands, as the tables print it.
 #[must_use]

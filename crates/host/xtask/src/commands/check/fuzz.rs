@@ -33,7 +33,7 @@ const FOUND: &str = "target/fuzz-found";
 
 /// Runs it.
 pub fn run(root: &Path, Fuzz { seconds }: &Fuzz) -> Result<ExitCode> {
-    fuzz(&Project::new(root)?, *seconds)?;
+    fuzz(&Project::new(root, &[])?, *seconds)?;
     Ok(ExitCode::SUCCESS)
 }
 

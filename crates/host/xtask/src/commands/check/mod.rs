@@ -7,6 +7,7 @@ pub mod fuzz;
 mod host;
 mod ram_search;
 mod station_line;
+mod twister;
 mod zephyr;
 
 use std::cell::OnceCell;
@@ -21,7 +22,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use duct::Expression;
 use thiserror::Error;
-use xtask::build::BuildError;
+use xtask::build::{self, BuildError};
+use xtask::workspace::{self, Workspace};
 
 use super::whole;
 use zephyr::Sccache;
@@ -36,6 +38,13 @@ pub struct Check {
     #[arg(long, value_name = "STEP", conflicts_with = "quick",
         value_parser = PossibleValuesParser::new(STEPS.map(|step| step.name)))]
     only: Vec<String>,
+    /// A Zephyr workspace, by the folder that holds .west; may be given several times
+    ///
+    /// All steps run with the first one, and the short list of scenarios with each further one. Without this option they
+    /// are those that the environment lists in `PROVISIONING_WORKSPACES`, else those that the file .workspaces lists,
+    /// else the one that is registered.
+    #[arg(long = "workspace", value_name = "FOLDER")]
+    workspaces: Vec<PathBuf>,
     /// List the steps, and run none
     #[arg(long)]
     list: bool,
@@ -51,7 +60,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister application",
@@ -65,7 +74,7 @@ const STEPS: [Step; 20] = [
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
     slow("changed-id", "a build folder takes a changed implementation ID", zephyr::changed_id),
-    slow("twister", "all scenarios, built, and run where no board is needed", zephyr::twister),
+    slow("twister", "all scenarios, built, and run where no board is needed", twister::full),
     slow("no-record", "no record is printed without CONFIG_PROVISIONING_RECORD", zephyr::no_record),
     slow(
         "network-core",
@@ -84,6 +93,11 @@ const STEPS: [Step; 20] = [
     slow("device-files", "one part, three programs: the same files and lines", device_files::run),
     slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
     slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
+    slow(
+        "other-workspaces",
+        "the short list of scenarios, with each further workspace",
+        twister::other_workspaces,
+    ),
 ];
 
 const fn quick(name: &'static str, about: &'static str, run: fn(&Project) -> Result<()>) -> Step {
@@ -130,7 +144,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Runs it.
-pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode> {
+pub fn run(root: &Path, Check { quick, only, workspaces, list }: &Check) -> Result<ExitCode> {
     let is_wanted = |step: &&Step| {
         (!quick || step.is_quick) && (only.is_empty() || only.iter().any(|name| name == step.name))
     };
@@ -141,7 +155,7 @@ pub fn run(root: &Path, Check { quick, only, list }: &Check) -> Result<ExitCode>
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let project = Project::new(root)?;
+    let project = Project::new(root, workspaces)?;
     let mut done = Vec::new();
     for step in steps {
         println!("\n== {}: {}", step.name, step.about);
@@ -187,14 +201,20 @@ struct Project {
     /// This program. A step that builds the workspace may put a new file in its place, and then the system no
     /// longer knows the path.
     xtask: String,
+    /// Those to build in. None, if none is named or registered.
+    workspaces: Vec<Workspace>,
     /// Started by the first step that builds images, if it is installed.
     sccache: OnceCell<Option<Sccache>>,
 }
 
 impl Project {
-    fn new(root: &Path) -> Result<Self> {
+    fn new(root: &Path, workspaces: &[PathBuf]) -> Result<Self> {
         let xtask = env::current_exe()?.to_string_lossy().into_owned();
-        Ok(Self { root: root.to_owned(), xtask, sccache: OnceCell::new() })
+        let mut workspaces = workspace::named(root, workspaces)?;
+        if workspaces.is_empty() {
+            workspaces.extend(build::registered().map(Workspace::around));
+        }
+        Ok(Self { root: root.to_owned(), xtask, workspaces, sccache: OnceCell::new() })
     }
 
     fn cargo(&self, arguments: &str) -> Expression {

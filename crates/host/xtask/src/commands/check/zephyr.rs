@@ -5,14 +5,14 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use provisioning::console::{RECORD_PREFIX, message};
-use serde::Deserialize;
-use xtask::build::{Environment, TARGET, has_zephyr_toolchain};
+use xtask::build::{BuildError, Environment, TARGET, has_zephyr_toolchain};
 use xtask::qemu::QEMU;
+use xtask::workspace::Workspace;
 
 use super::{NotHere, Project, read};
 
@@ -62,8 +62,15 @@ impl Drop for Sccache {
 }
 
 /// What builds need, or what is missing.
-fn environment(project: &Project) -> Result<Environment> {
-    let mut environment = Environment::zephyr(&project.root, &TARGETS)?;
+pub(super) fn environment(project: &Project) -> Result<Environment> {
+    let workspace = project.workspaces.first().ok_or(BuildError::NoWorkspace)?;
+    environment_of(project, workspace)
+}
+
+/// [`environment`], of a workspace.
+pub(super) fn environment_of(project: &Project, workspace: &Workspace) -> Result<Environment> {
+    workspace.check_reach(&project.root)?;
+    let mut environment = Environment::of_zephyr(&workspace.zephyr, &project.root, &TARGETS)?;
     let mut programs = vec!["west", "cmake", "ninja", "dtc", "clang", QEMU];
     if !has_zephyr_toolchain() {
         programs.push("arm-none-eabi-gcc");
@@ -99,27 +106,31 @@ fn has_libclang() -> Result<bool> {
     Ok(false)
 }
 
+/// Builds the image for `native_sim` in `folder` with an implementation ID, and gives what west says.
+fn west_build(
+    project: &Project,
+    folder: &Path,
+    options: &[&str],
+    implementation_id: &str,
+) -> Result<Output> {
+    let id = format!("-DCONFIG_PROVISIONING_IMPLEMENTATION_ID=\"{implementation_id}\"");
+    let folder = folder.to_string_lossy();
+    let mut arguments = vec!["build", "-b", "native_sim/native/64", "-d", &folder];
+    arguments.extend(options);
+    arguments.extend([".", "--", &id]);
+    let west = environment(project)?.command("west", arguments).dir(&project.root);
+    Ok(west.stdin_null().stderr_to_stdout().stdout_capture().unchecked().run()?)
+}
+
 pub fn implementation_id(project: &Project) -> Result<()> {
-    let environment = environment(project)?;
     let good = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
     let folder = project.root.join("twister-out-bad-id");
     for bad in
         ["", &good[1..], &format!("{good}0"), &good.replacen('A', "G", 1), &"f".repeat(good.len())]
     {
-        let option = format!("-DCONFIG_PROVISIONING_IMPLEMENTATION_ID=\"{bad}\"");
-        let arguments = ["build", "-p", "-b", "native_sim/native/64", "--cmake-only", "-d"];
-        let arguments = arguments.into_iter().map(Into::into).chain([folder.clone().into()]);
-        let arguments = arguments.chain([".", "--", &option].map(Into::<std::ffi::OsString>::into));
-        let output = environment
-            .command("west", arguments)
-            .dir(&project.root)
-            .stdin_null()
-            .stderr_to_stdout()
-            .stdout_capture()
-            .unchecked()
-            .run()?;
-        ensure!(!output.status.success(), "accepted: '{bad}'");
-        let log = String::from_utf8_lossy(&output.stdout);
+        let build = west_build(project, &folder, &["-p", "--cmake-only"], bad)?;
+        ensure!(!build.status.success(), "accepted: '{bad}'");
+        let log = String::from_utf8_lossy(&build.stdout);
         ensure!(log.contains("CONFIG_PROVISIONING_IMPLEMENTATION_ID must"), "{log}");
     }
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -128,18 +139,13 @@ pub fn implementation_id(project: &Project) -> Result<()> {
 
 /// A build folder that is used again must not keep the implementation ID of the build before.
 pub fn changed_id(project: &Project) -> Result<()> {
-    let environment = environment(project)?;
     let folder = project.root.join("twister-out-changed-id");
     let _ = fs::remove_dir_all(&folder); // of a check that was stopped
     for byte in [0x11, 0x22] {
         let id = format!("{byte:x}").repeat(32);
-        let option = format!("-DCONFIG_PROVISIONING_IMPLEMENTATION_ID=\"{id}\"");
-        let folder = folder.to_string_lossy();
-        let arguments = ["build", "-b", "native_sim/native/64", "-d", &folder, ".", "--", &option];
-        let west = environment.command("west", arguments).dir(&project.root).stdin_null();
-        let build = west.stderr_to_stdout().stdout_capture().unchecked().run()?;
+        let build = west_build(project, &folder, &[], &id)?;
         ensure!(build.status.success(), "{}", String::from_utf8_lossy(&build.stdout));
-        let image = Path::new(&*folder).join("zephyr/zephyr.exe");
+        let image = folder.join("zephyr/zephyr.exe");
         let console = duct::cmd!(image, "-stop_at=5").stderr_null().unchecked().read()?;
         let record = console.lines().find_map(|line| message(line)?.strip_prefix(RECORD_PREFIX));
         let record = Base64UrlUnpadded::decode_vec(record.context("a record")?)?;
@@ -149,44 +155,6 @@ pub fn changed_id(project: &Project) -> Result<()> {
         );
     }
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(())
-}
-
-pub fn twister(project: &Project) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Report {
-        testsuites: Vec<Suite>,
-    }
-    #[derive(Deserialize)]
-    struct Suite {
-        name: String,
-        platform: String,
-        #[serde(default)]
-        runnable: bool,
-        #[serde(default)]
-        status: String,
-        reason: Option<String>,
-    }
-    let arguments = ["twister", "-T", ".", "-O", "twister-out", "--clobber-output"];
-    let west = environment(project)?.command("west", arguments);
-    let status = west.dir(&project.root).stdin_null().unchecked().run()?.status;
-
-    let report = project.root.join("twister-out/twister.json");
-    let report: Report = serde_json::from_slice(&read(&report)?)?;
-    let (mut ran, mut built) = (0, 0);
-    for suite in &report.testsuites {
-        let has_failed = matches!(&suite.status[..], "failed" | "error");
-        if has_failed || suite.status == "passed" {
-            *(if suite.runnable { &mut ran } else { &mut built }) += 1;
-        }
-        if has_failed {
-            let reason = suite.reason.as_deref().unwrap_or("no reason");
-            println!("failed: {} on {}: {reason}", suite.name, suite.platform);
-        }
-    }
-    println!("Twister: {ran} run, {built} built only (no board is attached)");
-    ensure!(ran > 0, "Twister ran nothing");
-    ensure!(status.success(), "Twister: {status}");
     Ok(())
 }
 
