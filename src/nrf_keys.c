@@ -13,7 +13,6 @@
 #include <zephyr/devicetree.h>
 #include <zephyr/kernel.h>
 #include <zephyr/random/random.h>
-#include <zephyr/sys/byteorder.h>
 #include <zephyr/sys/util.h>
 
 #include <hal/nrf_ficr.h>
@@ -149,10 +148,11 @@ int32_t nrf_keys_lifecycle_enter_provisioning(void)
 
 int32_t nrf_keys_implementation_id_read(uint8_t id[32])
 {
-	for (uint32_t at = 0; at < BL_STORAGE_IMPLEMENTATION_ID_SIZE; at += sizeof(uint32_t)) {
-		uint32_t const *address = (uint32_t const *)(IMPLEMENTATION_ID_ADDRESS + at);
+	uint32_t const *words = (uint32_t const *)(uintptr_t)IMPLEMENTATION_ID_ADDRESS;
 
-		sys_put_le32(nrfx_nvmc_uicr_word_read(address), &id[at]);
+	/* UICR is read in whole words; its first byte is the lowest, as on the CPU. */
+	for (size_t i = 0; i < BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(*words); i++) {
+		UNALIGNED_PUT(nrfx_nvmc_uicr_word_read(&words[i]), (uint32_t *)&id[i * sizeof(*words)]);
 	}
 	return 0;
 }
