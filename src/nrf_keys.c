@@ -28,6 +28,16 @@
 /* After the SDK's headers: a function that both declare must be the same. */
 #include "nrf_keys.h"
 
+/*
+ * What differs between the versions of the SDK, and is told from its headers:
+ *
+ *   SDK         enum of lifecycle states   its functions   BL_STORAGE   its address
+ *   2.7 to 2.9  enum lcs                   inline          macro        pm_config.h
+ *   3.0 to 3.2  enum lcs                   library         macro        pm_config.h
+ *   3.3         enum bl_storage_lcs        library         macro        pm_config.h
+ *   from 3.4    enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
+ */
+
 /* The SDK has changed: find out what it means for the bindings before you change a line here. */
 #define UNCHANGED_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
 #define UNCHANGED_TYPE(name, ...)                                                                  \
@@ -60,10 +70,7 @@ UNCHANGED_VALUE(BL_STORAGE_IMPLEMENTATION_ID_SIZE, 32);
 UNCHANGED_VALUE(sizeof(((struct bl_storage_data *)0)->implementation_id), 32);
 UNCHANGED_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t), 0);
 
-/*
- * The enum of the lifecycle states has one name to SDK 3.2 and another from 3.3 on. Which one this SDK
- * has is read from its function; the other stays incomplete, which is an extension of GNU C.
- */
+/* The enum that read_life_cycle_state() takes; the other stays incomplete, an extension of GNU C. */
 enum lcs;
 enum bl_storage_lcs;
 #define LIFECYCLE_TAKES(type)                                                                      \
@@ -72,7 +79,7 @@ typedef __typeof__(*__builtin_choose_expr(LIFECYCLE_TAKES(enum bl_storage_lcs), 
 					  (enum bl_storage_lcs *)NULL,                             \
 					  (enum lcs *)NULL)) lifecycle_t;
 
-/* Functions that only this file calls: inline in SDK 2, in a library in SDK 3. */
+/* Functions that only this file calls. */
 UNCHANGED_TYPE(read_life_cycle_state, int(lifecycle_t *));
 UNCHANGED_TYPE(update_life_cycle_state, int(lifecycle_t));
 UNCHANGED_TYPE(hw_unique_key_write, int(enum hw_unique_key_slot, const uint8_t *key));
@@ -127,7 +134,7 @@ int32_t nrf_keys_lifecycle_read(uint32_t *state)
 	lifecycle_t lcs = BL_STORAGE_LCS_UNKNOWN;
 	int err;
 
-	/* Constant to SDK 3.2. Later it is a pointer that the library sets, and this is read before any write. */
+	/* As a macro it is constant. As a pointer the library sets it: seen here, before anything is written. */
 	if ((uintptr_t)BL_STORAGE != OTP_ADDRESS) {
 		return -EFAULT;
 	}
