@@ -18,13 +18,16 @@ if(SB_CONFIG_PROVISIONING_NET_CORE)
     BOARD ${net_core_board}
   )
 
-  get_property(domains GLOBAL PROPERTY PM_DOMAINS)
-  if(NOT CPUNET IN_LIST domains)
-    set_property(GLOBAL APPEND PROPERTY PM_DOMAINS CPUNET)
+  # Without the partition manager, off by default since SDK 3.4, the devicetree alone places the image.
+  if(SB_CONFIG_PARTITION_MANAGER)
+    get_property(domains GLOBAL PROPERTY PM_DOMAINS)
+    if(NOT CPUNET IN_LIST domains)
+      set_property(GLOBAL APPEND PROPERTY PM_DOMAINS CPUNET)
+    endif()
+    set_property(GLOBAL APPEND PROPERTY PM_CPUNET_IMAGES provisioning_image_net_core)
+    set_property(GLOBAL PROPERTY DOMAIN_APP_CPUNET provisioning_image_net_core)
+    set(CPUNET_PM_DOMAIN_DYNAMIC_PARTITION provisioning_image_net_core CACHE INTERNAL "")
   endif()
-  set_property(GLOBAL APPEND PROPERTY PM_CPUNET_IMAGES provisioning_image_net_core)
-  set_property(GLOBAL PROPERTY DOMAIN_APP_CPUNET provisioning_image_net_core)
-  set(CPUNET_PM_DOMAIN_DYNAMIC_PARTITION provisioning_image_net_core CACHE INTERNAL "")
 
   # Flashed first, so that the application core is the last to start.
   sysbuild_add_dependencies(FLASH ${DEFAULT_IMAGE} provisioning_image_net_core)

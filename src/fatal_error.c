@@ -9,6 +9,13 @@
 
 LOG_MODULE_REGISTER(fatal_error, LOG_LEVEL_ERR);
 
+/* Zephyr 3.7 renamed the exception frame, and gave it this header. */
+#if __has_include(<zephyr/arch/exception.h>)
+typedef struct arch_esf exception_frame_t;
+#else
+typedef z_arch_esf_t exception_frame_t;
+#endif
+
 #if !defined(CONFIG_ARCH_POSIX) /* there the stacks are the host's */
 K_THREAD_STACK_DECLARE(z_main_stack, CONFIG_MAIN_STACK_SIZE);
 K_KERNEL_STACK_ARRAY_DECLARE(z_interrupt_stacks, CONFIG_MP_MAX_NUM_CPUS, CONFIG_ISR_STACK_SIZE);
@@ -50,7 +57,7 @@ static FUNC_NORETURN void halt(unsigned int reason)
  *
  * It halts, as the C sample does: a reset would start the run again by itself.
  */
-void k_sys_fatal_error_handler(unsigned int reason, const z_arch_esf_t *esf)
+void k_sys_fatal_error_handler(unsigned int reason, const exception_frame_t *esf)
 {
 	ARG_UNUSED(esf); /* on the main stack, too */
 

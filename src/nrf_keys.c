@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <zephyr/devicetree.h>
 #include <zephyr/kernel.h>
 #include <zephyr/random/random.h>
 #include <zephyr/sys/util.h>
@@ -26,6 +27,16 @@
 
 /* After the SDK's headers: a function that both declare must be the same. */
 #include "nrf_keys.h"
+
+/*
+ * What differs between the versions of the SDK, and is told from its headers:
+ *
+ *   SDK         enum of lifecycle states   its functions   BL_STORAGE   its address
+ *   2.7 to 2.9  enum lcs                   inline          macro        pm_config.h
+ *   3.0 to 3.2  enum lcs                   library         macro        pm_config.h
+ *   3.3         enum bl_storage_lcs        library         macro        pm_config.h
+ *   from 3.4    enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
+ */
 
 /* The SDK has changed: find out what it means for the bindings before you change a line here. */
 #define UNCHANGED_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
@@ -59,16 +70,49 @@ UNCHANGED_VALUE(BL_STORAGE_IMPLEMENTATION_ID_SIZE, 32);
 UNCHANGED_VALUE(sizeof(((struct bl_storage_data *)0)->implementation_id), 32);
 UNCHANGED_VALUE(offsetof(struct bl_storage_data, implementation_id) % sizeof(uint32_t), 0);
 
+/* The enum that read_life_cycle_state() takes; the other stays incomplete, an extension of GNU C. */
+enum lcs;
+enum bl_storage_lcs;
+#define LIFECYCLE_TAKES(type)                                                                      \
+	__builtin_types_compatible_p(__typeof__(read_life_cycle_state), int(type *))
+typedef __typeof__(*__builtin_choose_expr(LIFECYCLE_TAKES(enum bl_storage_lcs),                    \
+					  (enum bl_storage_lcs *)NULL,                             \
+					  (enum lcs *)NULL)) lifecycle_t;
+
 /* Functions that only this file calls. */
-UNCHANGED_TYPE(read_life_cycle_state, int(enum lcs *));
-UNCHANGED_TYPE(update_life_cycle_state, int(enum lcs));
-UNCHANGED_TYPE(read_implementation_id_from_otp, void(uint8_t *));
+UNCHANGED_TYPE(read_life_cycle_state, int(lifecycle_t *));
+UNCHANGED_TYPE(update_life_cycle_state, int(lifecycle_t));
 UNCHANGED_TYPE(hw_unique_key_write, int(enum hw_unique_key_slot, const uint8_t *key));
 UNCHANGED_TYPE(hw_unique_key_derive_key,
 	       int(enum hw_unique_key_slot, const uint8_t *context, size_t context_size,
 		   const uint8_t *label, size_t label_size, uint8_t *output, uint32_t output_size));
 UNCHANGED_TYPE(identity_key_write_random, int(void));
 UNCHANGED_TYPE(identity_key_write_dummy, int(void));
+
+/*
+ * Where OTP starts, by the product specification: chapter "UICR", register OTP[n]. What is written to a
+ * wrong address stays written, so no image is built where the SDK has another.
+ */
+#if defined(NRF5340_XXAA_APPLICATION)
+#define OTP_ADDRESS 0x00FF8100 /* nRF5340: UICR 0x00FF8000, OTP at 0x100 */
+#elif defined(NRF91_SERIES)
+#define OTP_ADDRESS 0x00FF8108 /* nRF9160, nRF9161 (nRF9151): UICR 0x00FF8000, OTP at 0x108 */
+#else
+#error "Where is this part's OTP? See the chapter on UICR of its product specification"
+#endif
+
+/* What the SDK says: the partition manager where there is one, else the devicetree. */
+#if defined(BL_STORAGE) || defined(CONFIG_PARTITION_MANAGER_ENABLED) || USE_PARTITION_MANAGER
+#include <pm_config.h>
+BUILD_ASSERT(PM_PROVISION_ADDRESS == OTP_ADDRESS,
+	     "The partition manager's provision partition is not at the start of this part's OTP");
+#elif DT_NODE_EXISTS(DT_NODELABEL(bl_storage))
+BUILD_ASSERT(DT_REG_ADDR(DT_NODELABEL(bl_storage)) == OTP_ADDRESS,
+	     "The devicetree's bl_storage is not at the start of this part's OTP");
+#else
+#error "The SDK names no bootloader storage: neither partition \"provision\" nor label bl_storage"
+#endif
+#define IMPLEMENTATION_ID_ADDRESS (OTP_ADDRESS + offsetof(struct bl_storage_data, implementation_id))
 
 #if !defined(HUK_HAS_KMU) || (!defined(HUK_HAS_CC310) && !defined(HUK_HAS_CC312))
 #error "This image needs a part with a KMU and a CryptoCell: nRF5340 or nRF91 Series"
@@ -87,9 +131,15 @@ UNCHANGED_VALUE(NRF_KMU_SLOT_KIDENT_RESERVED, NRF_KMU_SLOT_KIDENT + IDENTITY_KEY
 
 int32_t nrf_keys_lifecycle_read(uint32_t *state)
 {
-	enum lcs lcs = BL_STORAGE_LCS_UNKNOWN;
-	int err = read_life_cycle_state(&lcs);
+	lifecycle_t lcs = BL_STORAGE_LCS_UNKNOWN;
+	int err;
 
+	/* As a macro it is constant. As a pointer the library sets it: seen here, before anything is written. */
+	if ((uintptr_t)BL_STORAGE != OTP_ADDRESS) {
+		return -EFAULT;
+	}
+
+	err = read_life_cycle_state(&lcs);
 	if (err != 0) {
 		return err;
 	}
@@ -105,19 +155,22 @@ int32_t nrf_keys_lifecycle_enter_provisioning(void)
 
 int32_t nrf_keys_implementation_id_read(uint8_t id[32])
 {
-	read_implementation_id_from_otp(id);
+	uint32_t const *words = (uint32_t const *)(uintptr_t)IMPLEMENTATION_ID_ADDRESS;
+
+	/* UICR is read in whole words; its first byte is the lowest, as on the CPU. */
+	for (size_t i = 0; i < BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(*words); i++) {
+		UNALIGNED_PUT(nrfx_nvmc_uicr_word_read(&words[i]), (uint32_t *)&id[i * sizeof(*words)]);
+	}
 	return 0;
 }
 
 int32_t nrf_keys_implementation_id_write_word(uint32_t index, uint32_t word)
 {
-	uint32_t first = (uint32_t)(uintptr_t)&BL_STORAGE->implementation_id;
-
 	if (index >= BL_STORAGE_IMPLEMENTATION_ID_SIZE / sizeof(uint32_t)) {
 		return -EINVAL;
 	}
 
-	nrfx_nvmc_word_write(first + index * sizeof(uint32_t), word);
+	nrfx_nvmc_word_write(IMPLEMENTATION_ID_ADDRESS + index * sizeof(uint32_t), word);
 	while (!nrfx_nvmc_write_done_check()) {
 	}
 	return 0;

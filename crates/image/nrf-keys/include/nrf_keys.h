@@ -31,13 +31,19 @@ int identity_key_write_key(uint8_t key[32]);
 #define NRF_KEYS_LIFECYCLE_SECURED        3
 #define NRF_KEYS_LIFECYCLE_DECOMMISSIONED 4
 
-/* Reads the PSA lifecycle state: read_life_cycle_state() of bl_storage.h. */
+/*
+ * Reads the PSA lifecycle state: read_life_cycle_state() of bl_storage.h. -EFAULT where the SDK's library
+ * would look for it at another address than the part's OTP.
+ */
 int32_t nrf_keys_lifecycle_read(uint32_t *state);
 
 /* Writes the PSA lifecycle state PROVISIONING: update_life_cycle_state() of bl_storage.h. */
 int32_t nrf_keys_lifecycle_enter_provisioning(void);
 
-/* Reads the implementation ID from OTP: read_implementation_id_from_otp() of bl_storage.h. */
+/*
+ * Reads the implementation ID from OTP, as read_implementation_id_from_otp() of bl_storage.h does, which
+ * SDK 3 builds for TF-M alone.
+ */
 int32_t nrf_keys_implementation_id_read(uint8_t id[32]);
 
 /* Writes one of the eight words of the implementation ID to OTP, where it must be erased. */

@@ -33,6 +33,8 @@ UNCHANGED_TYPE(nrf_cc3xx_platform_identity_key_is_stored, bool(uint32_t slot));
 UNCHANGED_TYPE(nrf_cc3xx_platform_identity_key_retrieve, int(uint32_t slot, uint8_t *key));
 UNCHANGED_TYPE(nrf_cc3xx_platform_identity_key_free, void(uint8_t *key));
 UNCHANGED_TYPE(z_impl_sys_csrand_get, int(void *buffer, size_t size));
+BUILD_ASSERT(!IS_ENABLED(CONFIG_CSPRNG_ENABLED),
+	     "Zephyr's random generator would answer instead of the modelled part's");
 
 /* The codes and addresses of src/platform.rs, src/kmu.rs and src/soc.rs. */
 UNCHANGED_VALUE(NRF_CC3XX_PLATFORM_SUCCESS, 0);
