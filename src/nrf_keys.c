@@ -29,13 +29,14 @@
 #include "nrf_keys.h"
 
 /*
- * What differs between the versions of the SDK, and is told from its headers:
+ * What differs between the versions of the SDK, and is told from its headers. docs/sdk-versions.rst says which
+ * of them were seen.
  *
- *   SDK         enum of lifecycle states   its functions   BL_STORAGE   its address
- *   2.7 to 2.9  enum lcs                   inline          macro        pm_config.h
- *   3.0 to 3.2  enum lcs                   library         macro        pm_config.h
- *   3.3         enum bl_storage_lcs        library         macro        pm_config.h
- *   from 3.4    enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
+ *   SDK            enum of lifecycle states   its functions   BL_STORAGE   its address
+ *   2.7 to 2.9     enum lcs                   inline          macro        pm_config.h
+ *   3.0 to 3.2     enum lcs                   library         macro        pm_config.h
+ *   3.3            enum bl_storage_lcs        library         macro        pm_config.h
+ *   3.4 and later  enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
  */
 
 /* The SDK has changed: find out what it means for the bindings before you change a line here. */
@@ -90,15 +91,19 @@ UNCHANGED_TYPE(identity_key_write_random, int(void));
 UNCHANGED_TYPE(identity_key_write_dummy, int(void));
 
 /*
- * Where OTP starts, by the product specification: chapter "UICR", register OTP[n]. What is written to a
- * wrong address stays written, so no image is built where the SDK has another.
+ * Where OTP starts: product specification, chapter "UICR", register OTP[n]. What is written to a wrong
+ * address stays written, so no image is built where the SDK or the MDK has another.
  */
 #if defined(NRF5340_XXAA_APPLICATION)
-#define OTP_ADDRESS 0x00FF8100 /* nRF5340: UICR 0x00FF8000, OTP at 0x100 */
+#define OTP_ADDRESS 0x00FF8100
 #elif defined(NRF91_SERIES)
-#define OTP_ADDRESS 0x00FF8108 /* nRF9160, nRF9161 (nRF9151): UICR 0x00FF8000, OTP at 0x108 */
+#define OTP_ADDRESS 0x00FF8108
 #else
 #error "Where is this part's OTP? See the chapter on UICR of its product specification"
+#endif
+#if !defined(CONFIG_SILICON_MODEL)
+BUILD_ASSERT(NRF_UICR_S_BASE + offsetof(NRF_UICR_Type, OTP) == OTP_ADDRESS,
+	     "The MDK has this part's OTP at another address");
 #endif
 
 /* What the SDK says: the partition manager where there is one, else the devicetree. */
