@@ -3,7 +3,7 @@
 # Which SDK this image is built with; include it after project(). The checks are in src/nrf_keys.c and
 # crates/model/silicon/zephyr/abi.c: where they hold, an SDK that nobody has tried builds, too.
 
-# Tried: built, and run on modelled silicon. docs/building.rst says what was done with each.
+# Tried: built, and run on modelled silicon. docs/sdk-versions.rst says what was done with each.
 set(sdk_tried 2.7.0 3.1.0)
 set(zephyr_tried 4.0.0 4.1.99)
 

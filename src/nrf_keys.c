@@ -115,7 +115,7 @@ BUILD_ASSERT(PM_PROVISION_ADDRESS == OTP_ADDRESS,
 BUILD_ASSERT(DT_REG_ADDR(DT_NODELABEL(bl_storage)) == OTP_ADDRESS,
 	     "The devicetree's bl_storage is not at the start of this part's OTP");
 #else
-#error "The SDK names no bootloader storage: neither partition \"provision\" nor label bl_storage"
+#error "No partition \"provision\" and no label bl_storage: from SDK 3.0 on, build with west build --sysbuild"
 #endif
 #define IMPLEMENTATION_ID_ADDRESS (OTP_ADDRESS + offsetof(struct bl_storage_data, implementation_id))
 

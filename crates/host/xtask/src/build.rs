@@ -42,23 +42,36 @@ pub enum BuildError {
     },
 }
 
-/// The Zephyr tree that is registered, by `ZEPHYR_BASE` or by `west zephyr-export`.
+/// The Zephyr trees that are registered: `ZEPHYR_BASE` alone, or those of `west zephyr-export`.
 #[must_use]
-pub fn registered() -> Option<PathBuf> {
-    if let Some(base) = env::var_os("ZEPHYR_BASE").filter(|base| !base.is_empty()) {
-        return Some(PathBuf::from(base)).filter(|base| base.is_dir());
-    }
-    // CMake's package registry: each file holds the path of a package.
-    let registry = PathBuf::from(env::var_os("HOME")?).join(".cmake/packages/Zephyr");
-    let mut files: Vec<_> =
-        fs::read_dir(registry).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+pub fn registered() -> Vec<PathBuf> {
+    let mut bases = if let Some(base) = env::var_os("ZEPHYR_BASE").filter(|base| !base.is_empty()) {
+        vec![PathBuf::from(base)]
+    } else {
+        env::var_os("HOME").and_then(|home| exported(Path::new(&home)).ok()).unwrap_or_default()
+    };
+    bases.retain(|base| base.is_dir());
+    bases
+}
+
+/// Those in the package registry of `CMake`, in the order of its files: each holds the path of a package.
+fn exported(home: &Path) -> io::Result<Vec<PathBuf>> {
+    let registry = fs::read_dir(home.join(".cmake/packages/Zephyr"))?;
+    let mut files: Vec<_> = registry.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    files.iter().find_map(|file| {
+    let base = |file: &PathBuf| {
         let text = fs::read_to_string(file).ok()?;
         let package = text.lines().next()?;
         let base = package.strip_suffix("/share/zephyr-package/cmake").unwrap_or(package);
-        Some(PathBuf::from(base)).filter(|base| base.is_dir())
-    })
+        Some(PathBuf::from(base))
+    };
+    let mut bases: Vec<PathBuf> = Vec::new();
+    for base in files.iter().filter_map(base) {
+        if !bases.contains(&base) {
+            bases.push(base);
+        }
+    }
+    Ok(bases)
 }
 
 /// Variables for programs that xtask starts.
@@ -92,11 +105,11 @@ impl Environment {
     /// # Errors
     /// If no workspace is registered, or there is no Rust for `targets`.
     pub fn zephyr(root: &Path, targets: &[&str]) -> Result<Self, BuildError> {
-        let base = registered().ok_or(BuildError::NoWorkspace)?;
+        let base = registered().into_iter().next().ok_or(BuildError::NoWorkspace)?;
         Self::of_zephyr(&base, root, targets)
     }
 
-    /// [`Self::zephyr`] with the tree `base`.
+    /// What [`Self::zephyr`] gives, with the tree `base`.
     ///
     /// # Errors
     /// If there is no Rust for `targets`.

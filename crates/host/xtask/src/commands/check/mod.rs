@@ -42,7 +42,7 @@ pub struct Check {
     ///
     /// All steps run with the first one, and the short list of scenarios with each further one. Without this option they
     /// are those that the environment lists in `PROVISIONING_WORKSPACES`, else those that the file .workspaces lists,
-    /// else the one that is registered.
+    /// else those that are registered.
     #[arg(long = "workspace", value_name = "FOLDER")]
     workspaces: Vec<PathBuf>,
     /// List the steps, and run none
@@ -212,7 +212,7 @@ impl Project {
         let xtask = env::current_exe()?.to_string_lossy().into_owned();
         let mut workspaces = workspace::named(root, workspaces)?;
         if workspaces.is_empty() {
-            workspaces.extend(build::registered().map(Workspace::around));
+            workspaces.extend(build::registered().into_iter().map(Workspace::around));
         }
         Ok(Self { root: root.to_owned(), xtask, workspaces, sccache: OnceCell::new() })
     }
