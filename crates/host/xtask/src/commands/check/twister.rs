@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use xtask::build::Environment;
 use xtask::twister::{Report, Summary};
 
 use super::zephyr::{environment, environment_of};
-use super::{NotHere, Project, read};
+use super::{NotHere, Project, read, whole};
 
 /// Where Twister leaves what it builds with the first workspace.
 const OUT: &str = "twister-out";
@@ -57,7 +57,7 @@ pub fn other_workspaces(project: &Project) -> Result<()> {
         let environment = environment_of(project, workspace)?;
         match run(project, &environment, &workspace.folder, &format!("{OUT}-{number}"), list) {
             Ok(summary) => rows.push((version, "short", summary)),
-            Err(error) => failed.push(format!("{version}: {error}")),
+            Err(error) => failed.push(format!("{version}: {}", whole(&error))),
         }
     }
     println!(
@@ -91,7 +91,8 @@ fn run(
     arguments.extend(list.iter().copied().map(String::from));
     let west = environment.command("west", arguments);
     let status = west.dir(folder).stdin_null().unchecked().run()?.status;
-    let report = Report::read(&read(&out.join("twister.json"))?)?;
+    let report = read(&out.join("twister.json")).with_context(|| format!("Twister: {status}"))?;
+    let report = Report::read(&report)?;
     for suite in report.failed() {
         println!("failed: {suite}");
     }
