@@ -155,6 +155,14 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_cleared_key_is_zeros() {
+        let mut key = HukKey::empty();
+        key.expose_mut().fill(0x5A);
+        key.clear();
+        assert_eq!(key.expose(), &[0; 32]);
+    }
+
     /// The derivation as SP 800-108r1 has it, through the CMAC of the library.
     fn by_library<M: Mac + KeyInit>(key: &[u8], label: &[u8], bits: &[u8]) -> [u8; 32] {
         let mut value = [0; 32];

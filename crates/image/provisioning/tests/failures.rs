@@ -33,6 +33,10 @@ enum Fault {
     IdRead(u32),
     /// The n-th inspection of a HUK fails.
     HukInspection(u32),
+    /// The n-th inspection of a HUK shows this.
+    HukShows(u32, KeySlots),
+    /// The n-th inspection of the identity key shows this.
+    IdentityKeyShows(u32, KeySlots),
     /// The n-th request for random bytes fails.
     Random(u32),
     /// The random generator gives zeros.
@@ -108,6 +112,8 @@ struct Part {
     key: Option<[u8; 32]>,
     /// Calls that change the part, in order.
     writes: Vec<Call>,
+    /// Words of the implementation ID that were written.
+    id_words: usize,
     lifecycle_reads: u32,
     id_reads: u32,
     inspections: u32,
@@ -127,6 +133,7 @@ impl Part {
             huks: [None; 2],
             key: None,
             writes: Vec::new(),
+            id_words: 0,
             lifecycle_reads: 0,
             id_reads: 0,
             inspections: 0,
@@ -205,6 +212,7 @@ impl Device for Part {
     }
 
     fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError> {
+        self.id_words += 1;
         // The eight words count as one write.
         if self.writes.last() == Some(&Call::WriteId) {
             self.writes.pop();
@@ -224,6 +232,7 @@ impl Device for Part {
         }
         let slots = key_slots(self.huks[huk as usize].is_some());
         Ok(match self.fault {
+            Fault::HukShows(n, shown) if n == self.inspections => shown,
             Fault::HukSlotBlank(faulty) if faulty == huk && slots == WHOLE => {
                 KeySlots { blank: 1, whole: 1, ..slots }
             }
@@ -271,6 +280,7 @@ impl Device for Part {
             Fault::IdentityKeyInspection(n) if n == self.identity_key_inspections => {
                 return Err(CODE);
             }
+            Fault::IdentityKeyShows(n, shown) if n == self.identity_key_inspections => shown,
             Fault::IdentityKeySlot => KeySlots { blank: 1, ..BLANK },
             Fault::IdentityKeySlotBlank if slots == WHOLE => {
                 KeySlots { blank: 1, whole: 1, ..slots }
@@ -505,6 +515,24 @@ fn a_fault_in_the_second_look_ends_the_run() {
     check(&cases);
 }
 
+/// A slot that is torn, blank or exposed the second time, with all else as it should be.
+#[test]
+fn slots_that_changed_before_the_second_look_end_the_run() {
+    for shown in [
+        KeySlots { whole: 1, ..WHOLE },
+        KeySlots { blank: 1, ..WHOLE },
+        KeySlots { exposed: 1, ..WHOLE },
+    ] {
+        let huks = [Fault::HukShows(5, shown), Fault::HukShows(6, shown)];
+        let key = Fault::IdentityKeyShows(3, shown);
+        // The CPU may read the identity key.
+        let faults = huks.into_iter().chain((shown.exposed == 0).then_some(key));
+        let cases: Vec<_> =
+            faults.map(|fault| (fault, Cause::LooksDisagree, Written::Something, 5)).collect();
+        check(&cases);
+    }
+}
+
 /// Runs each fault on an erased part, and wants the cause, what the line says was written, and so many writes.
 fn check(cases: &[(Fault, Cause, Written, usize)]) {
     for &(fault, cause, written, writes) in cases {
@@ -580,6 +608,18 @@ fn words_of_the_id_that_are_missing_are_written() {
     }
 }
 
+/// Each write wears OTP, and this one would change nothing.
+#[test]
+fn a_word_of_the_id_that_is_erased_anyway_is_not_written() {
+    let config = Config::new(
+        format!("{}FFFFFFFF", "C7".repeat(28)).parse().unwrap(),
+        IdentityKeySource::Generated,
+    );
+    let mut part = Part::new(Fault::None);
+    assert!(provision(&mut part, &config, |_| ()).is_ok());
+    assert_eq!(part.id_words, 7);
+}
+
 #[test]
 fn a_complete_part_says_so_and_is_left_alone() {
     let mut part = cut_off_after(5);
@@ -607,7 +647,6 @@ fn a_complete_part_says_so_and_is_left_alone() {
 
 #[test]
 fn what_cannot_be_resumed_ends_without_a_write() {
-    let id_bit = |part: &mut Part| part.id[5] = ID[5] | 0x08;
     let cases: [(fn() -> Part, Cause); 9] = [
         (
             || {
@@ -654,11 +693,20 @@ fn what_cannot_be_resumed_ends_without_a_write() {
         assert!(part.writes.is_empty(), "{cause:?}");
         assert_eq!(events, [Event::Resuming.message()]);
     }
-    // A torn ID in ASSEMBLY is not ours.
-    let mut part = cut_off_after(0);
-    id_bit(&mut part);
-    let (_, result) = run(&mut part, IdentityKeySource::Generated);
-    assert_eq!(result.unwrap_err().cause, Cause::ImplementationIdTaken);
+}
+
+/// This image writes it in PROVISIONING only.
+#[test]
+fn a_torn_or_partial_id_in_assembly_is_not_ours() {
+    let torn = [ID[0] | 0x08, 0xFF, 0xFF, 0xFF];
+    let word = [ID[0]; 4];
+    for begin in [torn, word] {
+        let mut part = cut_off_after(0);
+        part.id[..4].copy_from_slice(&begin);
+        let (_, result) = run(&mut part, IdentityKeySource::Generated);
+        assert_eq!(result.unwrap_err().cause, Cause::ImplementationIdTaken);
+        assert!(part.writes.is_empty());
+    }
 }
 
 #[test]
