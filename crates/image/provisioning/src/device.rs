@@ -213,12 +213,6 @@ impl DriverError {
     pub const fn from_raw(raw: i32) -> Self {
         Self { raw }
     }
-
-    /// The driver's code.
-    #[must_use]
-    pub const fn raw(self) -> i32 {
-        self.raw
-    }
 }
 
 impl fmt::Display for DriverError {
