@@ -35,8 +35,8 @@
  *   SDK            enum of lifecycle states   its functions   BL_STORAGE   its address
  *   2.7 to 2.9     enum lcs                   inline          macro        pm_config.h
  *   3.0 to 3.2     enum lcs                   library         macro        pm_config.h
- *   3.3            enum bl_storage_lcs        library         macro        pm_config.h
- *   3.4 and later  enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
+ *   after 3.2      enum bl_storage_lcs        library         macro        pm_config.h
+ *   after 3.3      enum bl_storage_lcs        library         pointer      pm_config.h or devicetree
  */
 
 /* The SDK has changed: find out what it means for the bindings before you change a line here. */
