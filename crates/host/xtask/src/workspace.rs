@@ -123,13 +123,17 @@ impl Workspace {
     /// # Errors
     /// There is another one around `root`.
     pub fn check_reach(&self, root: &Path) -> Result<(), WorkspaceError> {
+        let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let around = root.ancestors().find(|folder| folder.join(".west").is_dir());
         match around {
-            Some(around) if around != self.folder => Err(WorkspaceError::Inside {
-                root: root.to_owned(),
-                around: around.to_owned(),
-                other: self.folder.clone(),
-            }),
+            // Not the same folder: a workspace may have its Zephyr anywhere in it.
+            Some(around) if !whole(&self.zephyr).starts_with(whole(around)) => {
+                Err(WorkspaceError::Inside {
+                    root: root.to_owned(),
+                    around: around.to_owned(),
+                    other: self.folder.clone(),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -216,5 +220,9 @@ mod tests {
         let error = workspace.check_reach(&root).unwrap_err().to_string();
         assert!(error.contains("use a clone outside of any workspace"), "{error}");
         assert!(workspace.check_reach(&workspace.folder.join("repository")).is_ok());
+        // A workspace whose manifest puts Zephyr into a folder of its own.
+        let deep = around.path().join("deps/zephyr");
+        fs::create_dir_all(&deep).unwrap();
+        assert!(Workspace::around(deep).check_reach(&root).is_ok());
     }
 }

@@ -83,15 +83,23 @@ fn bad_arguments_are_refused() {
         &["bench", "--board", "mps2/an521/cpu0"],
         &["check", "--only", "nothing"],
         &["check", "--only", "lints", "--quick"],
-        &["check", "--only", "twister", "--workspace", "/dev/null"],
         &["fuzz", "--seconds", "3"],
         &[],
     ] {
         let output = xtask(home.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!error.contains("is registered"), "{arguments:?}: {error}");
+        assert!(!error.contains("workspace"), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn a_workspace_without_zephyr_is_refused_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let output = xtask(home.path(), &["check", "--only", "twister", "--workspace", "/dev/null"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("/dev/null is no Zephyr workspace"), "{error}");
 }
 
 #[test]

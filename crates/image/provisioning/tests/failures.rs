@@ -608,7 +608,7 @@ fn words_of_the_id_that_are_missing_are_written() {
     }
 }
 
-/// Each write wears OTP, and this one would change nothing.
+/// OTP takes each halfword once, and this write would change nothing.
 #[test]
 fn a_word_of_the_id_that_is_erased_anyway_is_not_written() {
     let config = Config::new(

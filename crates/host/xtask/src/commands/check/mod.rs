@@ -94,7 +94,7 @@ const STEPS: [Step; 21] = [
     slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
     slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
     slow(
-        "other-workspaces",
+        "other-sdks",
         "the short list of scenarios, with each further workspace",
         twister::other_workspaces,
     ),
