@@ -564,6 +564,50 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_that_another_process_created_first_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        fs::write(&path, "theirs").unwrap();
+        create(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        // No file can have this name, so there is none of another process.
+        assert!(matches!(create(&folder.path().join("x".repeat(300))), Err(LedgerError::Io(..))));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_asked_for_its_size_is_no_missing_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(size(file.path()).unwrap(), Some(0));
+        assert_eq!(size(&file.path().with_extension("none")).unwrap(), None);
+        assert!(matches!(size(&file.path().join("below")), Err(LedgerError::Io(..))));
+    }
+
+    #[test]
+    fn only_a_damaged_file_is_a_problem_and_other_errors_end_a_walk() {
+        let (_folder, mut ledger) = ledger();
+        let entry = NewEntry {
+            identity: Identity {
+                device_id: provisioning::DeviceId([1; 8]),
+                implementation_id: provisioning::ImplementationId::from_bytes([0xAA; 32]).unwrap(),
+                public_key: provisioning::DUMMY_PUBLIC_KEY,
+            },
+            port: String::new(),
+            record: Vec::new(),
+        };
+        ledger.append(&[entry]).unwrap()[0].unwrap();
+        let stop = ledger.connection.get_interrupt_handle();
+        let walked = ledger.walk::<LedgerError>(
+            None,
+            |_| Ok(()),
+            |_| {
+                stop.interrupt();
+                Ok(())
+            },
+        );
+        assert!(matches!(walked, Err(LedgerError::Sqlite(..))), "{walked:?}");
+    }
+
+    #[test]
     fn every_name_is_that_of_a_file() {
         for name in [":memory:", "file:x?mode=memory", "ledger"] {
             assert!(absolute(Path::new(name)).unwrap().is_absolute());

@@ -173,3 +173,20 @@ const fn advice_on_damage(problem: &Problem) -> &'static str {
         _ => "Stop the line and audit the ledger",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_says_comes_with_advice() {
+        let error = |code| {
+            let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            LedgerError::of(Path::new("ledger"), failure).to_string()
+        };
+        assert!(error(ffi::SQLITE_CANTOPEN).ends_with(", even to read it"));
+        assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
+        let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        assert_eq!(error(ffi::SQLITE_FULL), format!("ledger: {plain}"));
+    }
+}

@@ -77,6 +77,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("head");
         assert_eq!(read(&file).unwrap(), None);
+        assert!(
+            matches!(read(folder.path()), Err(LedgerError::Io(..))),
+            "none, and not unreadable"
+        );
         for number in [1, 70_000, u64::MAX] {
             let head = Receipt { number, hash: [0xA5; 32] };
             // What a killed program has left.

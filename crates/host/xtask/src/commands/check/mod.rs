@@ -60,7 +60,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister application",
@@ -86,6 +86,7 @@ const STEPS: [Step; 21] = [
         "another lock file than src/firmware.lock fails the build",
         zephyr::lock_file,
     ),
+    slow("otp-address", "another address of OTP than the part's fails the build", zephyr::otp_address),
     slow("no-model", "no image for a real part has modelled silicon", zephyr::no_model),
     slow("size", "flash, RAM and panics, as cargo xtask size", zephyr::size),
     slow("bench", "instructions and stack, as cargo xtask bench", zephyr::bench),

@@ -202,6 +202,29 @@ pub fn lock_file(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// A kit's image whose SDK is told of another address, by a static file of the partition manager that has
+/// data of its own first.
+pub fn otp_address(project: &Project) -> Result<()> {
+    let environment = environment(project)?;
+    let folder = project.root.join("twister-out-otp-address");
+    let _ = fs::remove_dir_all(&folder); // of a check that was stopped
+    let partitions = project.root.join("target/wrong-otp-address.yml");
+    let layout = "own_data: {address: 0xff8100, size: 0x100, region: otp}\n\
+                  provision: {address: 0xff8200, size: 0xfc, region: otp}\n";
+    fs::write(&partitions, layout).with_context(|| partitions.display().to_string())?;
+    let option = format!("-DPM_STATIC_YML_FILE={}", partitions.display());
+    let output = folder.to_string_lossy();
+    let arguments =
+        ["build", "--sysbuild", "-b", "nrf5340dk/nrf5340/cpuapp", "-d", &output, ".", "--", &option];
+    let west = environment.command("west", arguments).dir(&project.root);
+    let build = west.stdin_null().stderr_to_stdout().stdout_capture().unchecked().run()?;
+    let log = String::from_utf8_lossy(&build.stdout);
+    ensure!(!build.status.success(), "the image is built");
+    ensure!(log.contains("provision partition is not at the start of this part"), "{log}");
+    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(())
+}
+
 /// The stand-in drivers carry the names of the real ones. A log line of the model shows where they are linked.
 pub fn no_model(project: &Project) -> Result<()> {
     let line = b"illegal access: ";
