@@ -220,6 +220,7 @@ fn every_record_is_as_long_as_the_documentation_says() {
         let again = Value::from_slice(record.as_bytes()).unwrap().to_vec().unwrap();
         assert_eq!(again, record.as_bytes(), "not the deterministic encoding");
         let text = record.to_string();
+        assert_eq!(format!("{record:?}"), text);
         assert_eq!(text.len(), 603);
         assert!(text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));
     }
