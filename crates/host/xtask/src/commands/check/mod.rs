@@ -86,7 +86,11 @@ const STEPS: [Step; 22] = [
         "another lock file than src/firmware.lock fails the build",
         zephyr::lock_file,
     ),
-    slow("otp-address", "another address of OTP than the part's fails the build", zephyr::otp_address),
+    slow(
+        "otp-address",
+        "another address of OTP than the part's fails the build",
+        zephyr::otp_address,
+    ),
     slow("no-model", "no image for a real part has modelled silicon", zephyr::no_model),
     slow("size", "flash, RAM and panics, as cargo xtask size", zephyr::size),
     slow("bench", "instructions and stack, as cargo xtask bench", zephyr::bench),

@@ -214,8 +214,17 @@ pub fn otp_address(project: &Project) -> Result<()> {
     fs::write(&partitions, layout).with_context(|| partitions.display().to_string())?;
     let option = format!("-DPM_STATIC_YML_FILE={}", partitions.display());
     let output = folder.to_string_lossy();
-    let arguments =
-        ["build", "--sysbuild", "-b", "nrf5340dk/nrf5340/cpuapp", "-d", &output, ".", "--", &option];
+    let arguments = [
+        "build",
+        "--sysbuild",
+        "-b",
+        "nrf5340dk/nrf5340/cpuapp",
+        "-d",
+        &output,
+        ".",
+        "--",
+        &option,
+    ];
     let west = environment.command("west", arguments).dir(&project.root);
     let build = west.stdin_null().stderr_to_stdout().stdout_capture().unchecked().run()?;
     let log = String::from_utf8_lossy(&build.stdout);
