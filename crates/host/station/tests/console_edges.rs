@@ -4,7 +4,8 @@
 
 use provisioning::Event;
 use provisioning::console::{
-    ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, LOG_PREFIXES, NONCE_PROMPT, RECORD_PREFIX,
+    ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, LOG_PREFIXES, MODELLED_PREFIX, MODELLED_SUFFIX,
+    NONCE_PROMPT, RECORD_PREFIX,
 };
 use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, RunEnd};
 
@@ -27,6 +28,14 @@ fn after_the_start(line: &str) -> Result<RunEnd, ConsoleError> {
 #[test]
 fn the_limits_are_those_that_are_documented() {
     assert_eq!((MAX_LINE, MAX_NOISE), (2_048, 65_536));
+}
+
+#[test]
+fn a_part_is_modelled_where_the_whole_line_says_so() {
+    let seen = |message: String| follow(&format!("{}{message}\n", LOG_PREFIXES[1])).0;
+    assert_eq!(seen(format!("{MODELLED_PREFIX}x{MODELLED_SUFFIX}")), [Observed::Modelled]);
+    assert_eq!(seen(format!("{MODELLED_PREFIX}x")), []);
+    assert_eq!(seen(format!("x{MODELLED_SUFFIX}")), []);
 }
 
 #[test]
