@@ -11,7 +11,7 @@ pub fn formatting(project: &Project) -> Result<()> {
     component(project, "fmt", "rustfmt")?;
     project.cargo("fmt --all --check").run()?;
     // What west builds is not in the workspace.
-    for manifest in ["src/Cargo.toml", "tests/differential/Cargo.toml"] {
+    for manifest in ["src/Cargo.toml", "tests/differential/Cargo.toml", "tests/tfm/Cargo.toml"] {
         project.cargo(&format!("fmt --check --manifest-path {manifest}")).run()?;
     }
     Ok(())

@@ -63,7 +63,7 @@ struct Step {
 const STEPS: [Step; 22] = [
     quick(
         "formatting",
-        "rustfmt, of the workspace, the firmware and the Twister application",
+        "rustfmt, of the workspace, the firmware and the Twister applications",
         host::formatting,
     ),
     quick("lints", "clippy, of all targets", host::lints),

@@ -14,13 +14,14 @@ use super::{NotHere, Project, read, whole};
 /// Where Twister leaves what it builds with the first workspace.
 const OUT: &str = "twister-out";
 
-/// One kit, the image on `native_sim`, and the comparison of the drivers for one part.
-const SHORT: [&str; 5] = [
+/// One kit, the image on `native_sim`, the comparison of the drivers for one part, and TF-M on it.
+const SHORT: [&str; 6] = [
     "--platform=nrf5340dk/nrf5340/cpuapp",
     "--platform=native_sim/native/64",
     "--scenario=sample.tfm.provisioning_image",
     "--scenario=sample.tfm.provisioning_image.native_sim",
     "--scenario=keys.differential.native_sim.nrf5340",
+    "--scenario=tfm.native_sim.nrf5340",
 ];
 /// Where there is no SDK: the stand-in drivers, on both boards.
 const SHORT_WITHOUT_SDK: [&str; 2] = [

@@ -1,0 +1,12 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+/* What CMake of TF-M makes of its version. */
+
+#ifndef TFM_VERSION_H_
+#define TFM_VERSION_H_
+
+#define VERSION_FULLSTR "of the workspace"
+
+#endif /* TFM_VERSION_H_ */

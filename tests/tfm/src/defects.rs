@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Parts that are not as the image leaves them.
+
+use silicon::{
+    ERASED, KeySlot, Silicon, Soc, UICR_BASE, dest_address, perm_address, value_address,
+};
+
+/// What is wrong with a part: the state after a run that was cut off, or one that no run leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// Nothing.
+    None,
+    /// Its debug ports are open, as the image leaves them: the line closes them.
+    OpenPorts,
+    /// A run that was cut off after the lifecycle state.
+    OnlyLifecycle,
+    /// After the implementation ID.
+    OnlyId,
+    /// After the MKEK.
+    OnlyMkek,
+    /// After both HUKs.
+    OnlyHuks,
+    /// Half of the bits of the lifecycle state.
+    TornLifecycle,
+    /// A run that was cut off in the implementation ID.
+    TornId,
+    /// In the value of the MEXT.
+    TornMext,
+    /// In the value of the identity key.
+    TornIdentityKey,
+    /// Before the identity key's second slot was closed.
+    OpenIdentityKey,
+    /// The implementation ID alone is blank.
+    BlankId,
+    /// The MEXT alone is blank.
+    BlankMext,
+    /// One bit of the identity key differs.
+    OtherIdentityKey,
+    /// What `provision.hex` of MCUboot alone leaves in SDK v2.7: zeros over lifecycle and implementation ID.
+    ZerosInOtp,
+    /// Nothing was ever written.
+    Erased,
+}
+
+/// The first slots of the keys: `hw_unique_key.h`, `nrf_cc3xx_platform_kmu.h`.
+const MKEK: KeySlot = 2;
+const MEXT: KeySlot = 4;
+const IDENTITY_KEY: KeySlot = 6;
+const IDENTITY_KEY_SLOTS: u32 = 2;
+
+/// Half of a word's bits.
+const HALF: u32 = 0x00FF_00FF;
+
+impl Defect {
+    /// Every one.
+    pub const ALL: [Self; 16] = [
+        Self::None,
+        Self::OpenPorts,
+        Self::OnlyLifecycle,
+        Self::OnlyId,
+        Self::OnlyMkek,
+        Self::OnlyHuks,
+        Self::TornLifecycle,
+        Self::TornId,
+        Self::TornMext,
+        Self::TornIdentityKey,
+        Self::OpenIdentityKey,
+        Self::BlankId,
+        Self::BlankMext,
+        Self::OtherIdentityKey,
+        Self::ZerosInOtp,
+        Self::Erased,
+    ];
+
+    /// Makes it of a part that is provisioned, past all protection.
+    pub fn apply(self, part: &mut Silicon) {
+        let huk = part.soc().slots_per_huk();
+        let (mkek, mext) = ((MKEK, huk), (MEXT, huk));
+        let identity_key = (IDENTITY_KEY, IDENTITY_KEY_SLOTS);
+        match self {
+            Self::None => {}
+            Self::OpenPorts => {
+                ports(part.soc()).into_iter().for_each(|port| change(part, port, |_| ERASED))
+            }
+            Self::OnlyLifecycle => {
+                erase_id(part);
+                erase_keys(part, [mkek, mext, identity_key]);
+            }
+            Self::OnlyId => erase_keys(part, [mkek, mext, identity_key]),
+            Self::OnlyMkek => erase_keys(part, [mext, identity_key]),
+            Self::OnlyHuks => erase_keys(part, [identity_key]),
+            Self::TornLifecycle => {
+                Self::Erased.apply(part);
+                let lifecycle = part.soc().bl_storage();
+                change(part, lifecycle, |word| word & !HALF);
+            }
+            Self::TornId => {
+                Self::OnlyId.apply(part);
+                let id = id(part);
+                (4..8).for_each(|word| change(part, id + 4 * word, |_| ERASED));
+            }
+            Self::TornMext => {
+                erase_keys(part, [identity_key]);
+                change(part, perm_address(MEXT), |_| ERASED);
+                change(part, value_address(MEXT) + 12, |word| word | HALF);
+            }
+            Self::TornIdentityKey => {
+                erase_keys(part, [(IDENTITY_KEY + 1, 1)]);
+                change(part, perm_address(IDENTITY_KEY), |_| ERASED);
+                change(part, value_address(IDENTITY_KEY) + 12, |word| word | HALF);
+            }
+            Self::OpenIdentityKey => {
+                change(part, perm_address(IDENTITY_KEY + 1), |_| ERASED);
+            }
+            Self::BlankId => erase_id(part),
+            Self::BlankMext => erase_keys(part, [mext]),
+            Self::OtherIdentityKey => change(part, value_address(IDENTITY_KEY), |word| word ^ 1),
+            Self::ZerosInOtp => {
+                Self::Erased.apply(part);
+                let otp = part.soc().bl_storage();
+                (0..11).for_each(|word| change(part, otp + 4 * word, |_| 0));
+            }
+            Self::Erased => part.page_mut().fill(ERASED),
+        }
+    }
+}
+
+/// The addresses of APPROTECT and SECUREAPPROTECT: MDK, `NRF_UICR_Type`.
+pub const fn ports(soc: Soc) -> [u32; 2] {
+    let secure = match soc {
+        Soc::Nrf5340 => 0x1C,
+        Soc::Nrf9160 => 0x2C,
+    };
+    [UICR_BASE, UICR_BASE + secure]
+}
+
+/// Closes both debug ports from the next reset on, as a line does with `nrfutil device protection-set`.
+pub fn close_ports(part: &mut Silicon) {
+    ports(part.soc()).into_iter().for_each(|port| change(part, port, |_| 0));
+}
+
+/// The address of the implementation ID: `struct bl_storage_data`.
+fn id(part: &Silicon) -> u32 {
+    part.soc().bl_storage() + 8
+}
+
+fn erase_id(part: &mut Silicon) {
+    let id = id(part);
+    (0..8).for_each(|word| change(part, id + 4 * word, |_| ERASED));
+}
+
+/// Keys, each by its first slot and how many it has.
+fn erase_keys<const N: usize>(part: &mut Silicon, keys: [(KeySlot, u32); N]) {
+    for slot in keys.into_iter().flat_map(|(first, count)| first..first + count) {
+        change(part, dest_address(slot), |_| ERASED);
+        change(part, perm_address(slot), |_| ERASED);
+        (0..4).for_each(|word| change(part, value_address(slot) + 4 * word, |_| ERASED));
+    }
+}
+
+fn change(part: &mut Silicon, address: u32, change: impl FnOnce(u32) -> u32) {
+    if let Some(word) = part.page_mut().get_mut((address - UICR_BASE) as usize / 4) {
+        *word = change(*word);
+    }
+}

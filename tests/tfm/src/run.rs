@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The test, start by start: a part is provisioned, and then, for each defect, made defective, looked at by this
+//! project's procedure, and started twice with TF-M.
+
+use log::{error, info};
+use nrf_keys::Drivers;
+use provisioning::{
+    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Ueid, provision,
+};
+use silicon::{Soc, UICR_BASE, UICR_WORDS, with_installed};
+
+use crate::defects::{Defect, close_ports, ports};
+use crate::expected::{Fate, Image, Tfm, expected};
+use crate::token;
+
+const ID: ImplementationId = match ImplementationId::from_bytes([0xC7; 32]) {
+    Ok(id) => id,
+    Err(_) => panic!("an implementation ID"),
+};
+
+/// What outlives a reset: all zeros at power-on.
+#[repr(C)]
+struct Notes {
+    /// Starts of this image, before this one.
+    starts: u32,
+    /// The index of the defect, and how often TF-M has been started on that part.
+    defect: u32,
+    tfm_starts: u32,
+    /// What was found out about this part.
+    image: u32,
+    tfm: [u32; 2],
+    differences: u32,
+    /// Of the part that was provisioned.
+    public_key: [u8; 65],
+    good: [u32; UICR_WORDS],
+    /// The part, as it is.
+    page: [u32; UICR_WORDS],
+}
+
+unsafe extern "C" {
+    fn tfm_test_retained(size: usize) -> *mut Notes;
+    fn tfm_test_restart() -> !;
+    fn tfm_test_crypto_as_non_secure() -> i32;
+    fn tfm_test_wants_closed_ports() -> bool;
+    fn tfm_main() -> i32;
+}
+
+/// The notes. A reference from before must not be used after this.
+fn notes() -> &'static mut Notes {
+    // SAFETY: no arguments.
+    let notes = unsafe { tfm_test_retained(size_of::<Notes>()) };
+    // SAFETY: NULL, or so many bytes, aligned for 64 bits, which any value may have.
+    unsafe { notes.as_mut() }.expect("memory outlives a reset")
+}
+
+fn soc() -> Soc {
+    zephyr::kconfig::CONFIG_SILICON_MODEL_SOC_NAME.parse().expect("Kconfig names a part")
+}
+
+/// Called once by zephyr-lang-rust, from Zephyr's main thread.
+// SAFETY: no other symbol of the image has this name.
+#[unsafe(no_mangle)]
+extern "C" fn rust_main() {
+    // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
+    let _ = unsafe { zephyr::set_logger() };
+    let notes = notes();
+    notes.starts += 1;
+    // Other random numbers in each start.
+    with_installed(|part| part.replace(soc(), silicon::seed(u64::from(notes.starts))));
+    if notes.starts == 1 {
+        prepare(notes);
+    }
+    if notes.tfm_starts == 2 {
+        take(notes);
+        let after = look(notes);
+        judge(notes, after);
+        notes.defect += 1;
+        notes.tfm_starts = 0;
+    }
+    let Some(defect) = Defect::ALL.get(notes.defect as usize) else {
+        let passed = if notes.differences == 0 { "SUCCESSFUL" } else { "FAILED" };
+        info!("parts: {} started, {} differences", Defect::ALL.len(), notes.differences);
+        info!("PROJECT EXECUTION {passed}");
+        return;
+    };
+    if notes.tfm_starts == 0 {
+        with_installed(|part| {
+            part.page_mut().copy_from_slice(&notes.good);
+            defect.apply(part);
+            notes.page.copy_from_slice(part.page());
+        });
+        notes.image = look(notes) as u32;
+    }
+    take(notes);
+    // SAFETY: the main thread; it ends in `tfm_test_end`.
+    unsafe { tfm_main() };
+}
+
+/// Puts the part under the drivers, as it was left.
+fn take(notes: &Notes) {
+    with_installed(|part| {
+        part.replace(soc(), silicon::seed(u64::from(notes.starts)));
+        part.page_mut().copy_from_slice(&notes.page);
+    });
+}
+
+/// Provisions a part with this project's procedure.
+fn prepare(notes: &mut Notes) {
+    match run(|event| info!("{event}")) {
+        Ok(public_key) => notes.public_key = public_key,
+        Err(failure) => {
+            error!("{failure}");
+            notes.differences += 1;
+        }
+    }
+    with_installed(|part| {
+        // Not before: the image must read and write the part.
+        close_ports(part);
+        notes.good.copy_from_slice(part.page());
+    });
+}
+
+/// What this project's procedure does with the part that is under the drivers; the notes keep it as it was.
+fn look(notes: &Notes) -> Image {
+    match run(|_| ()) {
+        Ok(_) => Image::Completes,
+        Err(Failure { cause: provisioning::Cause::AlreadyProvisioned, .. }) => {
+            let same = |part: &mut silicon::Silicon| part.page()[..] == notes.page[..];
+            if with_installed(same) == Some(true) { Image::FindsGood } else { Image::Changes }
+        }
+        Err(_) => Image::Refuses,
+    }
+}
+
+fn run(report: impl FnMut(Event<'_>)) -> Result<[u8; 65], Failure> {
+    let size = HukSize::from_bits(zephyr::kconfig::CONFIG_PROVISIONING_HUK_BITS as usize);
+    // SAFETY: the only `Drivers` of the image that lives, used from the main thread.
+    let mut drivers = unsafe { Drivers::new(size.expect("Kconfig has a size of a HUK")) };
+    let part = provision(&mut drivers, &Config::new(ID, IdentityKeySource::Generated), report)?;
+    part.success()?;
+    Ok(*part.public_key().as_bytes())
+}
+
+/// TF-M has come to an end: `enum tfm_test_end`.
+// SAFETY: no other symbol of the image has this name.
+#[unsafe(no_mangle)]
+extern "C" fn tfm_test_end(how: u32) -> ! {
+    let notes = notes();
+    let end = match how {
+        1 => Tfm::Resets,
+        2 => Tfm::Panics,
+        _ => attest(notes),
+    };
+    info!("start {} of TF-M: {end:?}", notes.tfm_starts + 1);
+    if let Some(noted) = notes.tfm.get_mut(notes.tfm_starts as usize) {
+        *noted = end as u32;
+    }
+    notes.tfm_starts += 1;
+    with_installed(|part| notes.page.copy_from_slice(part.page()));
+    // SAFETY: no arguments.
+    unsafe { tfm_test_restart() }
+}
+
+/// Asks the TF-M that runs for a token, and checks it.
+fn attest(notes: &Notes) -> Tfm {
+    let mut buffer = [0; 592];
+    let token = match token::get(&mut buffer) {
+        Ok(token) => token,
+        Err(status) => {
+            info!("no token: {status}");
+            return Tfm::DoesNotAttest;
+        }
+    };
+    info!("token: {} bytes", token.len());
+    // SAFETY: no arguments.
+    if unsafe { tfm_test_crypto_as_non_secure() } == 0 {
+        return Tfm::LendsTheKey;
+    }
+    match token::read(token, &notes.public_key) {
+        Ok(Some(claims)) => {
+            let ueid = provisioning::PublicKey::from_sec1_bytes(&notes.public_key)
+                .map(|key| Ueid::of(&key));
+            let is_right = claims.lifecycle == 0x3000
+                && claims.nonce == token::CHALLENGE
+                && claims.implementation_id == ID.as_bytes()
+                && ueid.is_some_and(|ueid| claims.instance_id == ueid.as_bytes());
+            if is_right { Tfm::Attests } else { Tfm::AttestsOtherClaims }
+        }
+        Ok(None) => Tfm::AttestsOtherKey,
+        Err(_) => Tfm::DoesNotAttest,
+    }
+}
+
+/// Compares what was found with what is expected of this defect.
+fn judge(notes: &mut Notes, image_after: Image) {
+    let Some(&defect) = Defect::ALL.get(notes.defect as usize) else { return };
+    let image = Image::from_number(notes.image);
+    let found = Fate { image, tfm: notes.tfm.map(Tfm::from_number), image_after };
+    let is_secured = is_secured(&notes.page);
+    info!("{defect:?}: {found:?}, secured: {is_secured}");
+    // It secures a part, or leaves it as it is.
+    // SAFETY: no arguments.
+    let expected = expected(defect, unsafe { tfm_test_wants_closed_ports() });
+    if found != expected || is_secured != (found.tfm[0] == Tfm::Resets) {
+        error!("difference: {defect:?}: expected {expected:?}");
+        notes.differences += 1;
+    }
+}
+
+/// Whether the part is as TF-M leaves one: its lifecycle state is SECURED, and both debug ports will be closed by the
+/// next reset.
+fn is_secured(page: &[u32; UICR_WORDS]) -> bool {
+    let [approtect, secure_approtect] = ports(soc());
+    [approtect, secure_approtect, soc().bl_storage()]
+        .into_iter()
+        .all(|address| page.get((address - UICR_BASE) as usize / 4) == Some(&0))
+}
