@@ -16,7 +16,7 @@ enum tfm_test_end {
 	TFM_TEST_RUNNING,
 };
 
-/* In Rust. Does not return. */
+/* In Rust. Returns where TF-M runs on a part in a file, and not otherwise. */
 void tfm_test_end(enum tfm_test_end end);
 
 #endif /* TFM_TEST_END_H_ */

@@ -43,6 +43,7 @@ unsafe extern "C" {
     fn tfm_test_restart() -> !;
     fn tfm_test_crypto_as_non_secure() -> i32;
     fn tfm_test_wants_closed_ports() -> bool;
+    fn silicon_option_device() -> *const core::ffi::c_char;
     fn tfm_main() -> i32;
 }
 
@@ -58,12 +59,27 @@ fn soc() -> Soc {
     zephyr::kconfig::CONFIG_SILICON_MODEL_SOC_NAME.parse().expect("Kconfig names a part")
 }
 
+/// Whether TF-M is to start on a part that another program has left in a file, with `--device=FILE`, and no more.
+fn is_on_a_file() -> bool {
+    // SAFETY: no arguments.
+    !unsafe { silicon_option_device() }.is_null()
+}
+
 /// Called once by zephyr-lang-rust, from Zephyr's main thread.
 // SAFETY: no other symbol of the image has this name.
 #[unsafe(no_mangle)]
 extern "C" fn rust_main() {
     // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
     let _ = unsafe { zephyr::set_logger() };
+    if is_on_a_file() {
+        let state = silicon::states::State::Erased.name(); // of no part: the file has one
+        match silicon::boot::power_on(soc().name(), state, 1) {
+            // SAFETY: the main thread.
+            Ok(_) => drop(unsafe { tfm_main() }),
+            Err(error) => error!("{error}"),
+        }
+        return;
+    }
     let notes = notes();
     notes.starts += 1;
     // Other random numbers in each start.
@@ -142,11 +158,24 @@ fn run(report: impl FnMut(Event<'_>)) -> Result<[u8; 65], Failure> {
     Ok(*part.public_key().as_bytes())
 }
 
-/// TF-M has come to an end: `enum tfm_test_end`.
+/// TF-M has come to an end: `enum tfm_test_end`. It returns where TF-M runs on a part in a file.
 // SAFETY: no other symbol of the image has this name.
 #[unsafe(no_mangle)]
-extern "C" fn tfm_test_end(how: u32) -> ! {
-    let notes = notes();
+extern "C" fn tfm_test_end(how: u32) {
+    if is_on_a_file() {
+        match how {
+            1 => info!("TF-M resets the part"),
+            2 => panic!("TF-M has stopped"),
+            _ => return show_token(),
+        }
+    } else {
+        note_end(how, notes());
+    }
+    // SAFETY: no arguments.
+    unsafe { tfm_test_restart() }
+}
+
+fn note_end(how: u32, notes: &mut Notes) {
     let end = match how {
         1 => Tfm::Resets,
         2 => Tfm::Panics,
@@ -158,13 +187,19 @@ extern "C" fn tfm_test_end(how: u32) -> ! {
     }
     notes.tfm_starts += 1;
     with_installed(|part| notes.page.copy_from_slice(part.page()));
-    // SAFETY: no arguments.
-    unsafe { tfm_test_restart() }
+}
+
+/// For verifiers on the host, which have the record. In pieces, since this console breaks long lines.
+fn show_token() {
+    match token::get(&mut [0; token::MAX_SIZE]) {
+        Ok(token) => token.chunks(32).for_each(|piece| info!("token: {}", token::Hex(piece))),
+        Err(status) => error!("no token: {status}"),
+    }
 }
 
 /// Asks the TF-M that runs for a token, and checks it.
 fn attest(notes: &Notes) -> Tfm {
-    let mut buffer = [0; 592];
+    let mut buffer = [0; token::MAX_SIZE];
     let token = match token::get(&mut buffer) {
         Ok(token) => token,
         Err(status) => {
@@ -172,7 +207,7 @@ fn attest(notes: &Notes) -> Tfm {
             return Tfm::DoesNotAttest;
         }
     };
-    info!("token: {} bytes", token.len());
+    info!("a token of {} bytes", token.len());
     // SAFETY: no arguments.
     if unsafe { tfm_test_crypto_as_non_secure() } == 0 {
         return Tfm::LendsTheKey;

@@ -4,6 +4,8 @@
 //! section 4.4) and the claims of profile `PSA_IOT_PROFILE_1` (draft-tschofenig-rats-psa-token-07), which is the
 //! SDK's default.
 
+use core::fmt;
+
 use minicbor::decode::Error;
 use minicbor::{Decoder, Encoder};
 use p256::ecdsa::signature::Verifier;
@@ -12,12 +14,24 @@ use p256::ecdsa::{Signature, VerifyingKey};
 /// The nonce of the request: 32 bytes.
 pub const CHALLENGE: [u8; 32] = [0x5A; 32];
 
+/// `PSA_INITIAL_ATTEST_MAX_TOKEN_SIZE`, as `tfm.cmake` has it.
+pub const MAX_SIZE: usize = 0x250;
+
 /// TF-M, `tfm_attest_iat_defs.h`.
 mod claim {
     pub const LIFECYCLE: i64 = -75002;
     pub const IMPLEMENTATION_ID: i64 = -75003;
     pub const NONCE: i64 = -75008;
     pub const INSTANCE_ID: i64 = -75009;
+}
+
+/// Bytes as digits, for verifiers on the host.
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// What a token says of the part.

@@ -7,6 +7,7 @@ pub mod fuzz;
 mod host;
 mod ram_search;
 mod station_line;
+mod tfm;
 mod twister;
 mod zephyr;
 
@@ -60,7 +61,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 23] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -96,6 +97,7 @@ const STEPS: [Step; 22] = [
     slow("bench", "instructions and stack, as cargo xtask bench", zephyr::bench),
     slow("real-console", "the station verifies the consoles of real images", zephyr::real_console),
     slow("device-files", "one part, three programs: the same files and lines", device_files::run),
+    slow("tfm", "TF-M secures what real images have provisioned, and attests", tfm::run),
     slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
     slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
     slow(

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+
+"""Checks the token of TF-M in the console on standard input against the provisioning record in the console $1: pycose
+verifies it with the record's public key, and the claims that both have are compared. None of this project's code takes
+part."""
+
+import base64
+import re
+import sys
+from pathlib import Path
+
+import cbor2
+from pycose.keys import CoseKey
+from pycose.messages import CoseMessage
+
+# tfm_attest_iat_defs.h of TF-M: PSA_IOT_PROFILE_1.
+LIFECYCLE, IMPLEMENTATION_ID, INSTANCE_ID = -75002, -75003, -75009
+
+
+def main():
+    record = re.search(r"Provisioning record: ([A-Za-z0-9_-]+)", Path(sys.argv[1]).read_text())[1]
+    signed, key = cbor2.loads(base64.urlsafe_b64decode(record + "=" * (-len(record) % 4)))
+    expected = cbor2.loads(signed.value[2])
+    token = bytes.fromhex("".join(re.findall(r"token: ([0-9a-f]+)$", sys.stdin.read(), re.MULTILINE)))
+
+    message = CoseMessage.decode(token)
+    message.key = CoseKey.decode(cbor2.dumps(key))
+    assert message.verify_signature(), "the token is not signed by the key of the record"
+    claims = cbor2.loads(message.payload)
+    assert claims[INSTANCE_ID] == expected[256], "the instance ID"
+    assert claims[IMPLEMENTATION_ID] == expected[2396], "the implementation ID"
+    assert (expected[2395], claims[LIFECYCLE]) == (0x2000, 0x3000), "the lifecycle state"
+    print(f"ok: a token of {len(token)} bytes, signed by the key of the record")
+
+
+main()
