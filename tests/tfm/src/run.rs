@@ -43,6 +43,7 @@ unsafe extern "C" {
     fn tfm_test_restart() -> !;
     fn tfm_test_crypto_as_non_secure() -> i32;
     fn tfm_test_wants_closed_ports() -> bool;
+    fn tfm_test_show_bl_storage();
     fn silicon_option_device() -> *const core::ffi::c_char;
     fn tfm_main() -> i32;
 }
@@ -166,7 +167,11 @@ extern "C" fn tfm_test_end(how: u32) {
         match how {
             1 => info!("TF-M resets the part"),
             2 => panic!("TF-M has stopped"),
-            _ => return show_token(),
+            _ => {
+                // SAFETY: no arguments, and nothing else uses the drivers meanwhile.
+                unsafe { tfm_test_show_bl_storage() };
+                return show_token();
+            }
         }
     } else {
         note_end(how, notes());

@@ -253,7 +253,9 @@ impl Project {
     /// A Python that has these packages: of an environment in `target`, or that of the machine.
     fn python(&self, environment: &str, packages: &str) -> Result<PathBuf> {
         let own = self.root.join("target").join(environment).join("bin/python");
-        let python = if own.is_file() { own } else { PathBuf::from("python3") };
+        // Not by its name alone: for duct that would be a file in this folder.
+        let machine = || which::which("python3").unwrap_or_default();
+        let python = if own.is_file() { own } else { machine() };
         let import = format!("import {packages}");
         let imported = duct::cmd!(&python, "-c", import).stderr_null().unchecked().run();
         if imported.is_ok_and(|output| output.status.success()) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! TF-M on parts that real images have provisioned: the image leaves a part in a device file, the line closes its
-//! debug ports, and TF-M starts on it. A verifier that is not this project's takes the token, by the record.
+//! debug ports, and TF-M starts on it. A verifier that is not this project's takes the token, by the record. What NSIB
+//! needs in OTP is programmed before the image, after it, or not at all.
 
 use std::fs;
 use std::path::Path;
@@ -11,40 +12,87 @@ use provisioning::Event;
 
 use super::{NotHere, Project, read};
 
-/// For each part: the scenario of the image, that of TF-M, and where UICR has SECUREAPPROTECT (MDK,
-/// `NRF_UICR_Type`). APPROTECT is the first word.
-const PARTS: [(&str, &str, usize); 2] = [
-    ("sample.tfm.provisioning_image.native_sim", "tfm.native_sim.nrf5340", 0x1C),
-    ("sample.tfm.provisioning_image.native_sim.nrf9160", "tfm.native_sim.nrf9160", 0x2C),
+/// A part, and the scenarios of Twister that are built for it.
+struct Part {
+    image: &'static str,
+    tfm: &'static str,
+    /// Where OTP begins: product specification, chapter "UICR".
+    otp: &'static str,
+    /// Where UICR has SECUREAPPROTECT: MDK, `NRF_UICR_Type`.
+    secure_approtect: usize,
+}
+
+const PARTS: [Part; 2] = [
+    Part {
+        image: "sample.tfm.provisioning_image.native_sim",
+        tfm: "tfm.native_sim.nrf5340",
+        otp: "0xff8100",
+        secure_approtect: 0x1C,
+    },
+    Part {
+        image: "sample.tfm.provisioning_image.native_sim.nrf9160",
+        tfm: "tfm.native_sim.nrf9160",
+        otp: "0xff8108",
+        secure_approtect: 0x2C,
+    },
 ];
 
+/// When the line programs what NSIB needs in OTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nsib {
+    Never,
+    BeforeTheImage,
+    AfterTheImage,
+}
+
 pub fn run(project: &Project) -> Result<()> {
-    let python = project.python("verifier-venv", "cbor2, pycose")?;
-    for (image, tfm, secure_approtect) in PARTS {
+    let python = project.python("verifier-venv", "cbor2, cryptography, ecdsa, intelhex, pycose")?;
+    let workspace = project.workspaces.first().context("a workspace")?;
+    let provision = workspace.folder.join("nrf/scripts/bootloader/provision.py");
+    for Part { image, tfm, otp, secure_approtect } in PARTS {
         let (image, tfm) = (program(project, image)?, program(project, tfm)?);
-        let folder = tempfile::tempdir()?;
-        let (part, console) = (folder.path().join("part.uicr"), folder.path().join("console"));
-        let start = |program: &Path, seed: &str| {
-            let options = [format!("--device={}", part.display()), format!("--seed={seed}")];
-            let command = duct::cmd(program, options.into_iter().chain(["-stop_at=5".into()]));
-            // A refusal is an output, too.
-            command.stdin_null().stderr_to_stdout().unchecked().read()
-        };
-        let provisioned = start(&image, "815")?;
-        ensure!(provisioned.contains(Event::Success.message()), "{provisioned}");
-        fs::write(&console, provisioned)?;
+        for nsib in [Nsib::Never, Nsib::BeforeTheImage, Nsib::AfterTheImage] {
+            let folder = tempfile::tempdir()?;
+            let part = folder.path().join("part.uicr");
+            let start = |program: &Path, seed: &str| {
+                let options = [format!("--device={}", part.display()), format!("--seed={seed}")];
+                let command = duct::cmd(program, options.into_iter().chain(["-stop_at=1".into()]));
+                // A refusal is an output, too.
+                command.stdin_null().stderr_to_stdout().unchecked().read()
+            };
+            let program_nsib = || {
+                let script = project.verifier("nsib_provision.py");
+                duct::cmd!(&python, script, &provision, &part, otp).read()
+            };
+            let mut stored = String::from("bl_storage: nothing");
+            if nsib == Nsib::BeforeTheImage {
+                fs::write(&part, [0xFF; 4096])?;
+                stored = program_nsib()?;
+            }
+            let provisioned = start(&image, "815")?;
+            ensure!(provisioned.contains(Event::Success.message()), "{nsib:?}: {provisioned}");
+            let console = folder.path().join("console");
+            fs::write(&console, provisioned)?;
+            if nsib == Nsib::AfterTheImage {
+                stored = program_nsib()?;
+            }
 
-        let mut page = read(&part)?;
-        for register in [0, secure_approtect] {
-            page.get_mut(register..register + 4).context("a page of UICR")?.fill(0);
+            // APPROTECT and SECUREAPPROTECT.
+            let mut page = read(&part)?;
+            for register in [0, secure_approtect] {
+                page.get_mut(register..register + 4).context("a page of UICR")?.fill(0);
+            }
+            fs::write(&part, page)?;
+            let attested = start(&tfm, "816")?;
+            for line in stored.lines() {
+                ensure!(attested.lines().any(|seen| seen == line), "no \"{line}\" in {attested}");
+            }
+            let verifier = project.verifier("tfm_token.py");
+            duct::cmd!(&python, verifier, &console).stdin_bytes(attested).run()?;
+
+            let refused = start(&image, "817")?;
+            ensure!(refused.contains("the PSA lifecycle state is SECURED"), "{refused}");
         }
-        fs::write(&part, page)?;
-        let attested = start(&tfm, "816")?;
-        let verifier = project.verifier("tfm_token.py");
-        duct::cmd!(&python, verifier, &console).stdin_bytes(attested).run()?;
-
-        let refused = start(&image, "817")?;
-        ensure!(refused.contains("the PSA lifecycle state is SECURED"), "{refused}");
     }
     Ok(())
 }
