@@ -44,6 +44,8 @@ pub struct Summary {
     pub qemu: Count,
     /// The comparison of the SDK's drivers with the stand-ins, on both.
     pub differential: Count,
+    /// TF-M on provisioned parts, on both.
+    pub tfm: Count,
 }
 
 impl Suite {
@@ -95,6 +97,8 @@ impl Report {
             let name = suite.name.rsplit('/').next().unwrap_or_default();
             let count = if name.starts_with("keys.differential") {
                 &mut summary.differential
+            } else if name.starts_with("tfm.") {
+                &mut summary.tfm
             } else if suite.platform.starts_with("native_sim") {
                 &mut summary.native_sim
             } else if suite.platform.starts_with("mps2") {
@@ -135,6 +139,7 @@ mod tests {
             suite("sample.x.native_sim", "native_sim", true, "failed"),
             suite("tests/keys.differential.mps2.nrf5340", "mps2/an521/cpu0", true, "passed"),
             suite("sample.x.mps2", "mps2_an521", true, "passed"),
+            suite("tests/tfm.native_sim.nrf5340", "native_sim/native/64", true, "failed"),
         ];
         Report::read(serde_json::json!({ "testsuites": suites }).to_string().as_bytes()).unwrap()
     }
@@ -146,6 +151,7 @@ mod tests {
         assert_eq!(summary.native_sim, Count { good: 1, all: 2 });
         assert_eq!(summary.qemu, Count { good: 1, all: 1 });
         assert_eq!(summary.differential, Count { good: 1, all: 1 });
+        assert_eq!(summary.tfm, Count { good: 0, all: 1 });
         assert_eq!(summary.kits.to_string(), "2 of 3");
         assert_eq!(Count::default().to_string(), "-");
     }
@@ -153,13 +159,14 @@ mod tests {
     #[test]
     fn what_failed_is_named() {
         let report = report();
-        assert_eq!(report.ran_and_built(), (4, 3));
+        assert_eq!(report.ran_and_built(), (5, 3));
         let failed: Vec<_> = report.failed().map(ToString::to_string).collect();
         assert_eq!(
             failed,
             [
                 "sample.tfm.provisioning_image on nrf9161dk/nrf9161: why",
-                "sample.x.native_sim on native_sim: why"
+                "sample.x.native_sim on native_sim: why",
+                "tests/tfm.native_sim.nrf5340 on native_sim/native/64: why"
             ]
         );
     }

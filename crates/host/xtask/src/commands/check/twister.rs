@@ -62,12 +62,13 @@ pub fn other_workspaces(project: &Project) -> Result<()> {
         }
     }
     println!(
-        "\n{:28} {:6} {:12} {:10} {:8} drivers compared",
-        "", "list", "kits linked", "native_sim", "QEMU"
+        "\n{:28} {:6} {:12} {:10} {:8} {:17} TF-M",
+        "", "list", "kits linked", "native_sim", "QEMU", "drivers compared"
     );
-    for (version, list, Summary { kits, native_sim, qemu, differential }) in rows {
-        let row =
-            format!("{version:28} {list:6} {kits:12} {native_sim:10} {qemu:8} {differential}");
+    for (version, list, Summary { kits, native_sim, qemu, differential, tfm }) in rows {
+        let row = format!(
+            "{version:28} {list:6} {kits:12} {native_sim:10} {qemu:8} {differential:17} {tfm}"
+        );
         println!("{}", row.trim_end());
     }
     ensure!(failed.is_empty(), "{}", failed.join("; "));
