@@ -82,7 +82,8 @@ function(tfm_library name)
   target_sources(app PRIVATE $<TARGET_OBJECTS:${name}>)
 endfunction()
 
-# What the model answers under PSA's names is for the key drivers alone; TF-M's client API has names of its own.
+# What the model answers under PSA's names is for the key drivers alone; TF-M's client API has names of its own. These
+# are all that both have: the attributes are inline functions, and Mbed TLS has TF-M's prefix.
 set(client_names
   psa_crypto_init=tfm_psa_crypto_init
   psa_generate_key=tfm_psa_generate_key

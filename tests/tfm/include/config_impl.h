@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* What TF-M's manifest tool makes of the list of partitions: the SFN model, as the SDK builds it. */
+/* In the place of what TF-M's manifest tool makes: the SFN model, which needs no threads. */
 
 #ifndef CONFIG_IMPL_H_
 #define CONFIG_IMPL_H_

@@ -11,7 +11,7 @@ use silicon::{
 pub enum Defect {
     /// Nothing.
     None,
-    /// Its debug ports are open, as the image leaves them: the line closes them.
+    /// UICR does not close its debug ports: the line has not done so yet.
     OpenPorts,
     /// A run that was cut off after the lifecycle state.
     OnlyLifecycle,
@@ -37,7 +37,7 @@ pub enum Defect {
     BlankMext,
     /// One bit of the identity key differs.
     OtherIdentityKey,
-    /// What `provision.hex` of MCUboot alone leaves in SDK v2.7: zeros over lifecycle and implementation ID.
+    /// What the SDK's `provision.hex` for MCUboot alone leaves: zeros from lifecycle state and implementation ID on.
     ZerosInOtp,
     /// Nothing was ever written.
     Erased,
@@ -92,8 +92,9 @@ impl Defect {
             Self::OnlyHuks => erase_keys(part, [identity_key]),
             Self::TornLifecycle => {
                 Self::Erased.apply(part);
+                // The state PROVISIONING is the lower halfword.
                 let lifecycle = part.soc().bl_storage();
-                change(part, lifecycle, |word| word & !HALF);
+                change(part, lifecycle, |word| word & !0x0000_00FF);
             }
             Self::TornId => {
                 Self::OnlyId.apply(part);
@@ -101,7 +102,8 @@ impl Defect {
                 (4..8).for_each(|word| change(part, id + 4 * word, |_| ERASED));
             }
             Self::TornMext => {
-                erase_keys(part, [identity_key]);
+                // The driver writes a key's slots one after the other.
+                erase_keys(part, [(MEXT + 1, huk - 1), identity_key]);
                 change(part, perm_address(MEXT), |_| ERASED);
                 change(part, value_address(MEXT) + 12, |word| word | HALF);
             }
@@ -119,7 +121,7 @@ impl Defect {
             Self::ZerosInOtp => {
                 Self::Erased.apply(part);
                 let otp = part.soc().bl_storage();
-                (0..11).for_each(|word| change(part, otp + 4 * word, |_| 0));
+                (0..13).for_each(|word| change(part, otp + 4 * word, |_| 0));
             }
             Self::Erased => part.page_mut().fill(ERASED),
         }
@@ -138,6 +140,15 @@ pub const fn ports(soc: Soc) -> [u32; 2] {
 /// Closes both debug ports from the next reset on, as a line does with `nrfutil device protection-set`.
 pub fn close_ports(part: &mut Silicon) {
     ports(part.soc()).into_iter().for_each(|port| change(part, port, |_| 0));
+}
+
+/// Whether an address is in the key slots of the HUKs.
+pub fn is_in_huks(soc: Soc, address: u32) -> bool {
+    let slots = [MKEK, MEXT].into_iter().flat_map(|huk| huk..huk + soc.slots_per_huk());
+    slots.into_iter().any(|slot| {
+        (dest_address(slot)..dest_address(slot) + 8).contains(&address)
+            || (value_address(slot)..value_address(slot) + 16).contains(&address)
+    })
 }
 
 /// The address of the implementation ID: `struct bl_storage_data`.

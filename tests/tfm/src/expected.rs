@@ -14,7 +14,7 @@ macro_rules! numbered {
             /// That with this number, as it is kept over a reset.
             pub fn from_number(number: u32) -> Self {
                 let all = [$(Self::$variant,)+];
-                all[number as usize % all.len()]
+                *all.get(number as usize).expect("a number that was kept")
             }
         }
     };
@@ -43,15 +43,30 @@ numbered! {
         Panics,
         /// It runs, and gives a token that verifies with the public key of the record, with the right claims.
         Attests,
-        /// As above, with other claims.
+        /// As above, but the implementation ID is blank.
+        AttestsBlankId,
+        /// As above, with other claims: never.
         AttestsOtherClaims,
-        /// It gives a token that verifies with another key.
+        /// It gives a token that does not verify with the public key of the record.
         AttestsOtherKey,
         /// It runs, and gives no token.
         DoesNotAttest,
-        /// Somebody else than the attestation partition can sign with the identity key: never.
+        /// The policy of the identity key does not keep the non-secure side from signing: never.
         LendsTheKey,
     }
+}
+
+/// What two starts of TF-M have changed on a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// Nothing.
+    Nothing,
+    /// Blank slots of HUKs, and nothing else.
+    Huks,
+    /// Lifecycle state and debug ports, and nothing else.
+    Secured,
+    /// Something else: never.
+    Other,
 }
 
 /// What becomes of a part.
@@ -61,6 +76,8 @@ pub struct Fate {
     pub image: Image,
     /// How two starts of TF-M end, where the image has not touched it.
     pub tfm: [Tfm; 2],
+    /// What they have written.
+    pub wrote: Wrote,
     /// What the image does with it after those.
     pub image_after: Image,
 }
@@ -68,35 +85,33 @@ pub struct Fate {
 /// What is expected of a part with this defect. Where TF-M secures a part that the image refuses, the image is the
 /// last check. `wants_closed_ports`: this TF-M does not close the debug ports itself.
 pub const fn expected(defect: Defect, wants_closed_ports: bool) -> Fate {
-    let (image, tfm, image_after) = match defect {
-        Defect::None => (Image::FindsGood, [Tfm::Resets, Tfm::Attests], Image::Refuses),
+    use Image::{Completes, FindsGood, Refuses};
+    use Tfm::{Attests, AttestsBlankId, AttestsOtherKey, Panics, Resets};
+    let (image, tfm, wrote, image_after) = match defect {
         Defect::OpenPorts if wants_closed_ports => {
-            (Image::FindsGood, [Tfm::Panics, Tfm::Panics], Image::FindsGood)
+            (FindsGood, [Panics, Panics], Wrote::Nothing, FindsGood)
         }
-        Defect::OpenPorts => (Image::FindsGood, [Tfm::Resets, Tfm::Attests], Image::Refuses),
+        Defect::None | Defect::OpenPorts => (FindsGood, [Resets, Attests], Wrote::Secured, Refuses),
         // TF-M makes HUKs of its own where there are none, and stops for want of an identity key.
-        Defect::OnlyLifecycle | Defect::TornId => {
-            (Image::Completes, [Tfm::Panics, Tfm::Panics], Image::Refuses)
+        Defect::OnlyLifecycle | Defect::TornId | Defect::Erased => {
+            (Completes, [Panics, Panics], Wrote::Huks, Refuses)
         }
-        Defect::OnlyId | Defect::OnlyMkek | Defect::OnlyHuks => {
-            (Image::Completes, [Tfm::Panics, Tfm::Panics], Image::Completes)
+        Defect::OnlyId => (Completes, [Panics, Panics], Wrote::Huks, Completes),
+        Defect::OnlyMkek | Defect::OnlyHuks => {
+            (Completes, [Panics, Panics], Wrote::Nothing, Completes)
         }
-        Defect::TornLifecycle | Defect::TornMext | Defect::ZerosInOtp => {
-            (Image::Refuses, [Tfm::Panics, Tfm::Panics], Image::Refuses)
+        Defect::TornLifecycle | Defect::ZerosInOtp => {
+            (Refuses, [Panics, Panics], Wrote::Huks, Refuses)
         }
+        Defect::TornMext => (Refuses, [Panics, Panics], Wrote::Nothing, Refuses),
         // Nothing in TF-M knows which key it should be.
-        Defect::TornIdentityKey => {
-            (Image::Refuses, [Tfm::Resets, Tfm::AttestsOtherKey], Image::Refuses)
-        }
-        Defect::OpenIdentityKey => (Image::Refuses, [Tfm::Resets, Tfm::Attests], Image::Refuses),
-        Defect::BlankId => (Image::Refuses, [Tfm::Resets, Tfm::AttestsOtherClaims], Image::Refuses),
-        // Secured, and never runs.
-        Defect::BlankMext => (Image::Refuses, [Tfm::Resets, Tfm::Panics], Image::Refuses),
-        // Only the record tells: it has the public key of before.
-        Defect::OtherIdentityKey => {
-            (Image::FindsGood, [Tfm::Resets, Tfm::AttestsOtherKey], Image::Refuses)
-        }
-        Defect::Erased => (Image::Completes, [Tfm::Panics, Tfm::Panics], Image::Refuses),
+        Defect::TornIdentityKey => (Refuses, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
+        Defect::OpenIdentityKey => (Refuses, [Resets, Attests], Wrote::Secured, Refuses),
+        Defect::BlankId => (Refuses, [Resets, AttestsBlankId], Wrote::Secured, Refuses),
+        // Secured, and does not run.
+        Defect::BlankMext => (Refuses, [Resets, Panics], Wrote::Secured, Refuses),
+        // Only the record tells: it has the public key from before.
+        Defect::OtherIdentityKey => (FindsGood, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
     };
-    Fate { image, tfm, image_after }
+    Fate { image, tfm, wrote, image_after }
 }

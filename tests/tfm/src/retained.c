@@ -31,6 +31,12 @@ void *tfm_test_retained(size_t size)
 	return retained.memory;
 }
 
+/* No command line, and no part in a file, unless the image has semihosting. */
+__weak const char *silicon_option_device(void)
+{
+	return NULL;
+}
+
 void tfm_test_restart(void)
 {
 	sys_reboot(SYS_REBOOT_COLD);

@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* The memory: zeros at power-on. Never NULL for up to 9 KiB. */
+/* The memory, up to 9 KiB: zeros at power-on. NULL where there is none. */
 void *tfm_test_retained(size_t size);
 
 /* Does not return. */

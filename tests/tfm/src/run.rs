@@ -8,16 +8,19 @@ use nrf_keys::Drivers;
 use provisioning::{
     Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Ueid, provision,
 };
-use silicon::{Soc, UICR_BASE, UICR_WORDS, with_installed};
+use silicon::{ERASED, Soc, UICR_BASE, UICR_WORDS, with_installed};
 
-use crate::defects::{Defect, close_ports, ports};
-use crate::expected::{Fate, Image, Tfm, expected};
+use crate::defects::{Defect, close_ports, is_in_huks, ports};
+use crate::expected::{Fate, Image, Tfm, Wrote, expected};
 use crate::token;
 
 const ID: ImplementationId = match ImplementationId::from_bytes([0xC7; 32]) {
     Ok(id) => id,
     Err(_) => panic!("an implementation ID"),
 };
+
+/// `psa/error.h`.
+const PSA_ERROR_NOT_PERMITTED: i32 = -133;
 
 /// What outlives a reset: all zeros at power-on.
 #[repr(C)]
@@ -214,45 +217,71 @@ fn attest(notes: &Notes) -> Tfm {
     };
     info!("a token of {} bytes", token.len());
     // SAFETY: no arguments.
-    if unsafe { tfm_test_crypto_as_non_secure() } == 0 {
+    if unsafe { tfm_test_crypto_as_non_secure() } != PSA_ERROR_NOT_PERMITTED {
         return Tfm::LendsTheKey;
     }
-    match token::read(token, &notes.public_key) {
-        Ok(Some(claims)) => {
-            let ueid = provisioning::PublicKey::from_sec1_bytes(&notes.public_key)
-                .map(|key| Ueid::of(&key));
-            let is_right = claims.lifecycle == 0x3000
-                && claims.nonce == token::CHALLENGE
-                && claims.implementation_id == ID.as_bytes()
-                && ueid.is_some_and(|ueid| claims.instance_id == ueid.as_bytes());
-            if is_right { Tfm::Attests } else { Tfm::AttestsOtherClaims }
-        }
-        Ok(None) => Tfm::AttestsOtherKey,
-        Err(_) => Tfm::DoesNotAttest,
+    let claims = match token::read(token, &notes.public_key) {
+        Ok(Some(claims)) => claims,
+        Ok(None) => return Tfm::AttestsOtherKey,
+        Err(_) => return Tfm::DoesNotAttest,
+    };
+    let ueid =
+        provisioning::PublicKey::from_sec1_bytes(&notes.public_key).map(|key| Ueid::of(&key));
+    let is_of_this_part = claims.lifecycle == 0x3000
+        && claims.nonce == token::CHALLENGE
+        && ueid.is_some_and(|ueid| claims.instance_id == ueid.as_bytes());
+    match claims.implementation_id {
+        id if is_of_this_part && id == ID.as_bytes() => Tfm::Attests,
+        id if is_of_this_part && id == [0xFF; 32] => Tfm::AttestsBlankId,
+        _ => Tfm::AttestsOtherClaims,
     }
 }
 
 /// Compares what was found with what is expected of this defect.
 fn judge(notes: &mut Notes, image_after: Image) {
     let Some(&defect) = Defect::ALL.get(notes.defect as usize) else { return };
-    let image = Image::from_number(notes.image);
-    let found = Fate { image, tfm: notes.tfm.map(Tfm::from_number), image_after };
-    let is_secured = is_secured(&notes.page);
-    info!("{defect:?}: {found:?}, secured: {is_secured}");
-    // It secures a part, or leaves it as it is.
+    let (image, tfm) = (Image::from_number(notes.image), notes.tfm.map(Tfm::from_number));
+    let found = Fate { image, tfm, wrote: wrote(notes, defect), image_after };
+    info!("{defect:?}: {found:?}");
     // SAFETY: no arguments.
     let expected = expected(defect, unsafe { tfm_test_wants_closed_ports() });
-    if found != expected || is_secured != (found.tfm[0] == Tfm::Resets) {
+    let is_secured = secured_words().into_iter().all(|address| word(&notes.page, address) == 0);
+    if found != expected || (found.wrote == Wrote::Secured && !is_secured) {
         error!("difference: {defect:?}: expected {expected:?}");
         notes.differences += 1;
     }
 }
 
-/// Whether the part is as TF-M leaves one: its lifecycle state is SECURED, and both debug ports will be closed by the
-/// next reset.
-fn is_secured(page: &[u32; UICR_WORDS]) -> bool {
+/// What TF-M has changed on the part that had this defect.
+fn wrote(notes: &Notes, defect: Defect) -> Wrote {
+    let of_page = |part: &mut silicon::Silicon| {
+        part.page_mut().copy_from_slice(&notes.good);
+        defect.apply(part);
+        let changed = (UICR_BASE..).step_by(4).zip(part.page().iter().zip(&notes.page));
+        let mut changed = changed.filter(|(_, (before, after))| before != after).peekable();
+        if changed.peek().is_none() {
+            return Wrote::Nothing;
+        }
+        let (mut huks, mut secured) = (true, true);
+        for (address, (before, _)) in changed {
+            huks &= is_in_huks(soc(), address) && *before == ERASED;
+            secured &= secured_words().contains(&address);
+        }
+        match (huks, secured) {
+            (true, false) => Wrote::Huks,
+            (false, true) => Wrote::Secured,
+            _ => Wrote::Other,
+        }
+    };
+    with_installed(of_page).unwrap_or(Wrote::Other)
+}
+
+/// The words that are zero on a part that TF-M has secured: APPROTECT, SECUREAPPROTECT, and the lifecycle state.
+fn secured_words() -> [u32; 3] {
     let [approtect, secure_approtect] = ports(soc());
     [approtect, secure_approtect, soc().bl_storage()]
-        .into_iter()
-        .all(|address| page.get((address - UICR_BASE) as usize / 4) == Some(&0))
+}
+
+fn word(page: &[u32; UICR_WORDS], address: u32) -> u32 {
+    page.get((address - UICR_BASE) as usize / 4).copied().unwrap_or(ERASED)
 }

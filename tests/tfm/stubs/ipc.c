@@ -3,8 +3,8 @@
  */
 
 /*
- * In the place of the SPM's messages: a call of a service is a call of its function, as in TF-M's SFN model. It
- * keeps who called, since the policy of a key depends on that.
+ * In the place of the SPM's messages: a call of a service is a call of its function, as in TF-M's SFN model, which
+ * needs no threads. It keeps who called, since the policy of a key depends on that.
  */
 
 #include <string.h>
@@ -16,12 +16,15 @@
 #include "psa_manifest/pid.h"
 #include "psa_manifest/sid.h"
 
+void tfm_core_panic(void);
 psa_status_t tfm_crypto_sfn(const psa_msg_t *msg);
 psa_status_t tfm_attestation_service_sfn(const psa_msg_t *msg);
 
 struct call {
 	const psa_invec *in;
 	psa_outvec *out;
+	size_t in_size[PSA_MAX_IOVEC];
+	size_t out_size[PSA_MAX_IOVEC];
 	size_t read[PSA_MAX_IOVEC];
 	size_t written[PSA_MAX_IOVEC];
 };
@@ -29,7 +32,7 @@ struct call {
 /* Attestation calls crypto, and nothing goes deeper. */
 static struct call calls[2];
 static size_t depth;
-/* Who runs: the non-secure side, or a partition. */
+/* Who runs: a partition, or the non-secure side, whose IDs are negative. */
 static int32_t running = -1;
 
 psa_status_t psa_call(psa_handle_t handle, int32_t type, const psa_invec *in, size_t in_len,
@@ -45,10 +48,10 @@ psa_status_t psa_call(psa_handle_t handle, int32_t type, const psa_invec *in, si
 	*call = (struct call){.in = in, .out = out};
 	msg.handle = ++depth;
 	for (size_t i = 0; i < in_len; i++) {
-		msg.in_size[i] = in[i].len;
+		msg.in_size[i] = call->in_size[i] = in[i].len;
 	}
 	for (size_t i = 0; i < out_len; i++) {
-		msg.out_size[i] = out[i].len;
+		msg.out_size[i] = call->out_size[i] = out[i].len;
 	}
 	switch (handle) {
 	case TFM_CRYPTO_HANDLE:
@@ -71,22 +74,40 @@ psa_status_t psa_call(psa_handle_t handle, int32_t type, const psa_invec *in, si
 	return status;
 }
 
+static struct call *current(psa_handle_t handle, uint32_t index)
+{
+	if (depth == 0 || handle != depth || index >= PSA_MAX_IOVEC) {
+		tfm_core_panic();
+	}
+	return &calls[depth - 1];
+}
+
 size_t psa_read(psa_handle_t msg_handle, uint32_t invec_idx, void *buffer, size_t num_bytes)
 {
-	struct call *call = &calls[msg_handle - 1];
-	size_t left = call->in[invec_idx].len - call->read[invec_idx];
+	struct call *call = current(msg_handle, invec_idx);
+	size_t left = call->in_size[invec_idx] - call->read[invec_idx];
 	size_t size = num_bytes < left ? num_bytes : left;
 
-	memcpy(buffer, (const uint8_t *)call->in[invec_idx].base + call->read[invec_idx], size);
+	if (size > 0) {
+		memcpy(buffer, (const uint8_t *)call->in[invec_idx].base + call->read[invec_idx],
+		       size);
+	}
 	call->read[invec_idx] += size;
 	return size;
 }
 
 void psa_write(psa_handle_t msg_handle, uint32_t outvec_idx, const void *buffer, size_t num_bytes)
 {
-	struct call *call = &calls[msg_handle - 1];
+	struct call *call = current(msg_handle, outvec_idx);
 
-	memcpy((uint8_t *)call->out[outvec_idx].base + call->written[outvec_idx], buffer, num_bytes);
+	/* As the SPM does. */
+	if (num_bytes > call->out_size[outvec_idx] - call->written[outvec_idx]) {
+		tfm_core_panic();
+	}
+	if (num_bytes > 0) {
+		memcpy((uint8_t *)call->out[outvec_idx].base + call->written[outvec_idx], buffer,
+		       num_bytes);
+	}
 	call->written[outvec_idx] += num_bytes;
 }
 

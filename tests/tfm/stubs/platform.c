@@ -46,7 +46,7 @@ int nrf_cc3xx_platform_init(void)
 	return 0;
 }
 
-/* From here on: what TF-M has the key driver do that the image does not. */
+/* What hw_unique_key_write_random() calls, which the image never does. */
 int nrf_cc3xx_platform_ctr_drbg_init(nrf_cc3xx_platform_ctr_drbg_context_t *const context,
 				     const uint8_t *pers_string, size_t pers_string_len)
 {
@@ -164,7 +164,7 @@ psa_status_t attest_partition_init(void);
 void tfm_core_handler_mode(void)
 {
 	if (tfm_crypto_init() != PSA_SUCCESS || attest_partition_init() != PSA_SUCCESS) {
-		/* backend_sfn.c: "Partition init must succeed" */
+		/* As sfn_common_thread.c. */
 		tfm_core_panic();
 	}
 	tfm_test_end(TFM_TEST_RUNNING);

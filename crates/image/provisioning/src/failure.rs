@@ -285,8 +285,8 @@ causes! {
     /// OTP holds zeros where lifecycle and implementation ID are.
     33 StorageZeroed:
         "OTP holds zeros, as provision.hex for MCUboot alone leaves them",
-        SetAside, "The SDK's provision.hex for MCUboot without NSIB writes 44 bytes of zeros over lifecycle \
-         and implementation ID. Erase the part, and do not program that file before this image.";
+        SetAside, "The SDK's provision.hex for MCUboot without NSIB writes 52 bytes of zeros, from lifecycle \
+         and implementation ID on. Erase the part, and do not program that file before this image.";
     /// The random generator gives the same number again.
     34 RandomRepeats:
         "the random generator repeats itself",

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* What TF-M's manifest tool makes of the partitions' manifests: handles of services. stubs/ipc.c takes them. */
+/* In the place of what TF-M's manifest tool makes: handles of services, which stubs/ipc.c takes. */
 
 #ifndef PSA_MANIFEST_SID_H_
 #define PSA_MANIFEST_SID_H_
