@@ -4,8 +4,8 @@
 
 /* The options of the SDK's TF-M that concern the parts compiled here; the rest are TF-M's defaults. */
 
-#define ATTEST_TOKEN_PROFILE_PSA_IOT_1 1
-#define CRYPTO_PAKE_MODULE_ENABLED     0
+#define ATTEST_TOKEN_PROFILE_PSA_IOT_1     1
+#define CRYPTO_PAKE_MODULE_ENABLED         0
 #define CRYPTO_AEAD_MODULE_ENABLED         0
 #define CRYPTO_ASYM_ENCRYPT_MODULE_ENABLED 0
 #define CRYPTO_NV_SEED                     0

@@ -26,14 +26,14 @@ void tfm_test_show_bl_storage(void)
 	get_monotonic_counter(NSIB_COUNTER, &counter);
 	printk("bl_storage: s0 0x%08x, s1 0x%08x, %u keys, %u counter slots, counter %u\n",
 	       s0_address_read(), s1_address_read(), num_public_keys_read(), slots, counter);
-	for (uint32_t key = 0; public_key_data_read(key, hash) == sizeof(hash); key++) {
+	for (uint32_t key = 0; key < num_public_keys_read(); key++) {
+		if (public_key_data_read(key, hash) != sizeof(hash)) {
+			continue;
+		}
 		printk("bl_storage: key %u ", key);
 		for (size_t i = 0; i < sizeof(hash); i++) {
 			printk("%02x", hash[i]);
 		}
 		printk("\n");
-		if (key + 1 == num_public_keys_read()) {
-			break;
-		}
 	}
 }

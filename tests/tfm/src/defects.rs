@@ -3,7 +3,7 @@
 //! Parts that are not as the image leaves them.
 
 use silicon::{
-    ERASED, KeySlot, Silicon, Soc, UICR_BASE, dest_address, perm_address, value_address,
+    ERASED, KeySlot, Silicon, Soc, UICR_BASE, dest_address, perm_address, slot, value_address,
 };
 
 /// What is wrong with a part: the state after a run that was cut off, or one that no run leaves.
@@ -43,10 +43,7 @@ pub enum Defect {
     Erased,
 }
 
-/// The first slots of the keys: `hw_unique_key.h`, `nrf_cc3xx_platform_kmu.h`.
-const MKEK: KeySlot = 2;
-const MEXT: KeySlot = 4;
-const IDENTITY_KEY: KeySlot = 6;
+/// How many the identity key has: `nrf_cc3xx_platform_identity_key.h`, "uses 2".
 const IDENTITY_KEY_SLOTS: u32 = 2;
 
 /// Half of a word's bits.
@@ -76,8 +73,8 @@ impl Defect {
     /// Makes it of a part that is provisioned, past all protection.
     pub fn apply(self, part: &mut Silicon) {
         let huk = part.soc().slots_per_huk();
-        let (mkek, mext) = ((MKEK, huk), (MEXT, huk));
-        let identity_key = (IDENTITY_KEY, IDENTITY_KEY_SLOTS);
+        let (mkek, mext) = ((slot::MKEK, huk), (slot::MEXT, huk));
+        let identity_key = (slot::KIDENT, IDENTITY_KEY_SLOTS);
         match self {
             Self::None => {}
             Self::OpenPorts => {
@@ -103,21 +100,21 @@ impl Defect {
             }
             Self::TornMext => {
                 // The driver writes a key's slots one after the other.
-                erase_keys(part, [(MEXT + 1, huk - 1), identity_key]);
-                change(part, perm_address(MEXT), |_| ERASED);
-                change(part, value_address(MEXT) + 12, |word| word | HALF);
+                erase_keys(part, [(slot::MEXT + 1, huk - 1), identity_key]);
+                change(part, perm_address(slot::MEXT), |_| ERASED);
+                change(part, value_address(slot::MEXT) + 12, |word| word | HALF);
             }
             Self::TornIdentityKey => {
-                erase_keys(part, [(IDENTITY_KEY + 1, 1)]);
-                change(part, perm_address(IDENTITY_KEY), |_| ERASED);
-                change(part, value_address(IDENTITY_KEY) + 12, |word| word | HALF);
+                erase_keys(part, [(slot::KIDENT + 1, 1)]);
+                change(part, perm_address(slot::KIDENT), |_| ERASED);
+                change(part, value_address(slot::KIDENT) + 12, |word| word | HALF);
             }
             Self::OpenIdentityKey => {
-                change(part, perm_address(IDENTITY_KEY + 1), |_| ERASED);
+                change(part, perm_address(slot::KIDENT + 1), |_| ERASED);
             }
             Self::BlankId => erase_id(part),
             Self::BlankMext => erase_keys(part, [mext]),
-            Self::OtherIdentityKey => change(part, value_address(IDENTITY_KEY), |word| word ^ 1),
+            Self::OtherIdentityKey => change(part, value_address(slot::KIDENT), |word| word ^ 1),
             Self::ZerosInOtp => {
                 Self::Erased.apply(part);
                 let otp = part.soc().bl_storage();
@@ -144,7 +141,7 @@ pub fn close_ports(part: &mut Silicon) {
 
 /// Whether an address is in the key slots of the HUKs.
 pub fn is_in_huks(soc: Soc, address: u32) -> bool {
-    let slots = [MKEK, MEXT].into_iter().flat_map(|huk| huk..huk + soc.slots_per_huk());
+    let slots = [slot::MKEK, slot::MEXT].into_iter().flat_map(|huk| huk..huk + soc.slots_per_huk());
     slots.into_iter().any(|slot| {
         (dest_address(slot)..dest_address(slot) + 8).contains(&address)
             || (value_address(slot)..value_address(slot) + 16).contains(&address)

@@ -76,7 +76,7 @@ extern "C" fn rust_main() {
     // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
     let _ = unsafe { zephyr::set_logger() };
     if is_on_a_file() {
-        let state = silicon::states::State::Erased.name(); // of no part: the file has one
+        let state = zephyr::kconfig::CONFIG_SILICON_MODEL_STATE_NAME; // the file overrides it
         match silicon::boot::power_on(soc().name(), state, 1) {
             // SAFETY: the main thread.
             Ok(_) => drop(unsafe { tfm_main() }),

@@ -68,6 +68,7 @@ pub use exports::with_installed;
 #[cfg(feature = "std")]
 pub use exports::{install, remove};
 pub use illegal_access::IllegalAccess;
+pub use kmu::slot;
 pub use part::Silicon;
 pub use soc::{Soc, UnknownSoc};
 pub use uicr::{
