@@ -7,6 +7,8 @@
 #include <zephyr/kernel.h>
 #include <zephyr/sys/sys_io.h>
 
+#include <cmsis_core.h>
+
 #include "glue.h"
 
 /* What CONFIG_PROVISIONING_MEASURE logs; only built with it. */
@@ -15,27 +17,47 @@
 
 K_THREAD_STACK_DECLARE(z_main_stack, CONFIG_MAIN_STACK_SIZE);
 
-/* COUNTER of the board's FPGAIO registers (Arm Application Note AN521), of which the LEDs are the first. */
+/* Cycles since reset. Unlike Zephyr's clock they need no interrupts, and no other image than the line's. */
+#if defined(CONFIG_BOARD_MPS2_AN521_CPU0)
+/* QEMU has no cycle counter in the CPU. COUNTER of the board's FPGAIO (Arm Application Note AN521), after the LEDs. */
 #define FPGAIO_COUNTER (DT_REG_ADDR(DT_NODELABEL(gpio_led0)) + 0x18)
 
-/* Cycles since reset. Unlike Zephyr's clock it needs no interrupts, and no other image than the line's. */
+static void start_counter(void)
+{
+}
+
 uint32_t provisioning_cycles(void)
 {
 	return sys_read32(FPGAIO_COUNTER);
 }
+#else
+/* The CPU's own counter: Armv8-M Architecture Reference Manual, DWT. It starts with the boot, not with the reset. */
+static void start_counter(void)
+{
+	CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
+	DWT->CYCCNT = 0;
+	DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;
+}
+
+uint32_t provisioning_cycles(void)
+{
+	return DWT->CYCCNT;
+}
+#endif
 
 /* While the boot is still on the interrupts' stack. */
-static int paint_main_stack(void)
+static int prepare(void)
 {
 	uint32_t *word = (uint32_t *)K_THREAD_STACK_BUFFER(z_main_stack);
 
 	for (size_t i = 0; i < K_THREAD_STACK_SIZEOF(z_main_stack) / sizeof(*word); i++) {
 		word[i] = PAINT;
 	}
+	start_counter();
 	return 0;
 }
 
-SYS_INIT(paint_main_stack, PRE_KERNEL_1, 0);
+SYS_INIT(prepare, PRE_KERNEL_1, 0);
 
 /*
  * The most bytes that were ever on the main stack, by the paint that is left below them, and its size. A

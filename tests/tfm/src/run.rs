@@ -42,8 +42,8 @@ struct Notes {
 }
 
 unsafe extern "C" {
-    fn tfm_test_retained(size: usize) -> *mut Notes;
-    fn tfm_test_restart() -> !;
+    fn test_retained(size: usize) -> *mut Notes;
+    fn test_restart() -> !;
     fn tfm_test_crypto_as_non_secure() -> i32;
     fn tfm_test_wants_closed_ports() -> bool;
     fn tfm_test_show_bl_storage();
@@ -54,7 +54,7 @@ unsafe extern "C" {
 /// The notes. A reference from before must not be used after this.
 fn notes() -> &'static mut Notes {
     // SAFETY: no arguments.
-    let notes = unsafe { tfm_test_retained(size_of::<Notes>()) };
+    let notes = unsafe { test_retained(size_of::<Notes>()) };
     // SAFETY: NULL, or so many bytes, aligned for 64 bits, which any value may have.
     unsafe { notes.as_mut() }.expect("memory outlives a reset")
 }
@@ -180,7 +180,7 @@ extern "C" fn tfm_test_end(how: u32) {
         note_end(how, notes());
     }
     // SAFETY: no arguments.
-    unsafe { tfm_test_restart() }
+    unsafe { test_restart() }
 }
 
 fn note_end(how: u32, notes: &mut Notes) {

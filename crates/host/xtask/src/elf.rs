@@ -118,6 +118,20 @@ impl<'data> Elf<'data> {
         symbols.collect()
     }
 
+    /// The words in flash that are in this range, such as addresses, which a function keeps behind its code.
+    #[must_use]
+    pub fn words(&self, range: Range<u32>) -> BTreeSet<u32> {
+        let mut words = BTreeSet::new();
+        for section in self.file.sections().filter(is_in_memory) {
+            let data = section.data().unwrap_or_default();
+            let skip = section.address().next_multiple_of(4) - section.address();
+            let aligned = data.get(usize::try_from(skip).unwrap_or_default()..).unwrap_or_default();
+            words.extend(aligned.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)));
+        }
+        words.retain(|word| range.contains(word));
+        words
+    }
+
     /// The paths of Rust source files that are in flash: the locations of panics name them.
     #[must_use]
     pub fn rust_files(&self) -> BTreeSet<String> {

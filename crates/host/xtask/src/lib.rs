@@ -4,7 +4,8 @@
 //!
 //! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] what an image with
 //! `CONFIG_PROVISIONING_MEASURE` logs, and [`history`] keeps and compares the figures. None of these needs
-//! Zephyr; [`build`] and [`qemu`] do. [`mutants`] has nothing to do with the image: it measures the tests.
+//! Zephyr; [`build`] and [`qemu`] do. [`mutants`] has nothing to do with the image: it measures the tests. [`silicon`] reads
+//! what `tests/silicon` has found out about a part.
 #![forbid(unsafe_code)]
 
 pub mod build;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod mutants;
 pub mod panics;
 pub mod qemu;
+pub mod silicon;
 pub mod twister;
 pub mod workspace;
 

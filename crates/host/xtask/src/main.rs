@@ -13,8 +13,9 @@ use commands::check::Check;
 use commands::check::fuzz::{self, Fuzz};
 use commands::history::Keep;
 use commands::mutants::Mutants;
+use commands::silicon_report::SiliconReport;
 use commands::size::Size;
-use commands::{bench, check, mutants, size};
+use commands::{bench, check, mutants, silicon_report, size};
 
 /// Checks the project, measures the image and compares it with what was measured before, and measures the tests.
 ///
@@ -50,6 +51,8 @@ enum Command {
     /// Mutants that survive must be in docs/mutants.jsonl, with a reason, and what is there must survive. It needs
     /// cargo-mutants, and takes more than an hour for all files.
     Mutants(Mutants),
+    /// Print the table of what tests/silicon has found out about a part
+    SiliconReport(SiliconReport),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Bench { keep } => bench::run(root, &keep),
         Command::Fuzz(options) => fuzz::run(root, &options),
         Command::Mutants(options) => mutants::run(root, &options),
+        Command::SiliconReport(options) => silicon_report::run(&options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", commands::whole(&error));

@@ -44,8 +44,10 @@ pub struct Summary {
     pub qemu: Count,
     /// The comparison of the SDK's drivers with the stand-ins, on both.
     pub differential: Count,
-    /// TF-M on provisioned parts, on both.
+    /// TF-M on provisioned parts, on both; and linked by the SDK.
     pub tfm: Count,
+    /// The assumptions about a part, on both; and linked for kits.
+    pub silicon: Count,
 }
 
 impl Suite {
@@ -99,6 +101,8 @@ impl Report {
                 &mut summary.differential
             } else if name.starts_with("tfm.") {
                 &mut summary.tfm
+            } else if name.starts_with("silicon.") {
+                &mut summary.silicon
             } else if suite.platform.starts_with("native_sim") {
                 &mut summary.native_sim
             } else if suite.platform.starts_with("mps2") {
@@ -140,6 +144,7 @@ mod tests {
             suite("tests/keys.differential.mps2.nrf5340", "mps2/an521/cpu0", true, "passed"),
             suite("sample.x.mps2", "mps2_an521", true, "passed"),
             suite("tests/tfm.native_sim.nrf5340", "native_sim/native/64", true, "failed"),
+            suite("silicon.kit", "nrf9160dk/nrf9160", false, "not run"),
         ];
         Report::read(serde_json::json!({ "testsuites": suites }).to_string().as_bytes()).unwrap()
     }
@@ -152,6 +157,7 @@ mod tests {
         assert_eq!(summary.qemu, Count { good: 1, all: 1 });
         assert_eq!(summary.differential, Count { good: 1, all: 1 });
         assert_eq!(summary.tfm, Count { good: 0, all: 1 });
+        assert_eq!(summary.silicon, Count { good: 1, all: 1 });
         assert_eq!(summary.kits.to_string(), "2 of 3");
         assert_eq!(Count::default().to_string(), "-");
     }
@@ -159,7 +165,7 @@ mod tests {
     #[test]
     fn what_failed_is_named() {
         let report = report();
-        assert_eq!(report.ran_and_built(), (5, 3));
+        assert_eq!(report.ran_and_built(), (5, 4));
         let failed: Vec<_> = report.failed().map(ToString::to_string).collect();
         assert_eq!(
             failed,

@@ -258,3 +258,11 @@ fn a_method_is_of_the_crate_of_its_type() {
     }
     assert_eq!(owner("_ZN4core3fmt5write17h0123456789abcdefE").1, "core::fmt::write");
 }
+
+#[test]
+fn words_in_flash_are_found() {
+    let data = image(&[TEXT], &[("main", 0x1001, 0x10, 0, elf::STT_FUNC)]);
+    let words = |range| Elf::parse(&data).unwrap().words(range).into_iter().collect::<Vec<_>>();
+    assert_eq!(words(0xA5A5_A5A5..0xA5A5_A5A6), [0xA5A5_A5A5]);
+    assert!(words(0xA5A5_A5A6..0xFFFF_FFFF).is_empty());
+}

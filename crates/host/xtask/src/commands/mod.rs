@@ -6,6 +6,7 @@ pub mod bench;
 pub mod check;
 pub mod history;
 pub mod mutants;
+pub mod silicon_report;
 pub mod size;
 
 /// The message of an error, with those of its causes that it does not have in itself.

@@ -11,8 +11,8 @@ pub fn formatting(project: &Project) -> Result<()> {
     component(project, "fmt", "rustfmt")?;
     project.cargo("fmt --all --check").run()?;
     // What west builds is not in the workspace.
-    for manifest in ["src/Cargo.toml", "tests/differential/Cargo.toml", "tests/tfm/Cargo.toml"] {
-        project.cargo(&format!("fmt --check --manifest-path {manifest}")).run()?;
+    for package in ["src", "tests/differential", "tests/silicon", "tests/tfm"] {
+        project.cargo(&format!("fmt --check --manifest-path {package}/Cargo.toml")).run()?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod device_files;
 pub mod fuzz;
 mod host;
 mod ram_search;
+mod silicon;
 mod station_line;
 mod tfm;
 mod twister;
@@ -61,7 +62,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 23] = [
+const STEPS: [Step; 24] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -98,6 +99,7 @@ const STEPS: [Step; 23] = [
     slow("real-console", "the station verifies the consoles of real images", zephyr::real_console),
     slow("device-files", "one part, three programs: the same files and lines", device_files::run),
     slow("tfm", "TF-M secures what real images have provisioned, and attests", tfm::run),
+    slow("silicon", "the assumptions about a part are those of docs/board.rst", silicon::run),
     slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
     slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
     slow(

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use provisioning::Event;
+use xtask::elf::Elf;
 
 use super::{NotHere, Project, read};
 
@@ -46,6 +47,33 @@ enum Nsib {
 }
 
 pub fn run(project: &Project) -> Result<()> {
+    for (scenario, otp) in LINKED {
+        linked(project, scenario, otp)?;
+    }
+    on_device_files(project)
+}
+
+/// The scenarios in which the SDK links TF-M for a part, and where its OTP begins.
+const LINKED: [(&str, u32); 2] =
+    [("tfm.linked.nrf5340", 0x00FF_8100), ("tfm.linked.nrf9160", 0x00FF_8108)];
+
+/// The TF-M that an SDK links for a part uses lifecycle state and implementation ID where this project writes them, and
+/// nothing else in OTP.
+fn linked(project: &Project, scenario: &str, otp: u32) -> Result<()> {
+    let pattern = format!("twister-out/*/**/{scenario}/**/bin/tfm_s.elf");
+    let file = project.files(&pattern)?.into_iter().next();
+    let file = file.ok_or_else(|| NotHere(format!("Twister has not left {scenario}")))?;
+    let data = read(&file)?;
+    // To the key slots.
+    let words = Elf::parse(&data)?.words(otp & !0xFF..0x00FF_8400);
+    // The lifecycle state's halfwords, of which the third is padding, and the implementation ID.
+    let wanted = [otp, otp + 2, otp + 6, otp + 8].into();
+    ensure!(words == wanted, "{}: OTP words {words:#x?}, not {wanted:#x?}", file.display());
+    println!("{scenario}: OTP begins at {otp:#010x}");
+    Ok(())
+}
+
+fn on_device_files(project: &Project) -> Result<()> {
     let python = project.python("verifier-venv", "cbor2, cryptography, ecdsa, intelhex, pycose")?;
     let workspace = project.workspaces.first().context("a workspace")?;
     let provision = workspace.folder.join("nrf/scripts/bootloader/provision.py");

@@ -14,14 +14,16 @@ use super::{NotHere, Project, read, whole};
 /// Where Twister leaves what it builds with the first workspace.
 const OUT: &str = "twister-out";
 
-/// One kit, the image on `native_sim`, the comparison of the drivers for one part, and TF-M on it.
-const SHORT: [&str; 6] = [
+/// One kit, the image on `native_sim`, the comparison of the drivers for one part, TF-M on it, and the assumptions about
+/// it.
+const SHORT: [&str; 7] = [
     "--platform=nrf5340dk/nrf5340/cpuapp",
     "--platform=native_sim/native/64",
     "--scenario=sample.tfm.provisioning_image",
     "--scenario=sample.tfm.provisioning_image.native_sim",
     "--scenario=keys.differential.native_sim.nrf5340",
     "--scenario=tfm.native_sim.nrf5340",
+    "--scenario=silicon.native_sim.nrf5340",
 ];
 /// Where there is no SDK: the stand-in drivers, on both boards.
 const SHORT_WITHOUT_SDK: [&str; 2] = [
@@ -62,12 +64,12 @@ pub fn other_workspaces(project: &Project) -> Result<()> {
         }
     }
     println!(
-        "\n{:28} {:6} {:12} {:10} {:8} {:17} TF-M",
-        "", "list", "kits linked", "native_sim", "QEMU", "drivers compared"
+        "\n{:28} {:6} {:12} {:10} {:8} {:17} {:8} assumptions",
+        "", "list", "kits linked", "native_sim", "QEMU", "drivers compared", "TF-M"
     );
-    for (version, list, Summary { kits, native_sim, qemu, differential, tfm }) in rows {
+    for (version, list, Summary { kits, native_sim, qemu, differential, tfm, silicon }) in rows {
         let row = format!(
-            "{version:28} {list:6} {kits:12} {native_sim:10} {qemu:8} {differential:17} {tfm}"
+            "{version:28} {list:6} {kits:12} {native_sim:10} {qemu:8} {differential:17} {tfm:8} {silicon}"
         );
         println!("{}", row.trim_end());
     }

@@ -19,7 +19,7 @@ static __noinit struct {
 	uint64_t memory[1152];
 } retained;
 
-void *tfm_test_retained(size_t size)
+void *test_retained(size_t size)
 {
 	if (size > sizeof(retained.memory)) {
 		return NULL;
@@ -31,13 +31,7 @@ void *tfm_test_retained(size_t size)
 	return retained.memory;
 }
 
-/* No command line, and no part in a file, unless the image has semihosting. */
-__weak const char *silicon_option_device(void)
-{
-	return NULL;
-}
-
-void tfm_test_restart(void)
+void test_restart(void)
 {
 	sys_reboot(SYS_REBOOT_COLD);
 }

@@ -16,9 +16,9 @@
 #include "nsi_cmdline.h"
 #include "retained.h"
 
-#define FD "TFM_TEST_RETAINED"
+#define FD "TEST_RETAINED"
 
-void *tfm_test_retained(size_t size)
+void *test_retained(size_t size)
 {
 	const char *inherited = getenv(FD);
 	char text[16];
@@ -38,7 +38,7 @@ void *tfm_test_retained(size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-void tfm_test_restart(void)
+void test_restart(void)
 {
 	char **argv;
 	int argc;
