@@ -14,7 +14,7 @@ use core::marker::PhantomData;
 
 use provisioning::{
     Device, DeviceId, DriverError, Huk, HukKey, HukSize, IMPLEMENTATION_ID_SIZE, IdentityKey,
-    KeyCheckValue, KeySlots, Lifecycle,
+    KeyCheckValue, KeySlots, Lifecycle, StoredKeyDevice, StoredKeys,
 };
 
 /// The key drivers of the part that the program runs on.
@@ -85,6 +85,8 @@ fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
 }
 
 impl Device for Drivers {
+    type Keys = StoredKeys;
+
     fn device_id(&mut self) -> DeviceId {
         let mut words = [0_u32; 2];
         // SAFETY: `words` is valid for the write of the two words that the header names.
@@ -123,6 +125,26 @@ impl Device for Drivers {
         check(unsafe { raw::nrf_keys_implementation_id_write_word(index, word) })
     }
 
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        let label = self.huk_size.label();
+        // No label is longer than a block. Without one, the derived value would not be the expected one.
+        let label_size = u32::try_from(label.len()).unwrap_or_default();
+        let label = label.as_ptr();
+        let derived = value.expose_mut().as_mut_ptr();
+        let size = 16 * u32::from(self.huk_size.blocks());
+        // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `size`.
+        check(unsafe {
+            raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, size)
+        })
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        // SAFETY: `bytes` is valid for the write of its 32 bytes.
+        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), 32) })
+    }
+}
+
+impl StoredKeyDevice for Drivers {
     fn huk_size(&self) -> HukSize {
         self.huk_size
     }
@@ -138,19 +160,6 @@ impl Device for Drivers {
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         // SAFETY: the key is valid for reads of the 32 bytes that the header names.
         check(unsafe { raw::nrf_keys_huk_write(huk_number(huk), key.expose().as_ptr()) })
-    }
-
-    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        let label = self.huk_size.label();
-        // No label is longer than a block. Without one, the derived value would not be the expected one.
-        let label_size = u32::try_from(label.len()).unwrap_or_default();
-        let label = label.as_ptr();
-        let derived = value.expose_mut().as_mut_ptr();
-        let size = 16 * u32::from(self.huk_size.blocks());
-        // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `size`.
-        check(unsafe {
-            raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, size)
-        })
     }
 
     fn identity_key_is_written(&mut self) -> bool {
@@ -181,10 +190,5 @@ impl Device for Drivers {
     fn free_identity_key(&mut self, key: &mut IdentityKey) {
         // SAFETY: the key is valid for the write of the 32 bytes that the header names.
         unsafe { raw::identity_key_free(key.expose_mut().as_mut_ptr()) }
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
-        // SAFETY: `bytes` is valid for the write of its 32 bytes.
-        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), 32) })
     }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use nrf_keys::Drivers;
 use provisioning::{
     Device, DeviceId, DriverError, Huk, HukKey, HukSize, IdentityKey, KeyCheckValue, KeySlots,
-    Lifecycle,
+    Lifecycle, StoredKeyDevice,
 };
 
 const CLOSED: [u32; 2] = [0x0000_BEEF, 0xFFFF_0000];

@@ -4,15 +4,19 @@
 
 use core::fmt;
 
-use crate::huk::{HukKey, HukSize, KeyCheckValue};
-use crate::identity::IdentityKey;
+use crate::huk::KeyCheckValue;
 use crate::implementation_id::IMPLEMENTATION_ID_SIZE;
+use crate::keys::Keys;
 use crate::record::DeviceId;
 
 /// A part that can be provisioned, as its drivers show it.
 ///
-/// Each method is one driver call. None of them retries, and none writes what is written already.
-pub trait Device {
+/// Each method is one driver call. None of them retries, and none writes what is written already. What the part's
+/// keys are is a property of it: [`Device::Keys`], and the trait that this asks for.
+pub trait Device: Sized {
+    /// Which keys the part has, and how they come into it.
+    type Keys: Keys<Self>;
+
     /// Reads which part it is. Nothing can go wrong: it is a register.
     fn device_id(&mut self) -> DeviceId;
 
@@ -41,65 +45,11 @@ pub trait Device {
     /// The driver's error.
     fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError>;
 
-    /// How long its HUKs are. Nothing can go wrong: it is a property of the part.
-    fn huk_size(&self) -> HukSize;
-
-    /// Looks at each KMU slot that holds a part of `huk`.
-    ///
-    /// # Errors
-    /// The driver's error.
-    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError>;
-
-    /// Looks at each KMU slot that holds a part of the identity key.
-    ///
-    /// # Errors
-    /// The driver's error.
-    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError>;
-
-    /// Writes one HUK to its slots, which must be blank. A part whose HUKs are shorter takes as many bytes
-    /// of `key` as they have.
-    ///
-    /// # Errors
-    /// The driver's error. Some slots may be written by then.
-    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError>;
-
-    /// Lets CryptoCell derive as many bytes from `huk` as it has, under [`HukSize::label`], by which the key can be
-    /// told from others.
+    /// Derives from `huk` under a label of this project, so that the key can be told from others.
     ///
     /// # Errors
     /// The driver's error; what `value` holds then was not derived.
     fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError>;
-
-    /// Whether an identity key is stored, as the driver sees it. What it looks at is not documented, so
-    /// this alone does not tell a whole key from a torn one: see [`Device::identity_key_slots`].
-    fn identity_key_is_written(&mut self) -> bool;
-
-    /// Encrypts `key` under the MKEK and writes it. The driver wants a key in RAM, not in flash.
-    ///
-    /// # Errors
-    /// The driver's error. Some slots may be written by then.
-    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError>;
-
-    /// Generates an identity key in the driver and writes it.
-    ///
-    /// # Errors
-    /// The driver's error. Some slots may be written by then.
-    fn write_random_identity_key(&mut self) -> Result<(), DriverError>;
-
-    /// Writes the SDK's test-only identity key, which everybody knows.
-    ///
-    /// # Errors
-    /// The driver's error. Some slots may be written by then.
-    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError>;
-
-    /// Reads and decrypts the identity key into `key`.
-    ///
-    /// # Errors
-    /// The driver's error; what `key` holds then is not a key.
-    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError>;
-
-    /// Hands `key` back to the driver, which clears it.
-    fn free_identity_key(&mut self, key: &mut IdentityKey);
 
     /// Fills `bytes` from the cryptographically secure random generator.
     ///
@@ -167,34 +117,6 @@ impl Huk {
 impl fmt::Display for Huk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// How many of the KMU slots of one key are in which state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeySlots {
-    /// Slots that the key takes: two, but a HUK on CryptoCell 310 takes one.
-    pub total: u32,
-    /// Slots in which no bit is written.
-    pub blank: u32,
-    /// Slots whose header is the one with which the driver closes a slot, and whose value the CPU cannot
-    /// read if it is a HUK's.
-    pub whole: u32,
-    /// Slots of a HUK whose permissions are set and whose value the CPU can read.
-    pub exposed: u32,
-}
-
-impl KeySlots {
-    /// No bit of the key is written.
-    #[must_use]
-    pub const fn are_blank(self) -> bool {
-        self.total > 0 && self.blank == self.total
-    }
-
-    /// Every slot was written to its end: the permissions, which are written last, are complete.
-    #[must_use]
-    pub const fn are_whole(self) -> bool {
-        self.total > 0 && self.whole == self.total
     }
 }
 

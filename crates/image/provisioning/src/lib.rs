@@ -14,17 +14,19 @@ mod failure;
 mod huk;
 mod identity;
 mod implementation_id;
+mod keys;
 mod procedure;
 mod record;
 mod verdict;
 
 pub use console::{Event, Level};
-pub use device::{Device, DriverError, Huk, KeySlots, Lifecycle};
+pub use device::{Device, DriverError, Huk, Lifecycle};
 pub use failure::{Cause, CauseRow, Failure, Piece, Remedy, Written};
 pub use huk::{HukKey, HukSize, KeyCheckValue};
 pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
+pub use keys::{KeySlots, StoredKeyDevice, StoredKeys};
 pub use procedure::{Config, Provisioned, provision};
 pub use record::{DeviceId, Measurement, Nonce, RECORD_SIZE, Record, VERSION};

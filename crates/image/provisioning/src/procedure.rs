@@ -2,18 +2,13 @@
 
 //! The procedure, from the first look at the part to the last check.
 
-use zeroize::Zeroizing;
-
 use crate::console::Event;
-use crate::device::{Device, Huk, KeySlots, Lifecycle};
+use crate::device::{Device, Lifecycle};
 use crate::failure::{Cause, Failure, Piece, Written};
-use crate::huk::{HukKey, KeyCheckValue};
-use crate::identity::{
-    self, DUMMY_PUBLIC_KEY, IdentityKey, IdentityKeySource, ProofError, PublicKey, PublicPoint,
-    Ueid,
-};
+use crate::identity::{IdentityKeySource, PublicKey, Ueid};
 use crate::implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId};
-use crate::record::{Claims, Freshness, Measurement, Nonce, Record};
+use crate::keys::Keys;
+use crate::record::{Measurement, Nonce, Record};
 use crate::verdict::{Check, Verdict};
 
 /// What a production line decides.
@@ -89,13 +84,11 @@ impl Provisioned {
 /// in OTP and KMU already, and that the random generator gives keys.
 ///
 /// # Resuming
-/// Pieces are written one after the other: lifecycle, implementation ID, MKEK, MEXT, identity key. So a run
-/// that was cut off leaves whole pieces, at most one torn one, and blank pieces, in this order:
-/// - Lifecycle: one halfword of zeros. Whole or blank if all bits say so; the driver refuses any other.
+/// Pieces are written one after the other: lifecycle, implementation ID, keys. So a run that was cut off leaves whole
+/// pieces, at most one torn one, and blank pieces, in this order:
+/// - Lifecycle: zeros. Whole or blank if all bits say so; the driver refuses any other.
 /// - Implementation ID: eight words whose values are known. Each is whole, blank or torn by comparison.
-/// - A key: its slots. No bit set in any slot is blank. A slot whose permissions are complete is whole,
-///   since they are written last and close the slot. All else is torn: nobody can tell a half-written
-///   random number from a whole one.
+/// - Keys: [`Keys`] of the part says which. Nobody can tell a half-written random number from a whole one.
 ///
 /// Whole pieces are kept and checked, blank ones are written, and a torn one ends the run. So does any
 /// other order, which no run of this procedure leaves.
@@ -112,27 +105,21 @@ pub fn provision(
     run(device, config, &mut report, &mut written).map_err(|cause| Failure::new(cause, written))
 }
 
-fn run(
-    device: &mut impl Device,
+fn run<D: Device>(
+    device: &mut D,
     config: &Config,
     report: &mut impl FnMut(Event<'_>),
     written: &mut Written,
 ) -> Result<Provisioned, Cause> {
-    let missing = inspect(device, config, report)?;
+    let mut keys = D::Keys::empty();
+    let missing = inspect(device, config, &mut keys, report)?;
     if missing == Missing::Nothing {
         verify_lifecycle(device)?;
-        let huks = verify_huks(device, [None, None])?;
-        report(Event::HuksNotProven);
-        verify_identity_key_slots(device)?;
-        let key = &mut IdentityKey::empty();
-        let part = verify_identity_key(device, config, &huks, key, None, report)?;
+        keys.verify(device, report)?;
+        let part = prove(device, config, &mut keys, report)?;
         return Ok(Provisioned { already: true, ..part });
     }
-    let mut key = IdentityKey::empty();
-    let public = choose_identity_key(device, config.identity_key, &mut key)?;
-    let mut new_huks = [HukKey::empty(), HukKey::empty()];
-    choose_huks(device, &mut new_huks, &key)?;
-
+    keys.choose(device, config)?;
     if missing == Missing::Lifecycle {
         *written = Written::Something;
         device.enter_provisioning().map_err(Cause::LifecycleNotWritten)?;
@@ -144,42 +131,25 @@ fn run(
     }
     // Before any key, so that no fully keyed part can lack it.
     write_implementation_id(device, &config.implementation_id)?;
-    let (event, new) = match missing {
-        Missing::Lifecycle | Missing::ImplementationId | Missing::Huks => {
-            (Event::GeneratingHuks, [true, true])
-        }
-        Missing::Mext => (Event::GeneratingMext, [false, true]),
-        Missing::IdentityKey | Missing::Nothing => (Event::KeepingHuks, [false, false]),
-    };
-    report(event);
-    let huks = write_huks(device, &mut new_huks, new)?;
-    if new != [true, true] {
-        report(Event::HuksNotProven);
-    }
-    if config.identity_key == IdentityKeySource::Dummy {
-        report(Event::DummyKey);
-    }
-    report(Event::WritingIdentityKey);
-    write_identity_key(device, config.identity_key, &mut key)?;
-    verify_identity_key(device, config, &huks, &mut key, public, report)
+    keys.write(device, config, report)?;
+    prove(device, config, &mut keys, report)
 }
 
-/// The first piece that is not whole. All behind it are blank.
+/// What is not whole.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
+    /// All.
     Lifecycle,
-    ImplementationId,
-    /// Both.
-    Huks,
-    Mext,
-    IdentityKey,
+    /// All but the lifecycle state, of which the keys are written last.
+    Something,
     Nothing,
 }
 
 /// Looks at each piece, without a write. What is not fit to go on with ends the run.
-fn inspect(
-    device: &mut impl Device,
+fn inspect<D: Device>(
+    device: &mut D,
     config: &Config,
+    keys: &mut D::Keys,
     report: &mut impl FnMut(Event<'_>),
 ) -> Result<Missing, Cause> {
     let lifecycle = match device.lifecycle().map_err(Cause::LifecycleUnreadable)? {
@@ -209,37 +179,11 @@ fn inspect(
         Progress::Torn if lifecycle => return Err(Cause::Torn(Piece::ImplementationId)),
         _ => return Err(Cause::ImplementationIdTaken),
     };
-
-    // This image writes no key in ASSEMBLY, and none behind a blank piece.
-    let mut may_be_there = lifecycle && id_is_whole;
-    let mut key = |slots: KeySlots, piece, taken| match (slots.are_blank(), may_be_there) {
-        (true, _) => {
-            may_be_there = false;
-            Ok(false)
-        }
-        (false, false) => Err(taken),
-        (false, true) if slots.are_whole() => Ok(true),
-        (false, true) => Err(Cause::Torn(piece)),
-    };
-    let mut huk = |huk| {
-        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
-        key(slots, Piece::Huk(huk), Cause::HukTaken(huk))
-    };
-    let mkek = huk(Huk::Mkek)?;
-    let mext = huk(Huk::Mext)?;
-    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
-    let identity_key = key(slots, Piece::IdentityKey, Cause::IdentityKeyTaken)?;
-    // The driver's own word is no proof that each slot is free, but it can be one that none is.
-    if !identity_key && device.identity_key_is_written() {
-        return Err(Cause::IdentityKeyTaken);
-    }
-    Ok(match (lifecycle, id_is_whole, mkek, mext, identity_key) {
-        (false, ..) => Missing::Lifecycle,
-        (_, false, ..) => Missing::ImplementationId,
-        (_, _, false, ..) => Missing::Huks,
-        (_, _, _, false, _) => Missing::Mext,
-        (.., false) => Missing::IdentityKey,
-        _ => Missing::Nothing,
+    let keys_are_whole = keys.inspect(device, lifecycle && id_is_whole)?;
+    Ok(match (lifecycle, keys_are_whole) {
+        (false, _) => Missing::Lifecycle,
+        (true, false) => Missing::Something,
+        (true, true) => Missing::Nothing,
     })
 }
 
@@ -272,41 +216,8 @@ fn id_progress(found: &[u8; IMPLEMENTATION_ID_SIZE], id: &ImplementationId) -> P
     }
 }
 
-/// Makes the identity key and its public key, unless the driver makes the key.
-fn choose_identity_key(
-    device: &mut impl Device,
-    source: IdentityKeySource,
-    key: &mut IdentityKey,
-) -> Result<Option<PublicPoint>, Cause> {
-    match source {
-        IdentityKeySource::Generated => identity::generate(key, |bytes| device.fill_random(bytes))
-            .map_err(Cause::NoRandom)?
-            .ok_or(Cause::NoPrivateKey)
-            .map(Some),
-        IdentityKeySource::Driver | IdentityKeySource::Dummy => Ok(None),
-    }
-}
-
-/// Gets both HUKs ready, also where one is there already: a generator that repeats itself must not give a second
-/// run what it gave the first one for another key.
-fn choose_huks(
-    device: &mut impl Device,
-    huks: &mut [HukKey; 2],
-    identity_key: &IdentityKey,
-) -> Result<(), Cause> {
-    for huk in huks.iter_mut() {
-        draw(device, huk.expose_mut())?;
-    }
-    // The shorter keys have as many bytes. Nothing shows later that a HUK is not random.
-    let [mkek, mext] = huks.each_ref().map(|huk| &huk.expose()[..16]);
-    if mkek == mext || [mkek, mext].contains(&&identity_key.expose()[..16]) {
-        return Err(Cause::RandomRepeats);
-    }
-    Ok(())
-}
-
 /// 32 bytes from the random generator, or an error.
-fn draw(device: &mut impl Device, bytes: &mut [u8; 32]) -> Result<(), Cause> {
+pub(crate) fn draw(device: &mut impl Device, bytes: &mut [u8; 32]) -> Result<(), Cause> {
     device.fill_random(bytes).map_err(Cause::NoRandom)?;
     if bytes[..16] == [0; 16] { Err(Cause::RandomIsZero) } else { Ok(()) }
 }
@@ -335,113 +246,26 @@ fn write_implementation_id(device: &mut impl Device, id: &ImplementationId) -> R
     if found == *id.as_bytes() { Ok(()) } else { Err(Cause::ImplementationIdMismatch) }
 }
 
-/// The HUKs that are `new`, of which no copy stays in `huks`; and both checked.
-#[inline(never)]
-fn write_huks(
-    device: &mut impl Device,
-    huks: &mut [HukKey; 2],
-    new: [bool; 2],
-) -> Result<[KeyCheckValue; 2], Cause> {
-    let size = device.huk_size();
-    let mut expected = [None, None];
-    for (((huk, key), new), expected) in
-        Huk::ALL.into_iter().zip(huks).zip(new).zip(expected.iter_mut())
-    {
-        if new {
-            *expected = Some(key.check_value(size));
-            device.write_huk(huk, key).map_err(|error| Cause::HukNotWritten(huk, error))?;
-        }
-        key.clear();
-    }
-    verify_huks(device, expected)
-}
-
-/// Each slot of each HUK must be written and closed, and CryptoCell must derive from each what is expected,
-/// where that is known, and something that the other does not give.
-fn verify_huks(
-    device: &mut impl Device,
-    expected: [Option<KeyCheckValue>; 2],
-) -> Result<[KeyCheckValue; 2], Cause> {
-    for huk in Huk::ALL {
-        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
-        if slots.blank > 0 {
-            return Err(Cause::HukIncomplete(huk));
-        }
-        if slots.exposed > 0 {
-            return Err(Cause::HukExposed(huk));
-        }
-        if !slots.are_whole() {
-            return Err(Cause::Torn(Piece::Huk(huk)));
-        }
-    }
-    let mut derived = [KeyCheckValue::empty(), KeyCheckValue::empty()];
-    for ((huk, derived), expected) in Huk::ALL.into_iter().zip(&mut derived).zip(expected) {
-        device.derive_from_huk(huk, derived).map_err(|error| Cause::HukUnusable(huk, error))?;
-        if expected.is_some_and(|expected| expected != *derived) {
-            return Err(Cause::HukMismatch(huk));
-        }
-    }
-    if derived[0] == derived[1] { Err(Cause::HuksEqual) } else { Ok(derived) }
-}
-
-/// The identity key, of which no copy stays in `key`.
-fn write_identity_key(
-    device: &mut impl Device,
-    source: IdentityKeySource,
-    key: &mut IdentityKey,
-) -> Result<(), Cause> {
-    let written = match source {
-        IdentityKeySource::Generated => device.write_identity_key(key),
-        IdentityKeySource::Driver => device.write_random_identity_key(),
-        IdentityKeySource::Dummy => device.write_dummy_identity_key(),
-    };
-    key.clear();
-    written.map_err(Cause::IdentityKeyNotWritten)?;
-    verify_identity_key_slots(device)
-}
-
-/// Each slot of the identity key must be written to its end, and the driver must see the key.
-fn verify_identity_key_slots(device: &mut impl Device) -> Result<(), Cause> {
-    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
-    if slots.are_blank() || !device.identity_key_is_written() {
-        return Err(Cause::IdentityKeyMissing);
-    }
-    if slots.blank > 0 {
-        return Err(Cause::IdentityKeyIncomplete);
-    }
-    if slots.are_whole() { Ok(()) } else { Err(Cause::Torn(Piece::IdentityKey)) }
-}
-
-/// The identity key, read back and made to sign the record; the whole part, looked at once more; and then the
-/// record is reported. No copy of the key stays in `key`.
-fn verify_identity_key(
-    device: &mut impl Device,
+/// The identity key, made to sign the record; the whole part, looked at once more; and then the record is reported.
+/// No copy of the key stays in `keys`.
+fn prove<D: Device>(
+    device: &mut D,
     config: &Config,
-    huks: &[KeyCheckValue; 2],
-    key: &mut IdentityKey,
-    expected: Option<PublicPoint>,
+    keys: &mut D::Keys,
     report: &mut impl FnMut(Event<'_>),
 ) -> Result<Provisioned, Cause> {
     let mut record = Record::empty();
-    let proof = match read_and_prove(device, config, key, expected, &mut record) {
-        Ok(public_key) => look_again(device, config, huks, key).map(|verdict| Provisioned {
+    let proof = match keys.prove(device, config, &mut record) {
+        Ok(public_key) => look_again(device, config, keys).map(|verdict| Provisioned {
             public_key,
             verdict,
             already: false,
         }),
         Err(cause) => Err(cause),
     };
-    device.free_identity_key(key);
-    key.clear();
+    keys.release(device);
     let part = proof?;
-    match (config.identity_key, part.public_key == DUMMY_PUBLIC_KEY) {
-        (IdentityKeySource::Dummy, false) => return Err(Cause::IdentityKeyMismatch),
-        // The same key as in all other parts with it, whether it was there before or the driver gave it.
-        (IdentityKeySource::Generated | IdentityKeySource::Driver, true) => {
-            return Err(Cause::IdentityKeyIsDummy);
-        }
-        _ => {}
-    }
+    keys.judge(config, &part.public_key)?;
     // A record of a part that is not whole would be taken for one of a part that is.
     if config.record && part.verdict.holds() {
         report(Event::Record(&record));
@@ -449,77 +273,21 @@ fn verify_identity_key(
     Ok(part)
 }
 
-/// The record is what the key proves itself with: one signature does for both.
-///
-/// Not inlined, as the second look is not: their frames are then not there at the same time.
-#[inline(never)]
-fn read_and_prove(
-    device: &mut impl Device,
-    config: &Config,
-    key: &mut IdentityKey,
-    expected: Option<PublicPoint>,
-    record: &mut Record,
-) -> Result<PublicKey, Cause> {
-    let mut random = Zeroizing::new([0; 32]);
-    draw(device, &mut random)?;
-    device.read_identity_key(key).map_err(Cause::IdentityKeyUnreadable)?;
-    let public = match expected {
-        Some(public) => public,
-        None => key.public_point().ok_or(Cause::IdentityKeyInvalid)?,
-    };
-    let public_key = public.to_public_key();
-    record.claim(&Claims {
-        freshness: Freshness::new(&random, &public_key, config.nonce),
-        measurement: config.measurement,
-        implementation_id: config.implementation_id,
-        device_id: device.device_id(),
-        public_key,
-    });
-    match key.prove(&record.digest(), &*random, public) {
-        Ok(signature) => {
-            record.sign(&signature);
-            Ok(public_key)
-        }
-        Err(ProofError::Invalid) => Err(Cause::IdentityKeyInvalid),
-        Err(ProofError::Mismatch) => Err(Cause::IdentityKeyMismatch),
-        Err(ProofError::Signature) => Err(Cause::SelfTestFailed),
-    }
-}
-
 /// Everything that was written, read or used once more, whatever was found before: one fault can hide one look,
-/// not both. `huks` and `key` are what the first look has found.
+/// not both. `keys` holds what the first look has found.
 #[inline(never)]
-fn look_again(
-    device: &mut impl Device,
+fn look_again<D: Device>(
+    device: &mut D,
     config: &Config,
-    huks: &[KeyCheckValue; 2],
-    key: &IdentityKey,
+    keys: &D::Keys,
 ) -> Result<Verdict, Cause> {
     let mut verdict = Verdict::new();
     let lifecycle = device.lifecycle().map_err(Cause::LifecycleUnreadable)?;
     verdict.count(Check::Lifecycle, lifecycle == Lifecycle::Provisioning);
     let id = device.implementation_id().map_err(Cause::ImplementationIdUnreadable)?;
     verdict.count(Check::ImplementationId, id == *config.implementation_id.as_bytes());
-    for (huk, first) in Huk::ALL.into_iter().zip(huks) {
-        let (slots_check, value_check) = match huk {
-            Huk::Mkek => (Check::MkekSlots, Check::MkekValue),
-            Huk::Mext => (Check::MextSlots, Check::MextValue),
-        };
-        let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
-        verdict.count(slots_check, slots.are_whole() && slots.blank == 0 && slots.exposed == 0);
-        let mut derived = KeyCheckValue::empty();
-        device
-            .derive_from_huk(huk, &mut derived)
-            .map_err(|error| Cause::HukUnusable(huk, error))?;
-        verdict.count(value_check, derived == *first);
-    }
-    let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
-    verdict.count(Check::IdentityKeySlots, slots.are_whole() && slots.blank == 0);
-    let mut again = IdentityKey::empty();
-    let read = device.read_identity_key(&mut again).map_err(Cause::IdentityKeyUnreadable);
-    verdict.count(Check::IdentityKeyValue, again.expose() == key.expose());
-    device.free_identity_key(&mut again);
-    read.map(|()| verdict)
+    keys.look_again(device, &mut verdict)?;
+    Ok(verdict)
 }
 
 /// Four bytes of erased OTP.

@@ -7,7 +7,7 @@ use core::hint::black_box;
 /// The checks that have held, each as a word of its own. A fault that skips a check, or the whole look, or
 /// flips some bits of the word, does not make it the one word that means that all have held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict(u32);
+pub struct Verdict(u32);
 
 /// A check of the second look.
 #[derive(Clone, Copy)]

@@ -5,8 +5,8 @@
 use provisioning::console::RECORD_PREFIX;
 use provisioning::{
     Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize,
-    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey, Ueid,
-    Written, provision,
+    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Piece, PublicKey,
+    StoredKeyDevice, StoredKeys, Ueid, Written, provision,
 };
 
 const ID: [u8; 32] = [0xC7; 32];
@@ -180,6 +180,8 @@ impl Part {
 }
 
 impl Device for Part {
+    type Keys = StoredKeys;
+
     fn device_id(&mut self) -> DeviceId {
         DeviceId([0xDE; 8])
     }
@@ -225,6 +227,39 @@ impl Device for Part {
         Ok(())
     }
 
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        self.derivations += 1;
+        if self.call(Call::Derive(huk))? == Work::Done {
+            let mut key = HukKey::empty();
+            *key.expose_mut() = self.huks[huk as usize].ok_or(CODE)?;
+            *value = key.check_value(self.huk_size());
+        }
+        if self.fault == Fault::Derivation(self.derivations) {
+            value.expose_mut()[31] ^= 1;
+        }
+        Ok(())
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        self.random_requests += 1;
+        if self.fault == Fault::Random(self.random_requests) {
+            return Err(CODE);
+        }
+        bytes.fill(match self.fault {
+            Fault::RandomZeros => 0,
+            Fault::RandomZero(n) if n == self.random_requests => 0,
+            Fault::RandomAgain(n) if n == self.random_requests => 0x41,
+            _ => 0x40 + u8::try_from(self.random_requests).unwrap(),
+        });
+        Ok(())
+    }
+}
+
+impl StoredKeyDevice for Part {
+    fn huk_size(&self) -> HukSize {
+        HukSize::Bits256
+    }
+
     fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
         self.inspections += 1;
         if self.fault == Fault::HukInspection(self.inspections) {
@@ -246,33 +281,6 @@ impl Device for Part {
         })
     }
 
-    fn huk_size(&self) -> HukSize {
-        HukSize::Bits256
-    }
-
-    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
-        assert_ne!(key.expose(), &[0; 32], "no random key");
-        if self.write(Call::WriteHuk(huk))? == Work::Done {
-            let mut key = *key.expose();
-            key[31] ^= u8::from(self.fault == Fault::HukFlips(huk));
-            self.huks[huk as usize] = Some(key);
-        }
-        Ok(())
-    }
-
-    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        self.derivations += 1;
-        if self.call(Call::Derive(huk))? == Work::Done {
-            let mut key = HukKey::empty();
-            *key.expose_mut() = self.huks[huk as usize].ok_or(CODE)?;
-            *value = key.check_value(self.huk_size());
-        }
-        if self.fault == Fault::Derivation(self.derivations) {
-            value.expose_mut()[31] ^= 1;
-        }
-        Ok(())
-    }
-
     fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
         self.identity_key_inspections += 1;
         let slots = key_slots(self.key.is_some());
@@ -288,6 +296,16 @@ impl Device for Part {
             Fault::IdentityKeyTorn if slots == WHOLE => KeySlots { whole: 1, ..slots },
             _ => slots,
         })
+    }
+
+    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
+        assert_ne!(key.expose(), &[0; 32], "no random key");
+        if self.write(Call::WriteHuk(huk))? == Work::Done {
+            let mut key = *key.expose();
+            key[31] ^= u8::from(self.fault == Fault::HukFlips(huk));
+            self.huks[huk as usize] = Some(key);
+        }
+        Ok(())
     }
 
     fn identity_key_is_written(&mut self) -> bool {
@@ -328,20 +346,6 @@ impl Device for Part {
     fn free_identity_key(&mut self, key: &mut IdentityKey) {
         self.freed = true;
         key.clear();
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
-        self.random_requests += 1;
-        if self.fault == Fault::Random(self.random_requests) {
-            return Err(CODE);
-        }
-        bytes.fill(match self.fault {
-            Fault::RandomZeros => 0,
-            Fault::RandomZero(n) if n == self.random_requests => 0,
-            Fault::RandomAgain(n) if n == self.random_requests => 0x41,
-            _ => 0x40 + u8::try_from(self.random_requests).unwrap(),
-        });
-        Ok(())
     }
 }
 

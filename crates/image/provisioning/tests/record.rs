@@ -11,7 +11,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::{
     Config, Device, DeviceId, DriverError, Event, Huk, HukKey, HukSize, IdentityKey,
     IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, Measurement, Nonce, PublicKey,
-    RECORD_SIZE, Record, Ueid, VERSION, provision,
+    RECORD_SIZE, Record, StoredKeyDevice, StoredKeys, Ueid, VERSION, provision,
 };
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,8 @@ const DEVICE_ID: DeviceId = DeviceId([1, 2, 3, 4, 5, 6, 7, 0xF8]);
 struct Part(u8);
 
 impl Device for Part {
+    type Keys = StoredKeys;
+
     fn device_id(&mut self) -> DeviceId {
         DEVICE_ID
     }
@@ -43,6 +45,22 @@ impl Device for Part {
         unreachable!("a complete part is not written to")
     }
 
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        value.expose_mut().fill(huk as u8);
+        Ok(())
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        bytes.fill(0x42);
+        Ok(())
+    }
+}
+
+impl StoredKeyDevice for Part {
+    fn huk_size(&self) -> HukSize {
+        HukSize::Bits128
+    }
+
     fn huk_slots(&mut self, _: Huk) -> Result<KeySlots, DriverError> {
         Ok(KeySlots { total: 2, blank: 0, whole: 2, exposed: 0 })
     }
@@ -51,17 +69,8 @@ impl Device for Part {
         Ok(KeySlots { total: 2, blank: 0, whole: 2, exposed: 0 })
     }
 
-    fn huk_size(&self) -> HukSize {
-        HukSize::Bits128
-    }
-
     fn write_huk(&mut self, _: Huk, _: &HukKey) -> Result<(), DriverError> {
         unreachable!("a complete part is not written to")
-    }
-
-    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        value.expose_mut().fill(huk as u8);
-        Ok(())
     }
 
     fn identity_key_is_written(&mut self) -> bool {
@@ -87,11 +96,6 @@ impl Device for Part {
 
     fn free_identity_key(&mut self, key: &mut IdentityKey) {
         key.clear();
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
-        bytes.fill(0x42);
-        Ok(())
     }
 }
 

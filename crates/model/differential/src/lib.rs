@@ -17,8 +17,8 @@ mod list;
 use core::fmt::{self, Display};
 
 use provisioning::{
-    Config, Device, DriverError, Huk, HukKey, HukSize, IdentityKey, IdentityKeySource,
-    ImplementationId, KeyCheckValue, provision,
+    Config, DriverError, Huk, HukKey, HukSize, IdentityKey, IdentityKeySource, ImplementationId,
+    KeyCheckValue, StoredKeyDevice, provision,
 };
 use silicon::faults::Fault;
 use silicon::power::Cut;
@@ -154,7 +154,7 @@ impl Scenario {
     /// Runs the actions, a line or more each. `with_part` lends the part that is under `device`.
     pub fn run(
         &self,
-        device: &mut impl Device,
+        device: &mut impl StoredKeyDevice,
         mut with_part: impl FnMut(fn(&mut Silicon)),
         mut line: impl FnMut(&dyn Display),
     ) {
@@ -181,7 +181,7 @@ impl Scenario {
 }
 
 impl Action {
-    fn run(self, device: &mut impl Device, line: &mut impl FnMut(&dyn Display)) {
+    fn run(self, device: &mut impl StoredKeyDevice, line: &mut impl FnMut(&dyn Display)) {
         let result = match self {
             Self::Provision(identity_key) => {
                 let config = Config::new(IMPLEMENTATION_ID, identity_key);

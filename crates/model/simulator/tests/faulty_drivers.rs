@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 
 use provisioning::{
     Cause, DUMMY_PUBLIC_KEY, Device, DeviceId, DriverError, Event, Failure, Huk, HukKey, HukSize,
-    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, PublicKey, Ueid, Written,
-    provision,
+    IdentityKey, IdentityKeySource, KeyCheckValue, KeySlots, Lifecycle, PublicKey, StoredKeyDevice,
+    StoredKeys, Ueid, Written, provision,
 };
 use rayon::prelude::*;
 use silicon::states::Writes;
@@ -175,7 +175,7 @@ impl Answers {
     }
 }
 
-impl<D: Device> Faulty<'_, D> {
+impl<D: StoredKeyDevice> Faulty<'_, D> {
     /// Counts a call; what goes wrong with it.
     fn strike(&mut self, method: Method) -> Option<Effect> {
         let calls = &mut self.log.calls[method as usize];
@@ -230,10 +230,8 @@ fn flip_count(slots: &mut KeySlots, bit: u32) {
     *counts.into_iter().nth(bit as usize / 32).unwrap() ^= 1 << (bit % 32);
 }
 
-impl<D: Device> Device for Faulty<'_, D> {
-    fn huk_size(&self) -> HukSize {
-        self.inner.huk_size()
-    }
+impl<D: StoredKeyDevice> Device for Faulty<'_, D> {
+    type Keys = StoredKeys;
 
     // A register that no check depends on.
     fn device_id(&mut self) -> DeviceId {
@@ -283,6 +281,25 @@ impl<D: Device> Device for Faulty<'_, D> {
         })
     }
 
+    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+        self.fill(
+            Method::DeriveFromHuk,
+            value,
+            |inner, value| inner.derive_from_huk(huk, value),
+            |value, bit| flip_byte(value.expose_mut(), bit),
+        )
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+        self.fill(Method::FillRandom, bytes, D::fill_random, |bytes, bit| flip_byte(bytes, bit))
+    }
+}
+
+impl<D: StoredKeyDevice> StoredKeyDevice for Faulty<'_, D> {
+    fn huk_size(&self) -> HukSize {
+        self.inner.huk_size()
+    }
+
     fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
         // What the bindings make of words that the driver has left alone: all zero, and not denied.
         let total = self.inner.huk_slots(huk)?.total;
@@ -313,15 +330,6 @@ impl<D: Device> Device for Faulty<'_, D> {
 
     fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
         self.act(Method::WriteHuk, |inner| inner.write_huk(huk, key))
-    }
-
-    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        self.fill(
-            Method::DeriveFromHuk,
-            value,
-            |inner, value| inner.derive_from_huk(huk, value),
-            |value, bit| flip_byte(value.expose_mut(), bit),
-        )
     }
 
     fn identity_key_is_written(&mut self) -> bool {
@@ -365,10 +373,6 @@ impl<D: Device> Device for Faulty<'_, D> {
             Ok(())
         });
         freed.expect("it has no error to return");
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
-        self.fill(Method::FillRandom, bytes, D::fill_random, |bytes, bit| flip_byte(bytes, bit))
     }
 }
 

@@ -4,7 +4,7 @@
 //! other one.
 
 use nrf_keys::Drivers;
-use provisioning::{Device, DriverError, Huk, KeySlots};
+use provisioning::{DriverError, Huk, KeySlots, StoredKeyDevice};
 use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
 use simulator::{huk_size, with_drivers};
 
