@@ -73,14 +73,22 @@ pub enum Event<'a> {
     /// The HUKs are about to be written.
     GeneratingHuks,
     /// The MKEK is there, and the MEXT is about to be written.
+    #[cfg(stored_keys)]
     GeneratingMext,
     /// Both HUKs are there.
+    #[cfg(stored_keys)]
     KeepingHuks,
     /// A HUK from an earlier run works, which is all that can be known of it.
+    #[cfg(stored_keys)]
     HuksNotProven,
+    /// The HUKs of a seed work, which is all that can be known of it, even if this run has written it.
+    #[cfg(seed_keys)]
+    SeedNotProven,
     /// The identity key about to be written is the test-only one.
+    #[cfg(stored_keys)]
     DummyKey,
     /// The identity key is about to be written.
+    #[cfg(stored_keys)]
     WritingIdentityKey,
     /// Everything was read back and checked, and this is what the part says of itself.
     Record(&'a Record),
@@ -102,6 +110,7 @@ impl Event<'_> {
     #[must_use]
     pub const fn level(self) -> Level {
         match self {
+            #[cfg(stored_keys)]
             Self::DummyKey => Level::Warning,
             _ => Level::Info,
         }
@@ -115,15 +124,24 @@ impl Event<'_> {
             Self::LifecycleVerified => "Successfully verified PSA lifecycle state ASSEMBLY!",
             Self::LifecycleSwitched => "Successfully switched to PSA lifecycle state PROVISIONING!",
             Self::Resuming => "Found PSA lifecycle state PROVISIONING, looking at what is there",
+            #[cfg(stored_keys)]
             Self::GeneratingMext => "Generating random MEXT key, keeping the MKEK",
+            #[cfg(stored_keys)]
             Self::KeepingHuks => "Keeping the HUK keys that are there",
             Self::GeneratingHuks => "Generating random HUK keys (including MKEK)",
+            #[cfg(stored_keys)]
             Self::HuksNotProven => {
                 "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ"
             }
+            #[cfg(seed_keys)]
+            Self::SeedNotProven => {
+                "Not proven: the value of the seed, which nothing shows. Proven: MKEK and MEXT work and differ"
+            }
+            #[cfg(stored_keys)]
             Self::DummyKey => {
                 "WARNING: the identity key is the test-only dummy key, do not ship this part"
             }
+            #[cfg(stored_keys)]
             Self::WritingIdentityKey => "Writing the identity key to KMU",
             Self::Record(_) => RECORD_PREFIX,
             Self::Success => "Success!",

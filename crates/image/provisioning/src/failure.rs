@@ -77,7 +77,7 @@ pub struct CauseRow {
 /// The table of causes: number, name and fields; text on the console; remedy, and advice in the documentation.
 macro_rules! causes {
     ($(
-        $(#[$doc:meta])*
+        $(#[$attribute:meta])*
         $code:literal $name:ident $(($($field:ident: $type:ident),+))?:
             $text:literal,
             $remedy:ident, $advice:literal;
@@ -86,44 +86,50 @@ macro_rules! causes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Cause {
-            $($(#[$doc])* $name $(($($type),+))?,)+
+            $($(#[$attribute])* $name $(($($type),+))?,)+
         }
 
         impl Cause {
             /// Every cause, in the order of the numbers.
+            #[allow(unused_doc_comments)] // each attribute is also that of the variant
             pub const ALL: &[CauseRow] = &[$(
+                $(#[$attribute])*
                 CauseRow { code: $code, text: $text, remedy: Remedy::$remedy, advice: $advice },
             )+];
 
             /// The number of the cause: unique, never 0, and never given to another cause.
             #[must_use]
+            #[allow(unused_doc_comments)]
             pub const fn code(self) -> u8 {
                 match self {
-                    $(Self::$name { .. } => $code,)+
+                    $($(#[$attribute])* Self::$name { .. } => $code,)+
                 }
             }
 
             /// What an operator can do where nothing was written.
             #[must_use]
+            #[allow(unused_doc_comments)]
             pub const fn remedy(self) -> Remedy {
                 match self {
-                    $(Self::$name { .. } => Remedy::$remedy,)+
+                    $($(#[$attribute])* Self::$name { .. } => Remedy::$remedy,)+
                 }
             }
 
             /// The driver's error behind the cause, where there is one.
             #[must_use]
+            #[allow(unused_doc_comments)]
             pub const fn driver_error(self) -> Option<DriverError> {
                 match self {
-                    $(Self::$name $(($($field),+))? => driver_error!($($($field: $type),+)?),)+
+                    $($(#[$attribute])* Self::$name $(($($field),+))? => driver_error!($($($field: $type),+)?),)+
                 }
             }
         }
 
         impl fmt::Display for Cause {
+            #[allow(unused_doc_comments)]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
-                    $(Self::$name $(($($field),+))? => text!(f, $text $(, $($field: $type),+)?),)+
+                    $($(#[$attribute])* Self::$name $(($($field),+))? => text!(f, $text $(, $($field: $type),+)?),)+
                 }
             }
         }
@@ -187,35 +193,41 @@ causes! {
         "the implementation ID reads back differently",
         SetAside, "Erase the part and start again.";
     /// The slots of a HUK cannot be inspected.
+    #[cfg(stored_keys)]
     9 HukUnreadable(huk: Huk, error: DriverError):
         "cannot inspect the KMU slots of the {huk}",
         SetAside, "Erase the part and start again.";
     /// A HUK is written already.
+    #[cfg(stored_keys)]
     10 HukTaken(huk: Huk):
         "the part has a {huk} already, as after a start of TF-M too early",
         SetAside, "Something else wrote keys to a part in ASSEMBLY: TF-M, for example, which writes HUKs \
          itself when it is started too early. Erase the part, and program this image first.";
     /// A HUK was not written.
+    #[cfg(stored_keys)]
     11 HukNotWritten(huk: Huk, error: DriverError):
         "cannot write the {huk}",
         SetAside, "Erase the part and start again.";
     /// A slot of a HUK is blank after the write.
+    #[cfg(stored_keys)]
     12 HukIncomplete(huk: Huk):
         "a KMU slot of the {huk} is still blank",
         SetAside, "Erase the part and start again.";
     /// The CPU can read a slot of a HUK.
+    #[cfg(stored_keys)]
     13 HukExposed(huk: Huk):
         "the CPU can read a KMU slot of the {huk}",
         SetAside, "Erase the part and start again.";
-    /// CryptoCell cannot use a HUK.
+    /// Nothing can be derived from a HUK.
     14 HukUnusable(huk: Huk, error: DriverError):
-        "CryptoCell cannot use the {huk}",
+        "the {huk} cannot be used",
         SetAside, "Erase the part and start again.";
     /// Both HUKs derive the same key, so they are not random.
     15 HuksEqual:
         "MKEK and MEXT are the same key",
         SetAside, "Erase the part and start again; if it happens again, scrap it.";
     /// An identity key is stored already.
+    #[cfg(stored_keys)]
     16 IdentityKeyTaken:
         "the part has an identity key already",
         SetAside, "Something else wrote keys to a part in ASSEMBLY. Erase the part, and program this image \
@@ -225,18 +237,22 @@ causes! {
         "the random generator does not work",
         TryOnceMore, "Try once more. If it happens again, scrap the part.";
     /// The random generator gave no valid private key in any try.
+    #[cfg(stored_keys)]
     18 NoPrivateKey:
         "the random generator gives no valid private key",
         TryOnceMore, "Try once more. If it happens again, scrap the part.";
     /// The identity key was not written.
+    #[cfg(stored_keys)]
     19 IdentityKeyNotWritten(error: DriverError):
         "cannot write the identity key",
         SetAside, "Erase the part and start again.";
     /// No identity key is stored after the write.
+    #[cfg(stored_keys)]
     20 IdentityKeyMissing:
         "no identity key is stored after the write",
         SetAside, "Erase the part and start again.";
     /// The identity key cannot be read back.
+    #[cfg(stored_keys)]
     21 IdentityKeyUnreadable(error: DriverError):
         "cannot read the identity key back",
         SetAside, "Erase the part and start again.";
@@ -245,6 +261,7 @@ causes! {
         "the identity key reads back as no valid key",
         SetAside, "Erase the part and start again.";
     /// What was read back is another key than the one written.
+    #[cfg(stored_keys)]
     23 IdentityKeyMismatch:
         "the identity key reads back differently",
         SetAside, "Erase the part and start again; if it happens again, scrap it.";
@@ -254,10 +271,12 @@ causes! {
         SetAside, "Erase the part and start again; if it happens again, scrap it.";
     // 25 was that of a bad configuration, which now fails the build.
     /// The slots of the identity key cannot be inspected.
+    #[cfg(stored_keys)]
     26 IdentityKeySlotsUnreadable(error: DriverError):
         "cannot inspect the KMU slots of the identity key",
         SetAside, "Erase the part and start again.";
     /// A slot of the identity key is blank after the write.
+    #[cfg(stored_keys)]
     27 IdentityKeyIncomplete:
         "a KMU slot of the identity key is still blank",
         SetAside, "Erase the part and start again.";
@@ -270,6 +289,7 @@ causes! {
         "already provisioned",
         Nothing, "Nothing: the part is good. Put it with the finished ones.";
     /// The part has the test-only identity key, and this image is not for it.
+    #[cfg(stored_keys)]
     30 IdentityKeyIsDummy:
         "the part has the test-only identity key",
         SetAside, "Do not ship it. Erase the part and start again.";
@@ -292,6 +312,7 @@ causes! {
         "the random generator repeats itself",
         TryOnceMore, "Try once more. If it happens again, scrap the part.";
     /// CryptoCell derives from a HUK what the key that was written does not give.
+    #[cfg(stored_keys)]
     35 HukMismatch(huk: Huk):
         "the {huk} is another key than the one written",
         SetAside, "Erase the part and start again; if it happens again, scrap it.";
@@ -300,6 +321,42 @@ causes! {
         "two looks at the part do not agree",
         SetAside, "If something was written, erase the part and start again. If it happens again, look for \
          what disturbs the part: supply, clock, radiation.";
+    /// The slots of the seed cannot be inspected.
+    #[cfg(seed_keys)]
+    37 SeedUnreadable(error: DriverError):
+        "cannot inspect the KMU slots of the seed",
+        SetAside, "Erase the part and start again.";
+    /// A seed is written already.
+    #[cfg(seed_keys)]
+    38 SeedTaken:
+        "the part has a seed already, as after a start of TF-M too early",
+        SetAside, "Something else wrote keys to a part in ASSEMBLY: TF-M, for example, which writes a seed \
+         itself when it is started too early. Erase the part, and program this image first.";
+    /// The seed was not written.
+    #[cfg(seed_keys)]
+    39 SeedNotWritten(error: DriverError):
+        "cannot write the seed",
+        SetAside, "Erase the part and start again.";
+    /// A slot of the seed is blank after the write.
+    #[cfg(seed_keys)]
+    40 SeedIncomplete:
+        "a KMU slot of the seed is still blank",
+        SetAside, "Erase the part and start again.";
+    /// A slot of the seed was revoked.
+    #[cfg(seed_keys)]
+    41 SeedRevoked:
+        "a KMU slot of the seed is revoked",
+        Erase, "Something has destroyed the seed on purpose. Erase the part and start again.";
+    /// The public identity key cannot be exported.
+    #[cfg(seed_keys)]
+    42 PublicKeyUnreadable(error: DriverError):
+        "cannot export the public identity key",
+        SetAside, "Erase the part and start again.";
+    /// The identity key does not sign.
+    #[cfg(seed_keys)]
+    43 NotSigned(error: DriverError):
+        "the identity key does not sign",
+        SetAside, "Erase the part and start again.";
 }
 
 /// What a run writes, in this order, and what a run that was cut off leaves torn.
@@ -308,17 +365,26 @@ pub enum Piece {
     /// The implementation ID in OTP.
     ImplementationId,
     /// A HUK in the KMU.
+    #[cfg(stored_keys)]
     Huk(Huk),
     /// The identity key in the KMU.
+    #[cfg(stored_keys)]
     IdentityKey,
+    /// The seed of the key generator in the KMU.
+    #[cfg(seed_keys)]
+    Seed,
 }
 
 impl fmt::Display for Piece {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ImplementationId => f.write_str("implementation ID"),
+            #[cfg(stored_keys)]
             Self::Huk(huk) => huk.fmt(f),
+            #[cfg(stored_keys)]
             Self::IdentityKey => f.write_str("identity key"),
+            #[cfg(seed_keys)]
+            Self::Seed => f.write_str("seed"),
         }
     }
 }
@@ -406,6 +472,13 @@ mod tests {
             Cause::RandomRepeats,
             Cause::HukMismatch(Huk::Mkek),
             Cause::LooksDisagree,
+            Cause::SeedUnreadable(error),
+            Cause::SeedTaken,
+            Cause::SeedNotWritten(error),
+            Cause::SeedIncomplete,
+            Cause::SeedRevoked,
+            Cause::PublicKeyUnreadable(error),
+            Cause::NotSigned(error),
         ]);
         assert!(causes.iter().map(|cause| cause.code()).eq(Cause::ALL.iter().map(|row| row.code)));
         causes
@@ -428,7 +501,7 @@ mod tests {
                 assert!(line.starts_with("Failure: "), "{line}");
                 assert!(!line.contains('\n'), "{line}");
                 assert!(line.contains(&cause.to_string()), "{line}");
-                let torn = matches!(cause, Cause::Torn(_));
+                let torn = cause.remedy() == Remedy::Erase;
                 let about_part = match written {
                     Written::Nothing if !torn => "Nothing was written",
                     _ => "ERASEALL",
@@ -437,7 +510,7 @@ mod tests {
                 if cause.driver_error().is_some() {
                     assert!(line.contains("(driver error -0x16502)"), "{line}");
                 }
-                // What to do with a torn piece does not depend on what this run has written.
+                // What to do with a part that must be erased does not depend on what this run has written.
                 assert!(lines.insert(line) || torn);
             }
         }

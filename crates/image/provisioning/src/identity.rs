@@ -124,6 +124,16 @@ impl PublicKey {
     pub const fn as_bytes(&self) -> &[u8; 65] {
         &self.0
     }
+
+    /// Whether `r || s` is a signature of this key over a SHA-256 hash.
+    pub(crate) fn verifies(&self, digest: &FieldBytes, signature: &[u8; 64]) -> bool {
+        let point = p256::PublicKey::from_sec1_bytes(&self.0);
+        let signature = Signature::from_slice(signature);
+        point.is_ok_and(|point| {
+            signature
+                .is_ok_and(|signature| PublicPoint(*point.as_affine()).verifies(digest, &signature))
+        })
+    }
 }
 
 /// A [`PublicKey`] that the curve's arithmetic takes as it is: the firmware has no use for code that reads

@@ -2,6 +2,9 @@
 
 //! What differs between families of parts: their keys. The procedure is the same for all.
 
+#[cfg(seed_keys)]
+mod seed;
+#[cfg(stored_keys)]
 mod stored;
 
 use crate::console::Event;
@@ -11,6 +14,9 @@ use crate::procedure::Config;
 use crate::record::Record;
 use crate::verdict::Verdict;
 
+#[cfg(seed_keys)]
+pub use seed::{SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
+#[cfg(stored_keys)]
 pub use stored::{KeySlots, StoredKeyDevice, StoredKeys};
 
 /// The keys of a part of type `D`, as a run of the procedure handles them: what is there and what is missing, and what

@@ -27,6 +27,9 @@ pub use identity::{
     DUMMY_PUBLIC_KEY, IDENTITY_KEY_SIZE, IdentityKey, IdentityKeySource, PublicKey, Ueid,
 };
 pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, ImplementationIdError};
+#[cfg(stored_keys)]
 pub use keys::{KeySlots, StoredKeyDevice, StoredKeys};
+#[cfg(seed_keys)]
+pub use keys::{SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
 pub use procedure::{Config, Provisioned, provision};
 pub use record::{DeviceId, Measurement, Nonce, RECORD_SIZE, Record, VERSION};

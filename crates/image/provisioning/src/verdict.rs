@@ -9,17 +9,17 @@ use core::hint::black_box;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict(u32);
 
-/// A check of the second look.
+/// A check of the second look. Which slots are the first, the second and the third, the keys of the part say.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(crate) enum Check {
     Lifecycle,
     ImplementationId,
-    MkekSlots,
-    MextSlots,
+    FirstSlots,
+    SecondSlots,
     MkekValue,
     MextValue,
-    IdentityKeySlots,
+    ThirdSlots,
     IdentityKeyValue,
 }
 
@@ -86,11 +86,11 @@ mod tests {
         let all = [
             Lifecycle,
             ImplementationId,
-            MkekSlots,
-            MextSlots,
+            FirstSlots,
+            SecondSlots,
             MkekValue,
             MextValue,
-            IdentityKeySlots,
+            ThirdSlots,
             IdentityKeyValue,
         ];
         let verdict = |missing: Option<usize>| {

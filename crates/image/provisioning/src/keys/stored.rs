@@ -241,8 +241,8 @@ impl<D: StoredKeyDevice> Keys<D> for StoredKeys {
     fn look_again(&self, device: &mut D, verdict: &mut Verdict) -> Result<(), Cause> {
         for (huk, first) in Huk::ALL.into_iter().zip(&self.values) {
             let (slots_check, value_check) = match huk {
-                Huk::Mkek => (Check::MkekSlots, Check::MkekValue),
-                Huk::Mext => (Check::MextSlots, Check::MextValue),
+                Huk::Mkek => (Check::FirstSlots, Check::MkekValue),
+                Huk::Mext => (Check::SecondSlots, Check::MextValue),
             };
             let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
             verdict.count(slots_check, slots.are_whole() && slots.blank == 0 && slots.exposed == 0);
@@ -253,7 +253,7 @@ impl<D: StoredKeyDevice> Keys<D> for StoredKeys {
             verdict.count(value_check, derived == *first);
         }
         let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
-        verdict.count(Check::IdentityKeySlots, slots.are_whole() && slots.blank == 0);
+        verdict.count(Check::ThirdSlots, slots.are_whole() && slots.blank == 0);
         let mut again = IdentityKey::empty();
         let read = device.read_identity_key(&mut again).map_err(Cause::IdentityKeyUnreadable);
         verdict.count(Check::IdentityKeyValue, again.expose() == self.identity_key.expose());
