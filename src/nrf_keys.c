@@ -13,6 +13,7 @@
 #include <zephyr/devicetree.h>
 #include <zephyr/kernel.h>
 #include <zephyr/random/random.h>
+#include <zephyr/sys/barrier.h>
 #include <zephyr/sys/util.h>
 
 #include <hal/nrf_ficr.h>
@@ -279,6 +280,8 @@ void nrf_keys_device_id(uint32_t words[2])
 {
 	words[0] = nrf_ficr_deviceid_get(NRF_FICR, 0);
 	words[1] = nrf_ficr_deviceid_get(NRF_FICR, 1);
+	/* nRF9160: flash must not be read right behind FICR and UICR (anomaly 7). */
+	barrier_dsync_fence_full();
 }
 
 int32_t nrf_keys_random(uint8_t *buffer, uint32_t size)

@@ -50,11 +50,11 @@ assumptions! {
     6 OtpTime Assumed "OTP word: cycles that a write takes";
     7 SlotErased Relied "Slot (DEST, PERM, VALUE): erased";
     8 SlotWithDest Relied "Slot: DEST written";
-    9 SlotNotSelected Relied "Slot: the same, but not selected";
+    9 SlotNotSelected Assumed "Slot: closed as for a HUK, but not selected";
     10 SlotWithHalf Relied "Slot: two words of VALUE written, too";
     11 SlotOpen Relied "Slot: all of VALUE written";
     12 SlotOfHuk Relied "Slot: PERM written as for a HUK";
-    13 SlotOfHukLater Relied "Slot: the same after a reset";
+    13 SlotOfHukLater Relied "Slot: closed as for a HUK, after a reset";
     14 SlotOfIdentityKey Relied "Slot: PERM written as for an identity key";
     15 ClosedSlotWritten Relied "Slot: the same, VALUE written once more, and a reset";
     16 OpenSlotWrittenTwice Relied "Slot: no PERM, VALUE written twice, and a reset";
@@ -77,6 +77,7 @@ assumptions! {
     33 Stack Relied "Procedure: bytes of the main stack";
     34 Clock Relied "Procedure: a clock runs";
     35 Cuts Relied "Cuts: left whole pieces, at most one torn, then blank ones";
+    36 SelectedAnew Assumed "Slot: DEST written, selected anew, VALUE written";
 }
 
 /// What an assumption's number is in the notes.
@@ -94,9 +95,9 @@ pub fn report(notes: &mut Notes, what: Assumption, predicted: impl Display, seen
     line(notes, what, is_as_predicted, &texts[0], &texts[1]);
 }
 
-/// One line on a figure, for which a limit is predicted.
+/// One line on a figure, for which a limit is predicted. A counter that stands still has counted nothing.
 pub fn report_limit(notes: &mut Notes, what: Assumption, limit: u32, seen: u32) {
-    line(notes, what, seen <= limit, &format_args!("at most {limit}"), &seen);
+    line(notes, what, (1..=limit).contains(&seen), &format_args!("1 to {limit}"), &seen);
 }
 
 /// One line on what cannot be seen on this board.

@@ -8,15 +8,15 @@
 
 use silicon::platform::perm;
 use silicon::vectors::Vector;
-use silicon::{ERASED, KeySlot, dest_address, perm_address, value_address};
+use silicon::{ERASED, KeySlot};
 
 use crate::assumptions::{Assumption, not_seen_here, report, report_limit};
 use crate::notes::Notes;
-use crate::part::{self, Words};
+use crate::part::{self, Selected, SlotWord, Words};
 use crate::run::{cycles, drivers, soc};
 
-/// The last word of OTP, in which NSIB has no data: PS, UICR, OTP[n].
-const OTP_WORD: u32 = 0x00FF_83FC;
+/// Near the end of OTP, where NSIB has no data: PS, UICR, OTP[n]. The SDK does not use the very last word.
+const OTP_WORD: u32 = 0x00FF_83F4;
 /// The one before it, to take the time.
 const OTP_WORD_TO_TIME: u32 = OTP_WORD - 4;
 
@@ -33,15 +33,19 @@ mod slots {
     pub const BY_LIBRARY: KeySlot = 103;
     /// And the one behind it.
     pub const VECTOR: KeySlot = 104;
-    /// And the one behind it.
-    pub const IS_STORED: KeySlot = 106;
+    /// Two for each word of an identity key's two slots.
+    pub const IS_STORED: KeySlot = 40;
+    pub const SELECTED_ANEW: KeySlot = 106;
 }
+
+/// Words of two slots: DEST, VALUE and PERM of each.
+const IDENTITY_KEY_WORDS: usize = 12;
 
 /// All that this test writes to, but for what the procedure writes.
 pub fn is_blank() -> bool {
-    let is_blank = |slot| part::slot(slot, true) == [ERASED; 6];
+    let is_blank = |slot| part::slot(slot) == [ERASED; 6];
     [OTP_WORD, OTP_WORD_TO_TIME].into_iter().all(|word| part::read(word) == ERASED)
-        && (2..8).chain(100..116).all(is_blank)
+        && (2..8).chain(40..64).chain(100..112).all(is_blank)
 }
 
 const VALUE: [u32; 4] = [0x1111_1111, 0x2222_2222, 0x3333_3333, 0x4444_4444];
@@ -76,30 +80,19 @@ pub fn on_a_blank_part(notes: &mut Notes) {
         None => not_seen_here(notes, Assumption::OtpTime, "time stands still"),
     }
 
-    let slot = slots::AS_HUK;
-    let see = |notes: &mut Notes, what, is_selected, predicted: [u32; 6]| {
-        report(notes, what, Words(&predicted), Words(&part::slot(slot, is_selected)));
-    };
-    let [first, second, ..] = VALUE;
-    let dest = part::aes_address(0);
-    see(notes, Assumption::SlotErased, true, [ERASED; 6]);
-    part::write_in_slot(slot, dest_address(slot), dest);
-    see(notes, Assumption::SlotWithDest, true, words(dest, ERASED, [ERASED; 4]));
-    see(notes, Assumption::SlotNotSelected, false, [READ_DENIED; 6]);
-    write_value(slot, 0..2);
-    let half = [first, second, ERASED, ERASED];
-    see(notes, Assumption::SlotWithHalf, true, words(dest, ERASED, half));
-    write_value(slot, 2..4);
-    see(notes, Assumption::SlotOpen, true, words(dest, ERASED, VALUE));
-    part::write_in_slot(slot, perm_address(slot), perm::PUSH_ONLY);
-    see(notes, Assumption::SlotOfHuk, true, words(dest, perm::PUSH_ONLY, [READ_DENIED; 4]));
-
+    slot_as_a_huk(notes);
     let slot = slots::AS_IDENTITY_KEY;
-    write_value(slot, 0..4);
-    part::write_in_slot(slot, perm_address(slot), perm::READ_ONLY);
+    write_slot(slot, &[&VALUE_WORDS[..], &[(SlotWord::Perm, perm::READ_ONLY)]]);
     let predicted = words(ERASED, perm::READ_ONLY, VALUE);
-    let seen = part::slot(slot, true);
+    let seen = part::slot(slot);
     report(notes, Assumption::SlotOfIdentityKey, Words(&predicted), Words(&seen));
+
+    let slot = slots::SELECTED_ANEW;
+    let dest = part::aes_address(0);
+    write_slot(slot, &[&[(SlotWord::Dest, dest)]]);
+    write_slot(slot, &[&VALUE_WORDS]);
+    let predicted = words(dest, ERASED, VALUE);
+    report(notes, Assumption::SelectedAnew, Words(&predicted), Words(&part::slot(slot)));
 
     library(notes);
     derivation(notes);
@@ -107,9 +100,42 @@ pub fn on_a_blank_part(notes: &mut Notes) {
     part::write(OTP_WORD, 0xFFFF_0034);
 }
 
-fn write_value(slot: KeySlot, words: core::ops::Range<u32>) {
-    for (word, value) in (0..).zip(VALUE).filter(|(word, _)| words.contains(word)) {
-        part::write_in_slot(slot, value_address(slot) + 4 * word, value);
+/// What a read gives at each point of a slot's writing.
+fn slot_as_a_huk(notes: &mut Notes) {
+    let dest = part::aes_address(0);
+    let [first, second, ..] = VALUE;
+    let slot = Selected::new(slots::AS_HUK);
+    let see = |notes: &mut Notes, what, predicted: [u32; 6]| {
+        report(notes, what, Words(&predicted), Words(&slot.words()));
+    };
+    see(notes, Assumption::SlotErased, [ERASED; 6]);
+    slot.write(SlotWord::Dest, dest);
+    see(notes, Assumption::SlotWithDest, words(dest, ERASED, [ERASED; 4]));
+    let (head, tail) = VALUE_WORDS.split_at(2);
+    head.iter().for_each(|(word, value)| slot.write(*word, *value));
+    see(notes, Assumption::SlotWithHalf, words(dest, ERASED, [first, second, ERASED, ERASED]));
+    tail.iter().for_each(|(word, value)| slot.write(*word, *value));
+    see(notes, Assumption::SlotOpen, words(dest, ERASED, VALUE));
+    slot.write(SlotWord::Perm, perm::PUSH_ONLY);
+    see(notes, Assumption::SlotOfHuk, words(dest, perm::PUSH_ONLY, [READ_DENIED; 4]));
+    drop(slot);
+    let seen = part::slot_not_selected(slots::AS_HUK);
+    report(notes, Assumption::SlotNotSelected, Words(&[READ_DENIED; 6]), Words(&seen));
+}
+
+/// VALUE, word by word.
+const VALUE_WORDS: [(SlotWord, u32); 4] = [
+    (SlotWord::Value(0), VALUE[0]),
+    (SlotWord::Value(1), VALUE[1]),
+    (SlotWord::Value(2), VALUE[2]),
+    (SlotWord::Value(3), VALUE[3]),
+];
+
+/// Writes words of a slot while it is selected.
+pub fn write_slot(slot: KeySlot, words: &[&[(SlotWord, u32)]]) {
+    let slot = Selected::new(slot);
+    for (word, value) in words.iter().copied().flatten() {
+        slot.write(*word, *value);
     }
 }
 
@@ -118,7 +144,7 @@ fn library(notes: &mut Notes) {
     let dest = part::aes_address(0);
     let code = part::write_key_slot(slot, dest, perm::PUSH_ONLY, &[0x5A; 16]);
     let predicted = words(dest, perm::PUSH_ONLY, [READ_DENIED; 4]);
-    let seen = part::slot(slot, true);
+    let seen = part::slot(slot);
     let what = Assumption::LibrarySlot;
     let predicted = format_args!("{}", Words(&predicted));
     match code {
@@ -143,19 +169,25 @@ fn derivation(notes: &mut Notes) {
     }
 }
 
-/// Which words it looks at: a digit for each word that is written, 1 where it sees a key from then on.
+/// Which words it looks at: a digit for each number of words that are written, 1 where it sees a key. Each is two slots
+/// of its own, since the library selects slots itself.
 fn is_stored(notes: &mut Notes) {
-    let mut seen = [b'0'; 12];
-    let words = [slots::IS_STORED + 1, slots::IS_STORED].into_iter().flat_map(|slot| {
-        let value =
-            (0..).zip(VALUE).map(move |(word, value)| (value_address(slot) + 4 * word, value));
-        let perm = (perm_address(slot), perm::READ_ONLY);
-        let dest = (dest_address(slot), part::aes_address(0));
-        core::iter::once(dest).chain(value).chain([perm]).map(move |word| (slot, word))
-    });
-    for ((slot, (address, word)), seen) in words.zip(&mut seen) {
-        part::write_in_slot(slot, address, word);
-        if part::identity_key_is_stored(slots::IS_STORED) {
+    let slot_words = || {
+        let dest = (SlotWord::Dest, part::aes_address(0));
+        let perm = (SlotWord::Perm, perm::READ_ONLY);
+        core::iter::once(dest).chain(VALUE_WORDS).chain([perm])
+    };
+    let mut seen = [b'0'; IDENTITY_KEY_WORDS];
+    for (number, seen) in (1..).zip(&mut seen) {
+        let first = slots::IS_STORED + 2 * (number - 1);
+        // The second slot first.
+        for (slot, count) in [(first + 1, number.min(6)), (first, number.saturating_sub(6))] {
+            let selected = Selected::new(slot);
+            for (word, value) in slot_words().take(count as usize) {
+                selected.write(word, value);
+            }
+        }
+        if part::identity_key_is_stored(first) {
             *seen = b'1';
         }
     }
@@ -168,10 +200,9 @@ pub fn after_otp_was_written_twice(notes: &mut Notes) {
     draw(notes);
     report(notes, Assumption::OtpTwice, Words(&[0x5678_1234]), Words(&[part::read(OTP_WORD)]));
     let predicted = words(part::aes_address(0), perm::PUSH_ONLY, [READ_DENIED; 4]);
-    let seen = part::slot(slots::AS_HUK, true);
+    let seen = part::slot(slots::AS_HUK);
     report(notes, Assumption::SlotOfHukLater, Words(&predicted), Words(&seen));
-    let slot = slots::AS_IDENTITY_KEY;
-    part::write_in_slot(slot, value_address(slot), 0);
+    write_slot(slots::AS_IDENTITY_KEY, &[&[(SlotWord::Value(0), 0)]]);
 }
 
 /// Ends with a second write to a slot that is open.
@@ -179,17 +210,15 @@ pub fn after_a_closed_slot_was_written(notes: &mut Notes) {
     draw(notes);
     report_random(notes);
     let predicted = words(ERASED, perm::READ_ONLY, VALUE);
-    let seen = part::slot(slots::AS_IDENTITY_KEY, true);
+    let seen = part::slot(slots::AS_IDENTITY_KEY);
     report(notes, Assumption::ClosedSlotWritten, Words(&predicted), Words(&seen));
-    let slot = slots::OPEN;
-    write_value(slot, 0..4);
-    part::write_in_slot(slot, value_address(slot), 0);
+    write_slot(slots::OPEN, &[&VALUE_WORDS, &[(SlotWord::Value(0), 0)]]);
 }
 
 /// Ends with a second key for a slot, by CryptoCell's library.
 pub fn after_an_open_slot_was_written_twice(notes: &mut Notes) {
     let predicted = words(ERASED, ERASED, VALUE);
-    let seen = part::slot(slots::OPEN, true);
+    let seen = part::slot(slots::OPEN);
     report(notes, Assumption::OpenSlotWrittenTwice, Words(&predicted), Words(&seen));
     let (slot, dest) = (slots::AS_IDENTITY_KEY, part::aes_address(0));
     let code = part::write_key_slot(slot, dest, perm::PUSH_ONLY, &[0xA5; 16]);
@@ -200,7 +229,7 @@ pub fn after_an_open_slot_was_written_twice(notes: &mut Notes) {
 /// What has become of it.
 pub fn after_a_key_was_written_twice(notes: &mut Notes) {
     let predicted = words(ERASED, perm::READ_ONLY, VALUE);
-    let seen = part::slot(slots::AS_IDENTITY_KEY, true);
+    let seen = part::slot(slots::AS_IDENTITY_KEY);
     report(notes, Assumption::LibraryLeaves, Words(&predicted), Words(&seen));
 }
 

@@ -142,8 +142,10 @@ pub fn inspect(notes: &mut Notes) {
     let whole = left.iter().take_while(|piece| **piece == Piece::Whole).count();
     let torn = usize::from(left.get(whole) == Some(&Piece::Torn));
     let is_in_order = left[whole + torn..].iter().all(|piece| *piece == Piece::Blank);
-    notes.cuts_made += 1;
-    notes.cuts_in_order += u32::from(is_in_order);
+    // One before the first write, or after the last, says nothing.
+    let is_between = whole < count && left.iter().any(|piece| *piece != Piece::Blank);
+    notes.cuts_made += u32::from(is_between);
+    notes.cuts_in_order += u32::from(is_between && is_in_order);
     info!(target: TARGET, "cut {} has left: {}", notes.next_cut, Left(left));
 }
 
@@ -156,7 +158,7 @@ fn word(found: u32, wanted: u32) -> Piece {
 }
 
 fn key_slot(slot: KeySlot, perm: u32) -> Piece {
-    match part::slot(slot, true) {
+    match part::slot(slot) {
         [ERASED, ERASED, ERASED, ERASED, ERASED, ERASED] => Piece::Blank,
         [_, found, ..] if found == perm => Piece::Whole,
         _ => Piece::Torn,

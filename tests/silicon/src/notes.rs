@@ -4,11 +4,14 @@
 
 use crate::assumptions::{Assumption, bit};
 use crate::part::model;
+use crate::run::cycles;
 
 /// All zeros at power-on.
 #[repr(C)]
 pub struct Notes {
-    /// Starts of this image: the number of this one.
+    /// The reset before this start was the test's own: [`RESTARTED`]. Any other begins the test anew.
+    pub restarted: u32,
+    /// Starts of this image since the test has begun: the number of this one.
     pub starts: u32,
     /// Which stage is next.
     pub stage: u32,
@@ -22,7 +25,8 @@ pub struct Notes {
     /// One cut for each run of the procedure, as text that ends with a zero; and which is next.
     pub cuts: [[u8; 12]; 16],
     pub next_cut: u32,
-    /// Cuts that were made, and those of them that left whole pieces, at most one torn one, and blank ones, in order.
+    /// Cuts that came between two writes, and those of them that left whole pieces, at most one torn one, and blank
+    /// ones, in order.
     pub cuts_made: u32,
     pub cuts_in_order: u32,
     /// A slot, as it should be after the next reset.
@@ -36,6 +40,11 @@ impl Notes {
     /// Whether an assumption was reported.
     pub fn has(&self, what: Assumption) -> bool {
         (self.as_predicted | self.differ | self.not_seen) & bit(what) != 0
+    }
+
+    /// Whether the test goes on after a reset of its own. It does so once for each.
+    pub fn take_restart(&mut self) -> bool {
+        core::mem::take(&mut self.restarted) == RESTARTED
     }
 
     /// As at power-on.
@@ -58,9 +67,14 @@ pub fn notes() -> &'static mut Notes {
     unsafe { notes.as_mut() }.expect("memory outlives a reset")
 }
 
+/// No value that memory has by chance.
+const RESTARTED: u32 = 0x5AFE_0E5E;
+
 /// Resets the machine. What is modelled is as it was.
 pub fn restart(notes: &mut Notes) -> ! {
     model::keep(notes);
+    notes.restarted = RESTARTED;
+    let_the_uart_end();
     // SAFETY: no arguments.
     unsafe { test_restart() }
 }
@@ -69,5 +83,18 @@ pub fn restart(notes: &mut Notes) -> ! {
 // SAFETY: no other symbol of the image has this name.
 #[unsafe(no_mangle)]
 extern "C" fn silicon_test_before_reset() {
-    model::keep(notes());
+    let notes = notes();
+    model::keep(notes);
+    notes.restarted = RESTARTED;
+}
+
+/// The last character is on its way, and a reset would cut it off: some milliseconds, where cycles are counted.
+fn let_the_uart_end() {
+    let begin = cycles();
+    for _ in 0..1_000_000 {
+        let taken = cycles().zip(begin).map(|(now, begin)| now.wrapping_sub(begin));
+        if taken.is_none_or(|taken| taken > 256_000) {
+            return;
+        }
+    }
 }

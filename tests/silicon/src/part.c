@@ -69,7 +69,10 @@ bool silicon_test_identity_key_is_stored(uint32_t slot)
 
 int32_t silicon_test_identity_key_store(uint32_t slot, const uint8_t key[32])
 {
-	return nrf_cc3xx_platform_identity_key_store(slot, key);
+	uint8_t in_ram[32]; /* as above */
+
+	memcpy(in_ram, key, sizeof(in_ram));
+	return nrf_cc3xx_platform_identity_key_store(slot, in_ram);
 }
 
 int32_t silicon_test_identity_key_retrieve(uint32_t slot, uint8_t key[32])
@@ -92,13 +95,15 @@ bool silicon_test_ficr(uint32_t words[2])
 #if defined(CONFIG_SILICON_MODEL)
 	ARG_UNUSED(words);
 	return false;
-#elif defined(NRF91_SERIES)
-	words[0] = NRF_FICR->SIPINFO.PARTNO;
-	memcpy(&words[1], (const void *)NRF_FICR->SIPINFO.VARIANT, sizeof(words[1]));
-	return true;
 #else
-	words[0] = NRF_FICR->INFO.PART;
-	words[1] = NRF_FICR->INFO.VARIANT;
+	/* As UICR: nRF9160 wants a barrier behind each of these reads (anomaly 7). */
+#if defined(NRF91_SERIES)
+	words[0] = silicon_test_read((uintptr_t)&NRF_FICR->SIPINFO.PARTNO);
+	words[1] = silicon_test_read((uintptr_t)NRF_FICR->SIPINFO.VARIANT);
+#else
+	words[0] = silicon_test_read((uintptr_t)&NRF_FICR->INFO.PART);
+	words[1] = silicon_test_read((uintptr_t)&NRF_FICR->INFO.VARIANT);
+#endif
 	return true;
 #endif
 }

@@ -59,26 +59,63 @@ pub fn write(address: u32, word: u32) {
     unsafe { c::silicon_test_write(address, word) }
 }
 
-/// DEST, PERM and VALUE of a key slot, as the CPU sees them while this slot is selected, or none.
-pub fn slot(slot: KeySlot, is_selected: bool) -> [u32; 6] {
-    let value = value_address(slot);
-    let addresses =
-        [dest_address(slot), perm_address(slot), value, value + 4, value + 8, value + 12];
-    // SAFETY: a number of a slot, or none.
-    unsafe { c::silicon_test_select(if is_selected { slot + 1 } else { 0 }) };
-    let words = addresses.map(read);
-    // SAFETY: none.
-    unsafe { c::silicon_test_select(0) };
-    words
+/// A key slot that stays selected: nRF5340 PS, KMU, "Writing to a key slot", selects a slot once for all of its words.
+pub struct Selected(KeySlot);
+
+impl Selected {
+    /// Selects it.
+    pub fn new(slot: KeySlot) -> Self {
+        // SAFETY: the number of a slot.
+        unsafe { c::silicon_test_select(slot + 1) };
+        Self(slot)
+    }
+
+    /// DEST, PERM and VALUE, as the CPU sees them.
+    pub fn words(&self) -> [u32; 6] {
+        addresses(self.0).map(read)
+    }
+
+    /// Writes DEST, PERM, or a word of VALUE.
+    pub fn write(&self, word: SlotWord, value: u32) {
+        let [dest, perm, first, ..] = addresses(self.0);
+        let address = match word {
+            SlotWord::Dest => dest,
+            SlotWord::Perm => perm,
+            SlotWord::Value(index) => first + 4 * index,
+        };
+        write(address, value);
+    }
 }
 
-/// Writes one word of a key slot.
-pub fn write_in_slot(slot: KeySlot, address: u32, word: u32) {
-    // SAFETY: the number of a slot.
-    unsafe { c::silicon_test_select(slot + 1) };
-    write(address, word);
-    // SAFETY: none.
-    unsafe { c::silicon_test_select(0) };
+impl Drop for Selected {
+    fn drop(&mut self) {
+        // SAFETY: none.
+        unsafe { c::silicon_test_select(0) };
+    }
+}
+
+/// A word of a key slot.
+#[derive(Clone, Copy)]
+pub enum SlotWord {
+    Dest,
+    Perm,
+    /// By its index.
+    Value(u32),
+}
+
+fn addresses(slot: KeySlot) -> [u32; 6] {
+    let value = value_address(slot);
+    [dest_address(slot), perm_address(slot), value, value + 4, value + 8, value + 12]
+}
+
+/// DEST, PERM and VALUE of a key slot, as the CPU sees them.
+pub fn slot(slot: KeySlot) -> [u32; 6] {
+    Selected::new(slot).words()
+}
+
+/// The same while no slot is selected.
+pub fn slot_not_selected(slot: KeySlot) -> [u32; 6] {
+    addresses(slot).map(read)
 }
 
 /// Where a slot of a HUK is pushed to.

@@ -4,12 +4,12 @@
 
 use provisioning::{Cause, Failure, Ueid};
 use silicon::platform::{KIDENT_WRITE_KEY_FAILED, perm, slot};
-use silicon::{ERASED, KeySlot, value_address};
+use silicon::{ERASED, KeySlot};
 
 use crate::assumptions::{Assumption, report};
 use crate::by_hand::{Code, READ_DENIED};
 use crate::notes::Notes;
-use crate::part::{self, Words};
+use crate::part::{self, Selected, SlotWord, Words};
 use crate::run::{procedure, soc};
 
 /// Two slots for a known key, and two for a torn one.
@@ -29,13 +29,13 @@ pub fn on_a_provisioned_part(notes: &mut Notes) {
     let seen = procedure(|_| ()).err().map_or(0, Cause::code);
     report(notes, Assumption::Again, already.cause.code(), seen);
 
-    let mkek = part::slot(slot::MKEK, true);
+    let mkek = part::slot(slot::MKEK);
     let predicted =
         [part::aes_address(0), perm::PUSH_ONLY, READ_DENIED, READ_DENIED, READ_DENIED, READ_DENIED];
     report(notes, Assumption::Mkek, Words(&predicted), Words(&mkek));
 
     let [[dest, perm, ..], [next_dest, next_perm, ..]] =
-        [slot::KIDENT, slot::KIDENT + 1].map(|slot| part::slot(slot, true));
+        [slot::KIDENT, slot::KIDENT + 1].map(part::slot);
     let predicted = [ERASED, perm::READ_ONLY, ERASED, perm::READ_ONLY];
     let seen = [dest, perm, next_dest, next_perm];
     report(notes, Assumption::IdentityKey, Words(&predicted), Words(&seen));
@@ -47,10 +47,9 @@ pub fn on_a_provisioned_part(notes: &mut Notes) {
 }
 
 fn known_key(notes: &mut Notes) {
-    // CryptoCell reads from RAM.
     let mut key = KEY;
     let code = part::identity_key_store(KNOWN, &key);
-    let [_, _, value @ ..] = part::slot(KNOWN, true);
+    let [_, _, value @ ..] = part::slot(KNOWN);
     let is_clear = value == [0x5A5A_5A5A; 4] || value == [ERASED; 4];
     match code {
         0 => {
@@ -69,23 +68,25 @@ fn known_key(notes: &mut Notes) {
         code => report(notes, Assumption::Retrieved, "the same", Code(code)),
     }
     // For after the reset.
-    notes.known_slot = part::slot(KNOWN, true);
+    notes.known_slot = part::slot(KNOWN);
 }
 
 /// The first slot is that of the known key.
 fn torn_key(notes: &mut Notes) {
     let [_, perm, value @ ..] = notes.known_slot;
+    let slot = Selected::new(TORN);
     for (word, value) in (0..).zip(value) {
-        part::write_in_slot(TORN, value_address(TORN) + 4 * word, value);
+        slot.write(SlotWord::Value(word), value);
     }
-    part::write_in_slot(TORN, silicon::perm_address(TORN), perm);
+    slot.write(SlotWord::Perm, perm);
+    drop(slot);
     let code = part::identity_key_retrieve(TORN, &mut [0; 32]);
     report(notes, Assumption::RetrievedTorn, Code(0), Code(code));
 }
 
 /// What has become of it.
 pub fn after_a_key_was_stored_twice(notes: &mut Notes) {
-    let is_unchanged = part::slot(KNOWN, true) == notes.known_slot;
+    let is_unchanged = part::slot(KNOWN) == notes.known_slot;
     let seen = if is_unchanged { "unchanged" } else { "changed" };
     report(notes, Assumption::StoredTwiceLeaves, "unchanged", seen);
 }

@@ -46,13 +46,19 @@ extern "C" fn rust_main() {
     // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
     let _ = unsafe { zephyr::set_logger() };
     let notes = notes();
-    model::power_on(notes);
-    notes.starts += 1;
-    if notes.starts == 1 && !begin(notes) {
-        info!(target: TARGET, "Nothing was written.");
+    let goes_on = notes.take_restart();
+    if !goes_on {
+        if notes.starts > 0 {
+            warn!(target: TARGET, "A reset in stage {} was not this test's: it begins anew.", notes.stage);
+        }
         notes.forget();
+    }
+    model::power_on(notes);
+    if !goes_on && !begin(notes) {
+        info!(target: TARGET, "Nothing was written.");
         return;
     }
+    notes.starts += 1;
     while let Some(stage) = STAGES.get(notes.stage as usize) {
         stage(notes);
         notes.stage += 1;
@@ -62,7 +68,6 @@ extern "C" fn rust_main() {
     }
     conclude(notes);
     info!(target: TARGET, "end");
-    // Whoever resets the part now begins anew, and is told that it is not blank.
     notes.forget();
 }
 
@@ -74,10 +79,10 @@ fn begin(notes: &mut Notes) -> bool {
         info!(target: TARGET, "part: {part:08x} {variant:08x}");
     }
     warn!(target: TARGET, "This test writes to OTP and to key slots of this part: lifecycle state, implementation ID,");
-    warn!(target: TARGET, "HUKs, identity key, slots 100 to 111 and the end of OTP. Only an ERASEALL takes that back,");
+    warn!(target: TARGET, "HUKs, identity key, slots 40 to 63 and 100 to 111, and the end of OTP. Only an ERASEALL takes that back,");
     warn!(target: TARGET, "and it destroys all that is on the part. Do not use a part that you want to keep.");
     if !by_hand::is_blank() {
-        error!(target: TARGET, "This part is not blank: erase it first (nrfutil device recover, which destroys all that is on it).");
+        error!(target: TARGET, "This part is not blank. Erase it first: west flash --recover, which destroys all that is on it.");
         return false;
     }
     if !cfg!(CONFIG_SILICON_TEST_ASK) {
@@ -110,20 +115,16 @@ fn run_procedure(notes: &mut Notes) {
     if !notes.has(Assumption::LibraryLeaves) {
         by_hand::after_a_key_was_written_twice(notes);
     }
-    if notes.next_cut > notes.cuts_made {
+    if notes.next_cut > 0 {
         cuts::inspect(notes);
     }
     let is_armed = cuts::arm(notes);
     let begin = cycles();
-    let mut last = begin;
-    let result = procedure(|event| {
-        let now = cycles();
-        if let Some((now, last)) = now.zip(last) {
-            info!(target: TARGET, "{event} [{} cycles]", now.wrapping_sub(last));
-        } else {
-            info!(target: TARGET, "{event}");
+    let result = procedure(|event| match cycles().zip(begin) {
+        Some((now, begin)) => {
+            info!(target: TARGET, "{event} [at {} cycles]", now.wrapping_sub(begin));
         }
-        last = cycles();
+        None => info!(target: TARGET, "{event}"),
     });
     cuts::disarm();
     if model::is_off() {
@@ -145,6 +146,8 @@ fn report_run(notes: &mut Notes, result: Result<(), Cause>) {
     if made > 0 {
         let seen = format_args!("{in_order} of {made}");
         report(notes, Assumption::Cuts, format_args!("{made} of {made}"), seen);
+    } else if notes.next_cut > 0 {
+        not_seen_here(notes, Assumption::Cuts, "no cut came between two writes");
     }
     match stack_used() {
         Some(used) => report_limit(notes, Assumption::Stack, STACK, used),
@@ -157,7 +160,7 @@ fn report_run(notes: &mut Notes, result: Result<(), Cause>) {
     match result {
         Ok(()) => report(notes, Assumption::Success, "Success!", Event::Success),
         // The last cut came after the last write.
-        Err(Cause::AlreadyProvisioned) if made > 0 => {
+        Err(Cause::AlreadyProvisioned) if notes.next_cut > 0 => {
             report(
                 notes,
                 Assumption::Success,
@@ -167,7 +170,7 @@ fn report_run(notes: &mut Notes, result: Result<(), Cause>) {
         }
         Err(cause) => {
             // A cut may have torn a piece, which the procedure must refuse. Then nothing is left to do here.
-            if made > 0 && matches!(cause, Cause::Torn(_)) {
+            if notes.next_cut > 0 && matches!(cause, Cause::Torn(_)) {
                 info!(target: TARGET, "the procedure refuses this part: {cause}");
             } else {
                 report(notes, Assumption::Success, "Success!", cause);

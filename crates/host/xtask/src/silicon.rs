@@ -66,8 +66,11 @@ impl Report {
     /// # Errors
     /// It does not hold one whole run of the test.
     pub fn read(console: &str) -> Result<Self, NoReport> {
-        let lines =
-            || console.lines().filter_map(|line| Some(line.split_once(PREFIX)?.1.trim_end()));
+        // A reset may cut off the end of a line, and Zephyr's banner then follows on it.
+        let lines = || {
+            let messages = console.lines().filter_map(|line| Some(line.split_once(PREFIX)?.1));
+            messages.filter_map(|line| line.split(['\r', '*']).next()).map(str::trim_end)
+        };
         if lines().next().is_none() {
             return Err(NoReport::NotThisTest);
         }
@@ -192,7 +195,7 @@ WARN:silicon: This test writes to OTP.
 INFO:silicon: S02 | as predicted | relied on | OTP word: erased | ffffffff | ffffffff
 ERROR:silicon::part: illegal access: second write
 2026-01-01 INFO:silicon: S01 | DIFFERS | relied on | Slot: erased | ffffffff ffffffff 11111111 | deaddead 00000000 00000000\r
-INFO:silicon: S03 | differs | assumed | A code | -0x701d | 0
+INFO:silicon: S03 | differs | assumed | A code | -0x701d | 0*** Booting Zephyr OS build 4ee67998a6c0 ***
 INFO:silicon: S04 | not seen here | Time | time stands still
 INFO:silicon: S05 | not run | Cuts |
 INFO:silicon: cut 1: 3a

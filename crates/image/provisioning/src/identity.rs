@@ -126,6 +126,7 @@ impl PublicKey {
     }
 
     /// Whether `r || s` is a signature of this key over a SHA-256 hash.
+    #[cfg(seed_keys)]
     pub(crate) fn verifies(&self, digest: &FieldBytes, signature: &[u8; 64]) -> bool {
         let point = p256::PublicKey::from_sec1_bytes(&self.0);
         let signature = Signature::from_slice(signature);
