@@ -88,7 +88,7 @@ impl Provisioned {
 /// pieces, at most one torn one, and blank pieces, in this order:
 /// - Lifecycle: zeros. Whole or blank if all bits say so; the driver refuses any other.
 /// - Implementation ID: eight words whose values are known. Each is whole, blank or torn by comparison.
-/// - Keys: [`Keys`] of the part says which. Nobody can tell a half-written random number from a whole one.
+/// - Keys: `Keys` of the part says which. Nobody can tell a half-written random number from a whole one.
 ///
 /// Whole pieces are kept and checked, blank ones are written, and a torn one ends the run. So does any
 /// other order, which no run of this procedure leaves.
