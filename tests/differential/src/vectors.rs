@@ -36,7 +36,9 @@ unsafe extern "C" {
 
 /// Writes each HUK through the SDK's driver and derives from it, through the driver and directly.
 pub fn derive(soc: Soc) -> bool {
-    let Vector { key, label, context, expected, .. } = Vector::of(soc);
+    let Some(Vector { key, label, context, expected, .. }) = Vector::of(soc) else {
+        return false;
+    };
     let bits = 8 * soc.huk_size() as c_uint;
     let size = expected.len();
     with_installed(|part| part.replace(soc, [0; 32]));

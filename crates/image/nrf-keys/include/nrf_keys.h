@@ -72,11 +72,36 @@ int32_t nrf_keys_huk_write(uint32_t huk, const uint8_t key[32]);
 int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t *label, uint32_t label_size,
 			    uint8_t *derived, uint32_t size);
 
+/* Only for parts whose keys are stored: CryptoCell. */
+
 /* identity_key_write_random(), or -ENOTSUP without CONFIG_IDENTITY_KEY_RANDOM. */
 int32_t nrf_keys_identity_key_write_random(void);
 
 /* identity_key_write_dummy(), or -ENOTSUP without CONFIG_IDENTITY_KEY_DUMMY. */
 int32_t nrf_keys_identity_key_write_dummy(void);
+
+/* Only for parts whose keys are derived from a seed: CRACEN. src/nrf_keys.c has none of them yet. */
+
+/* What nrf_keys_seed_slot_read() gives */
+#define NRF_KEYS_SLOT_BLANK   0
+#define NRF_KEYS_SLOT_WRITTEN 1
+#define NRF_KEYS_SLOT_REVOKED 2
+
+/*
+ * Looks at a KMU slot of the seed, index 0 to 2, or at the one in which the driver notes that it is about to
+ * write several, index 3: its metadata, and what it is where the driver has written the slot. Gives the
+ * slot's state, or -EINVAL where there is no such slot.
+ */
+int32_t nrf_keys_seed_slot_read(uint32_t index, uint32_t metadata[2]);
+
+/* hw_unique_key_write(): writes the seed to blank slots. */
+int32_t nrf_keys_seed_write(const uint8_t seed[48]);
+
+/* psa_export_public_key() of the key generator's identity key: 65 bytes, uncompressed. */
+int32_t nrf_keys_public_identity_key(uint8_t public_key[65]);
+
+/* psa_sign_hash() with that key, ECDSA and SHA-256: r || s. */
+int32_t nrf_keys_sign(const uint8_t digest[32], uint8_t signature[64]);
 
 /* The two words of FICR.INFO.DEVICEID. */
 void nrf_keys_device_id(uint32_t words[2]);

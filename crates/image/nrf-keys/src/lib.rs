@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The nRF Connect SDK's key drivers as a [`Device`].
+//! The nRF Connect SDK's key drivers as a [`provisioning::Device`]: [`Drivers`] for parts whose keys are stored,
+//! [`SeedDrivers`] for those whose keys are derived from a seed.
 //!
 //! All `unsafe` that the firmware needs for its drivers is in this crate. The C side is declared in
 //! `include/nrf_keys.h`: under Zephyr on a Nordic part it is the SDK's `hw_unique_key`,
@@ -8,33 +9,21 @@
 #![no_std]
 
 pub mod raw;
+#[cfg(seed_keys)]
+mod seed;
+#[cfg(stored_keys)]
+mod stored;
 
 use core::ffi::c_int;
-use core::marker::PhantomData;
 
 use provisioning::{
-    Device, DeviceId, DriverError, Huk, HukKey, HukSize, IMPLEMENTATION_ID_SIZE, IdentityKey,
-    KeyCheckValue, KeySlots, Lifecycle, StoredKeyDevice, StoredKeys,
+    DeviceId, DriverError, Huk, HukSize, IMPLEMENTATION_ID_SIZE, KeyCheckValue, Lifecycle,
 };
 
-/// The key drivers of the part that the program runs on.
-pub struct Drivers {
-    huk_size: HukSize,
-    // Not Send: the modelled part on a host belongs to one thread.
-    _not_send: PhantomData<*mut ()>,
-}
-
-impl Drivers {
-    /// Takes hold of the drivers of a part whose HUKs are as long as this.
-    ///
-    /// # Safety
-    /// The drivers are not reentrant: while this value lives, nothing else may call them, neither
-    /// another `Drivers` nor C code, in another thread or in an interrupt.
-    #[must_use]
-    pub unsafe fn new(huk_size: HukSize) -> Self {
-        Self { huk_size, _not_send: PhantomData }
-    }
-}
+#[cfg(seed_keys)]
+pub use seed::SeedDrivers;
+#[cfg(stored_keys)]
+pub use stored::Drivers;
 
 /// 0 is success for every driver; all else is its error code.
 fn check(code: i32) -> Result<(), DriverError> {
@@ -51,144 +40,59 @@ fn huk_number(huk: Huk) -> u32 {
     }
 }
 
-/// What an erased word of UICR reads.
-const ERASED: u32 = 0xFFFF_FFFF;
-/// What the CPU reads from a key slot that it may not read: nRF9161 PS, KMU, "Access control".
-const READ_DENIED: u32 = 0xDEAD_DEAD;
+// What each family of parts does in the same way. The owner of the drivers rules out concurrent calls.
 
-fn key_slots(key: u32) -> Result<KeySlots, DriverError> {
-    let mut slots = KeySlots { total: 1, blank: 0, whole: 0, exposed: 0 };
-    let mut index = 0;
-    while index < slots.total {
-        let mut words = [0; 6];
-        let mut closed = [0; 2];
-        // An interrupt that used the KMU would move the selection away from the slot under inspection.
-        let total = critical_section::with(|_| {
-            // SAFETY: the arrays are valid for the writes of the six and two words that the header names.
-            unsafe { raw::nrf_keys_slot_read(key, index, words.as_mut_ptr(), closed.as_mut_ptr()) }
-        });
-        // No key has more slots than the KMU; what is no such number is an error.
-        slots.total = match u32::try_from(total) {
-            Ok(total @ 1..=128) => total,
-            _ => return Err(DriverError::from_raw(total)),
-        };
-        let [dest, perm, value @ ..] = words;
-        let readable = key != raw::NRF_KEYS_IDENTITY && value != [READ_DENIED; 4];
-        slots.blank += u32::from(words == [ERASED; 6]);
-        slots.exposed += u32::from(perm != ERASED && readable);
-        // A word of the identity key that was left out shows: that a word is all ones by chance happens to one
-        // part in 2^29, which is then refused. A HUK is compared otherwise.
-        slots.whole += u32::from([dest, perm] == closed && !readable && !value.contains(&ERASED));
-        index += 1;
-    }
-    Ok(slots)
+fn device_id() -> DeviceId {
+    let mut words = [0_u32; 2];
+    // SAFETY: `words` is valid for the write of the two words that the header names.
+    unsafe { raw::nrf_keys_device_id(words.as_mut_ptr()) };
+    DeviceId((u64::from(words[1]) << 32 | u64::from(words[0])).to_le_bytes())
 }
 
-impl Device for Drivers {
-    type Keys = StoredKeys;
-
-    fn device_id(&mut self) -> DeviceId {
-        let mut words = [0_u32; 2];
-        // SAFETY: `words` is valid for the write of the two words that the header names.
-        unsafe { raw::nrf_keys_device_id(words.as_mut_ptr()) };
-        DeviceId((u64::from(words[1]) << 32 | u64::from(words[0])).to_le_bytes())
-    }
-
-    fn lifecycle(&mut self) -> Result<Lifecycle, DriverError> {
-        let mut state = 0;
-        // SAFETY: `state` is valid for the write of one u32 during the call.
-        check(unsafe { raw::nrf_keys_lifecycle_read(&raw mut state) })?;
-        match state {
-            raw::NRF_KEYS_LIFECYCLE_ASSEMBLY => Ok(Lifecycle::Assembly),
-            raw::NRF_KEYS_LIFECYCLE_PROVISIONING => Ok(Lifecycle::Provisioning),
-            raw::NRF_KEYS_LIFECYCLE_SECURED => Ok(Lifecycle::Secured),
-            raw::NRF_KEYS_LIFECYCLE_DECOMMISSIONED => Ok(Lifecycle::Decommissioned),
-            // A state that no header has: what the driver said is all that there is to report.
-            unknown => Err(DriverError::from_raw(unknown.cast_signed())),
-        }
-    }
-
-    fn enter_provisioning(&mut self) -> Result<(), DriverError> {
-        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
-        check(unsafe { raw::nrf_keys_lifecycle_enter_provisioning() })
-    }
-
-    fn implementation_id(&mut self) -> Result<[u8; IMPLEMENTATION_ID_SIZE], DriverError> {
-        let mut id = [0; IMPLEMENTATION_ID_SIZE];
-        // SAFETY: `id` is valid for the write of the 32 bytes that the header names.
-        check(unsafe { raw::nrf_keys_implementation_id_read(id.as_mut_ptr()) })?;
-        Ok(id)
-    }
-
-    fn write_implementation_id_word(&mut self, index: u32, word: u32) -> Result<(), DriverError> {
-        // SAFETY: plain numbers; `Drivers::new` rules out a concurrent call.
-        check(unsafe { raw::nrf_keys_implementation_id_write_word(index, word) })
-    }
-
-    fn derive_from_huk(&mut self, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
-        let label = self.huk_size.label();
-        // No label is longer than a block. Without one, the derived value would not be the expected one.
-        let label_size = u32::try_from(label.len()).unwrap_or_default();
-        let label = label.as_ptr();
-        let derived = value.expose_mut().as_mut_ptr();
-        let size = 16 * u32::from(self.huk_size.blocks());
-        // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `size`.
-        check(unsafe {
-            raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, size)
-        })
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8; 32]) -> Result<(), DriverError> {
-        // SAFETY: `bytes` is valid for the write of its 32 bytes.
-        check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), 32) })
+fn lifecycle() -> Result<Lifecycle, DriverError> {
+    let mut state = 0;
+    // SAFETY: `state` is valid for the write of one u32 during the call.
+    check(unsafe { raw::nrf_keys_lifecycle_read(&raw mut state) })?;
+    match state {
+        raw::NRF_KEYS_LIFECYCLE_ASSEMBLY => Ok(Lifecycle::Assembly),
+        raw::NRF_KEYS_LIFECYCLE_PROVISIONING => Ok(Lifecycle::Provisioning),
+        raw::NRF_KEYS_LIFECYCLE_SECURED => Ok(Lifecycle::Secured),
+        raw::NRF_KEYS_LIFECYCLE_DECOMMISSIONED => Ok(Lifecycle::Decommissioned),
+        // A state that no header has: what the driver said is all that there is to report.
+        unknown => Err(DriverError::from_raw(unknown.cast_signed())),
     }
 }
 
-impl StoredKeyDevice for Drivers {
-    fn huk_size(&self) -> HukSize {
-        self.huk_size
-    }
+fn enter_provisioning() -> Result<(), DriverError> {
+    // SAFETY: no arguments; the owner of the drivers rules out a concurrent call.
+    check(unsafe { raw::nrf_keys_lifecycle_enter_provisioning() })
+}
 
-    fn huk_slots(&mut self, huk: Huk) -> Result<KeySlots, DriverError> {
-        key_slots(huk_number(huk))
-    }
+fn implementation_id() -> Result<[u8; IMPLEMENTATION_ID_SIZE], DriverError> {
+    let mut id = [0; IMPLEMENTATION_ID_SIZE];
+    // SAFETY: `id` is valid for the write of the 32 bytes that the header names.
+    check(unsafe { raw::nrf_keys_implementation_id_read(id.as_mut_ptr()) })?;
+    Ok(id)
+}
 
-    fn identity_key_slots(&mut self) -> Result<KeySlots, DriverError> {
-        key_slots(raw::NRF_KEYS_IDENTITY)
-    }
+fn write_implementation_id_word(index: u32, word: u32) -> Result<(), DriverError> {
+    // SAFETY: plain numbers; the owner of the drivers rules out a concurrent call.
+    check(unsafe { raw::nrf_keys_implementation_id_write_word(index, word) })
+}
 
-    fn write_huk(&mut self, huk: Huk, key: &HukKey) -> Result<(), DriverError> {
-        // SAFETY: the key is valid for reads of the 32 bytes that the header names.
-        check(unsafe { raw::nrf_keys_huk_write(huk_number(huk), key.expose().as_ptr()) })
-    }
+fn fill_random(bytes: &mut [u8; 32]) -> Result<(), DriverError> {
+    // SAFETY: `bytes` is valid for the write of its 32 bytes.
+    check(unsafe { raw::nrf_keys_random(bytes.as_mut_ptr(), 32) })
+}
 
-    fn identity_key_is_written(&mut self) -> bool {
-        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
-        unsafe { raw::identity_key_is_written() }
-    }
-
-    fn write_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
-        // SAFETY: the key is 32 bytes, valid for reads and writes (the C type is not const).
-        check(unsafe { raw::identity_key_write_key(key.expose_mut().as_mut_ptr()) })
-    }
-
-    fn write_random_identity_key(&mut self) -> Result<(), DriverError> {
-        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
-        check(unsafe { raw::nrf_keys_identity_key_write_random() })
-    }
-
-    fn write_dummy_identity_key(&mut self) -> Result<(), DriverError> {
-        // SAFETY: no arguments; `Drivers::new` rules out a concurrent call.
-        check(unsafe { raw::nrf_keys_identity_key_write_dummy() })
-    }
-
-    fn read_identity_key(&mut self, key: &mut IdentityKey) -> Result<(), DriverError> {
-        // SAFETY: the key is valid for the write of the 32 bytes that the header names.
-        check(unsafe { raw::identity_key_read(key.expose_mut().as_mut_ptr()) })
-    }
-
-    fn free_identity_key(&mut self, key: &mut IdentityKey) {
-        // SAFETY: the key is valid for the write of the 32 bytes that the header names.
-        unsafe { raw::identity_key_free(key.expose_mut().as_mut_ptr()) }
-    }
+/// As many bytes as a HUK of this size has, under a label of the same length on each part.
+fn derive_from_huk(size: HukSize, huk: Huk, value: &mut KeyCheckValue) -> Result<(), DriverError> {
+    let label = size.label();
+    // No label is longer than a block. Without one, the derived value would not be the expected one.
+    let label_size = u32::try_from(label.len()).unwrap_or_default();
+    let label = label.as_ptr();
+    let derived = value.expose_mut().as_mut_ptr();
+    let bytes = 16 * u32::from(size.blocks());
+    // SAFETY: the label is valid for reads of `label_size` bytes, and `derived` for the write of `bytes`.
+    check(unsafe { raw::nrf_keys_huk_derive(huk_number(huk), label, label_size, derived, bytes) })
 }

@@ -15,6 +15,10 @@ pub const NRF_KEYS_MKEK: u32 = 0;
 pub const NRF_KEYS_MEXT: u32 = 1;
 pub const NRF_KEYS_IDENTITY: u32 = 2;
 
+pub const NRF_KEYS_SLOT_BLANK: u32 = 0;
+pub const NRF_KEYS_SLOT_WRITTEN: u32 = 1;
+pub const NRF_KEYS_SLOT_REVOKED: u32 = 2;
+
 unsafe extern "C" {
     pub fn identity_key_is_written() -> bool;
     pub fn identity_key_read(key: *mut u8) -> c_int;
@@ -36,6 +40,10 @@ unsafe extern "C" {
     ) -> i32;
     pub fn nrf_keys_identity_key_write_random() -> i32;
     pub fn nrf_keys_identity_key_write_dummy() -> i32;
+    pub fn nrf_keys_seed_slot_read(index: u32, metadata: *mut u32) -> i32;
+    pub fn nrf_keys_seed_write(seed: *const u8) -> i32;
+    pub fn nrf_keys_public_identity_key(public_key: *mut u8) -> i32;
+    pub fn nrf_keys_sign(digest: *const u8, signature: *mut u8) -> i32;
     pub fn nrf_keys_device_id(words: *mut u32);
     pub fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32;
 }

@@ -5,10 +5,10 @@
 
 use std::cell::RefCell;
 
-use nrf_keys::Drivers;
+use nrf_keys::{Drivers, SeedDrivers};
 use provisioning::{
     Device, DeviceId, DriverError, Huk, HukKey, HukSize, IdentityKey, KeyCheckValue, KeySlots,
-    Lifecycle, StoredKeyDevice,
+    Lifecycle, Seed, SeedDevice, SeedSlots, StoredKeyDevice,
 };
 
 const CLOSED: [u32; 2] = [0x0000_BEEF, 0xFFFF_0000];
@@ -27,6 +27,8 @@ struct Part {
     /// How many slots it says there are, where that is another number.
     total: Option<i32>,
     calls: Vec<String>,
+    /// State, metadata, and what that is where the driver has written it, of each slot of a seed and of the note.
+    seed_slots: [(i32, [u32; 2]); 4],
 }
 
 thread_local! {
@@ -38,6 +40,7 @@ thread_local! {
             slots: Vec::new(),
             total: None,
             calls: Vec::new(),
+            seed_slots: [(0, [0; 2]); 4],
         })
     };
 }
@@ -116,6 +119,24 @@ c! {
     }
     fn nrf_keys_identity_key_write_random() -> i32 { called("random identity key") }
     fn nrf_keys_identity_key_write_dummy() -> i32 { called("dummy identity key") }
+    fn nrf_keys_seed_slot_read(index: u32, metadata: *mut u32) -> i32 {
+        let (state, words) = part(|part| part.seed_slots[index as usize]);
+        fill(metadata, &words);
+        state
+    }
+    fn nrf_keys_seed_write(seed: *const u8) -> i32 {
+        // SAFETY: the bindings give 48 bytes.
+        let seed = unsafe { seed.cast::<[u8; 48]>().read() };
+        called(&format!("seed {} {}", seed[0], seed[47]))
+    }
+    fn nrf_keys_public_identity_key(public_key: *mut u8) -> i32 {
+        fill(public_key, &[0x04; 65]);
+        called("export")
+    }
+    fn nrf_keys_sign(digest: *const u8, signature: *mut u8) -> i32 {
+        fill(signature, &[0x51; 64]);
+        called(&format!("sign {:?}", &bytes(digest)[..2]))
+    }
     fn nrf_keys_device_id(words: *mut u32) -> () { fill(words, &[0x0403_0201, 0x0807_0605]) }
     fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
         fill(buffer, &vec![0xA5; size as usize]);
@@ -317,4 +338,67 @@ fn what_the_drivers_give_is_what_the_caller_gets() {
     drivers.fill_random(random.first_chunk_mut().unwrap()).unwrap();
     assert_eq!(random[..32], [0xA5; 32]);
     assert_eq!(random[32], 0);
+}
+
+fn seed_drivers() -> SeedDrivers {
+    // SAFETY: as for the others.
+    unsafe { SeedDrivers::new() }
+}
+
+#[test]
+fn slots_of_a_seed_are_counted_by_state_and_metadata() {
+    let blank = (0, [0, 7]);
+    let whole = (1, [7, 7]);
+    let other = (1, [6, 7]);
+    let revoked = (2, [0, 7]);
+    let slots =
+        |blank, whole, revoked, marked| SeedSlots { total: 3, blank, whole, revoked, marked };
+    for (laid_out, expected) in [
+        ([blank; 4], slots(3, 0, 0, false)),
+        ([whole, whole, whole, blank], slots(0, 3, 0, false)),
+        // The note counts whatever it says.
+        ([whole, blank, blank, other], slots(2, 1, 0, true)),
+        ([other, revoked, whole, revoked], slots(0, 1, 1, false)),
+        ([blank, blank, blank, whole], slots(3, 0, 0, true)),
+    ] {
+        part(|part| part.seed_slots = laid_out);
+        assert_eq!(seed_drivers().seed_slots(), Ok(expected));
+    }
+}
+
+#[test]
+fn what_is_no_state_of_a_slot_is_an_error() {
+    for code in [-22, 3, i32::MAX] {
+        for index in 0..4 {
+            part(|part| {
+                part.seed_slots = [(1, [7, 7]); 4];
+                part.seed_slots[index].0 = code;
+            });
+            assert_eq!(seed_drivers().seed_slots(), Err(DriverError::from_raw(code)));
+        }
+    }
+}
+
+#[test]
+fn seeds_and_signatures_go_through_as_they_are() {
+    let mut seed = Seed::empty();
+    seed.expose_mut()[0] = 1;
+    seed.expose_mut()[47] = 2;
+    let mut public_key = [0; 65];
+    let mut signature = [0; 64];
+    let mut value = KeyCheckValue::empty();
+    let mut drivers = seed_drivers();
+    for code in [0, -5] {
+        part(|part| part.code = code);
+        let expected = if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) };
+        assert_eq!(drivers.write_seed(&seed), expected);
+        assert_eq!(drivers.public_identity_key(&mut public_key), expected);
+        assert_eq!(drivers.sign(&[9; 32], &mut signature), expected);
+        assert_eq!(drivers.derive_from_huk(Huk::Mext, &mut value), expected);
+        assert_eq!(drivers.enter_provisioning(), expected);
+    }
+    assert_eq!((public_key, signature), ([0x04; 65], [0x51; 64]));
+    assert_eq!(value.expose_mut(), &[0xDE; 32]);
+    let calls = part(|part| part.calls.clone());
+    assert_eq!(calls[..5], ["seed 1 2", "export", "sign [9, 9]", "derive 1 huk-selfchec", "enter"]);
 }

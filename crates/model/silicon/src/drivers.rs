@@ -9,10 +9,12 @@
 use log::{error, warn};
 use zeroize::Zeroizing;
 
+use crate::faults::{Call, Effect};
 use crate::kmu::{self, perm, slot};
 use crate::nvmc;
 use crate::part::Silicon;
 use crate::platform::{self, Code};
+use crate::soc::{Family, Soc};
 use crate::uicr::{ERASED, KeySlot, READ_DENIED};
 
 /// `-EREADLCS` of `bl_storage.h`.
@@ -80,10 +82,18 @@ const DUMMY_KEY: [u8; 32] = [
 /// OTP holds no state.
 pub fn lifecycle(part: &mut Silicon) -> Result<u32, Code> {
     let storage = part.soc().bl_storage();
-    let mut entered = |offset| match nvmc::otp_halfword_read(part, storage + offset) {
-        0xFFFF => Ok(false),
-        0x0000 => Ok(true),
-        _ => Err(LIFECYCLE_UNREADABLE),
+    let family = part.soc().family();
+    let mut entered = |offset| {
+        let (field, erased) = match family {
+            Family::CryptoCell => (nvmc::otp_halfword_read(part, storage + offset).into(), 0xFFFF),
+            // Words in the place of halfwords.
+            Family::Cracen => (nvmc::uicr_word_read(part, storage + 2 * offset), ERASED),
+        };
+        match field {
+            0 => Ok(true),
+            field if field == erased => Ok(false),
+            _ => Err(LIFECYCLE_UNREADABLE),
+        }
     };
     let provisioning = entered(LCS_PROVISIONING)?;
     let secured = entered(LCS_SECURED)?;
@@ -103,7 +113,11 @@ pub fn enter_provisioning(part: &mut Silicon) -> Code {
         Err(code) => code,
         Ok(ASSEMBLY) => {
             let storage = part.soc().bl_storage();
-            nvmc::halfword_write(part, storage + LCS_PROVISIONING, 0);
+            match part.soc().family() {
+                Family::CryptoCell => nvmc::halfword_write(part, storage + LCS_PROVISIONING, 0),
+                // What it returns, the driver does not look at.
+                Family::Cracen => drop(otp_word_write(part, storage + 2 * LCS_PROVISIONING, 0)),
+            }
             0
         }
         Ok(PROVISIONING) => 0,
@@ -113,7 +127,7 @@ pub fn enter_provisioning(part: &mut Silicon) -> Code {
 
 /// `read_implementation_id_from_otp`.
 pub fn read_implementation_id(part: &mut Silicon, id: &mut [u8; 32]) {
-    let first = part.soc().bl_storage() + IMPLEMENTATION_ID;
+    let first = implementation_id_address(part.soc());
     for (address, bytes) in (first..).step_by(4).zip(id.chunks_exact_mut(4)) {
         bytes.copy_from_slice(&nvmc::uicr_word_read(part, address).to_le_bytes());
     }
@@ -124,8 +138,39 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
     if index >= 8 {
         return INVALID_ARGUMENT;
     }
-    nvmc::word_write(part, part.soc().bl_storage() + IMPLEMENTATION_ID + 4 * index, word);
+    let address = implementation_id_address(part.soc()) + 4 * index;
+    match part.soc().family() {
+        Family::CryptoCell => nvmc::word_write(part, address, word),
+        Family::Cracen => {
+            if !otp_word_write(part, address, word) {
+                return platform::EIO;
+            }
+        }
+    }
     0
+}
+
+/// Behind the lifecycle state's four fields.
+fn implementation_id_address(soc: Soc) -> u32 {
+    let field = match soc.family() {
+        Family::CryptoCell => 2,
+        Family::Cracen => 4,
+    };
+    soc.bl_storage() + IMPLEMENTATION_ID / 2 * field
+}
+
+/// `nrfx_rramc_otp_word_write`: whether the word was erased, and was written.
+fn otp_word_write(part: &mut Silicon, address: u32, word: u32) -> bool {
+    match part.strike(Call::OtpWordWrite) {
+        Some(Effect::Error) => return false,
+        Some(Effect::Nothing) => return true,
+        None => {}
+    }
+    if part.read(address) != Ok(ERASED) {
+        return false;
+    }
+    nvmc::write(part, address, [word]);
+    true
 }
 
 /// `hw_unique_key_write`, which does not check whether the slots are blank.
@@ -292,7 +337,7 @@ mod tests {
     }
 
     fn parts() -> [Silicon; 2] {
-        Soc::ALL.map(|soc| Silicon::erased(soc, [1; 32]))
+        Soc::CRYPTOCELL.map(|soc| Silicon::erased(soc, [1; 32]))
     }
 
     #[test]

@@ -27,6 +27,18 @@ pub enum Call {
     PsaDestroyKey,
     /// `sys_csrand_get`.
     CsrandGet,
+    /// `nrfx_rramc_otp_word_write`.
+    OtpWordWrite,
+    /// `nrfx_kmu_key_slot_provision`.
+    KmuProvision,
+    /// `nrfx_kmu_key_slots_revoke`, of one slot.
+    KmuRevoke,
+    /// `psa_export_public_key`, of the key generator's identity key.
+    IkgPublicKey,
+    /// `psa_sign_hash`, with that key.
+    IkgSign,
+    /// A derivation from MKEK or MEXT of the key generator.
+    IkgDerive,
 }
 
 /// What the call does instead of its work.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! A model of what provisioning touches in an nRF5340 or nRF91: UICR with its OTP, the NVMC that writes it, the
-//! KMU that guards its key slots, and the CryptoCell platform that uses the keys. C code finds the model under one
+//! KMU that guards its key slots, and the CryptoCell platform that uses the keys; and in an nRF54L15: UICR in RRAM, the
+//! KMU with its own memory, and CRACEN's key generator. C code finds the model under one
 //! of two sets of symbols: `exports::for_bindings` is `nrf_keys.h`, which the bindings of this project call and the
 //! stand-in drivers of this crate answer; `exports::for_sdk_drivers` is what lies below the SDK's own drivers, which
 //! then answer the bindings themselves. An image for a real part has neither.
@@ -16,6 +17,8 @@
 //! - CryptoCell: CTR_DRBG, SP 800-108 derivation from key slots, a key wrapped under the MKEK.
 //! - The calls that reach both: `nrfx_nvmc` ([`nvmc`]), and the CryptoCell platform library, PSA Crypto
 //!   and Zephyr's random generator ([`platform`]), any of which can be made to fail ([`faults`]).
+//! - nRF54L15: key slots with metadata and revocation, the push to the seed register, and keys that follow from the seed
+//!   ([`ikg`]). Only stand-ins for the drivers run on it yet ([`seed_drivers`]).
 //! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]). In a Zephyr image the SDK's
 //!   own drivers can take their place; they then call the two modules above through C.
 //!
@@ -28,11 +31,12 @@
 //! ```text
 //! soc, vectors                       what differs between the parts
 //! illegal_access, uicr               the rules: what an access gives, or why it is refused
+//! key_store, seed_register           those of an nRF54L15's KMU
 //! faults, power, entropy, mutants    what can go wrong
 //! device, backing                    where the page is kept beside memory
 //! part                               one part: its page under the rules, and what goes wrong with it
-//! nvmc, kmu, cryptocell, platform    the calls that reach a part
-//! drivers, states                    the stand-in drivers, and the states they leave a part in
+//! nvmc, kmu, cryptocell, ikg, platform  the calls that reach a part
+//! drivers, seed_drivers, states      the stand-in drivers, and the states they leave a part in
 //! exports, boot                      what C sees, and the part under a Zephyr image
 //! ```
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -48,13 +52,17 @@ mod entropy;
 #[cfg(any(feature = "std", silicon_model))]
 mod exports;
 pub mod faults;
+pub mod ikg;
 mod illegal_access;
+mod key_store;
 mod kmu;
 pub mod mutants;
 pub mod nvmc;
 mod part;
 pub mod platform;
 pub mod power;
+pub mod seed_drivers;
+mod seed_register;
 mod soc;
 pub mod states;
 mod uicr;
@@ -68,9 +76,11 @@ pub use exports::with_installed;
 #[cfg(feature = "std")]
 pub use exports::{install, remove};
 pub use illegal_access::IllegalAccess;
+pub use key_store::{KEY_STORE_WORDS, KMU_SLOTS, KmuEvent, RevokePolicy, SLOT_WORDS, SlotContent};
 pub use kmu::slot;
-pub use part::Silicon;
-pub use soc::{Soc, UnknownSoc};
+pub use part::{Memory, Silicon};
+pub use seed_register::SEED_REGISTER;
+pub use soc::{Family, Soc, UnknownSoc};
 pub use uicr::{
     ERASED, KeySlot, READ_DENIED, UICR_BASE, UICR_SIZE, UICR_WORDS, dest_address, perm_address,
     value_address,

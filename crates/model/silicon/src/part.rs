@@ -11,14 +11,23 @@ use crate::backing::{Copies, NotKept};
 use crate::entropy::Entropy;
 use crate::faults::{ArmedFault, Call, Effect, Fault, Noise};
 use crate::illegal_access::IllegalAccess;
+use crate::key_store::{KEY_STORE_WORDS, KeyStore, KmuEvent, SlotContent, SlotWrite, is_decisive};
 use crate::mutants::Mutant;
 use crate::power::{Cut, Power};
-use crate::soc::Soc;
-use crate::uicr::{ERASED, Rules, UICR_WORDS, Uicr};
+use crate::seed_register::{SEED_WORDS, SeedRegister};
+use crate::soc::{Family, Soc};
+use crate::uicr::{ERASED, KeySlot, Rules, UICR_WORDS, Uicr};
+
+/// The KMU of an nRF54L15: datasheet, "KMU — Key management unit".
+const KMU_OF_CRACEN: u32 = 0x5004_5000;
 
 /// One modelled part.
 pub struct Silicon {
     uicr: Uicr,
+    /// Of an nRF54L15; else it stays erased.
+    key_store: KeyStore,
+    /// What the KMU has pushed to CRACEN's seed register since power-on.
+    seed: SeedRegister,
     device_id: [u32; 2],
     /// The first illegal access. It freezes the part.
     refused: Option<IllegalAccess>,
@@ -28,6 +37,21 @@ pub struct Silicon {
     mutant: Option<Mutant>,
     entropy: Entropy,
     copies: Copies,
+}
+
+/// What a part keeps without power.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// UICR.
+    pub page: [u32; UICR_WORDS],
+    /// The key slots of an nRF54L15; else erased.
+    pub key_store: [u32; KEY_STORE_WORDS],
+}
+
+impl Memory {
+    /// As ERASEALL leaves it.
+    pub const ERASED: Self =
+        Self { page: [ERASED; UICR_WORDS], key_store: [ERASED; KEY_STORE_WORDS] };
 }
 
 const fn device_id(seed: &[u8; 32]) -> [u32; 2] {
@@ -49,6 +73,8 @@ impl Silicon {
     pub const fn with_page(soc: Soc, seed: [u8; 32], page: [u32; UICR_WORDS]) -> Self {
         Self {
             uicr: Uicr::new(soc, &page),
+            key_store: KeyStore::erased(),
+            seed: SeedRegister::EMPTY,
             device_id: device_id(&seed),
             refused: None,
             armed: None,
@@ -60,9 +86,24 @@ impl Silicon {
         }
     }
 
+    /// A part that keeps this.
+    #[must_use]
+    pub fn with_memory(soc: Soc, seed: [u8; 32], memory: &Memory) -> Self {
+        let mut part = Self::with_page(soc, seed, memory.page);
+        *part.key_store_mut() = memory.key_store;
+        part
+    }
+
+    /// What it keeps, as it is, past all protection.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory { page: *self.page(), key_store: *self.key_store() }
+    }
+
     /// Puts another part, erased, in the place of this one, without a second page in memory.
     pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
         self.uicr.erase(soc);
+        self.key_store.words_mut().fill(ERASED);
         self.device_id = device_id(&seed);
         self.restart(seed);
     }
@@ -71,6 +112,7 @@ impl Silicon {
     /// same seed if the page has changed.
     pub fn restart(&mut self, seed: [u8; 32]) {
         self.uicr.reset();
+        self.seed.clear();
         self.refused = None;
         self.armed = None;
         self.power = Power::ON;
@@ -104,6 +146,17 @@ impl Silicon {
     /// The UICR page, past all protection: to set up a part before a run.
     pub const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
         self.uicr.page_mut()
+    }
+
+    /// The KMU's key slots as they are, past all protection: [`SLOT_WORDS`](crate::SLOT_WORDS) words each.
+    #[must_use]
+    pub const fn key_store(&self) -> &[u32; KEY_STORE_WORDS] {
+        self.key_store.words()
+    }
+
+    /// The KMU's key slots, past all protection: to set up a part before a run.
+    pub const fn key_store_mut(&mut self) -> &mut [u32; KEY_STORE_WORDS] {
+        self.key_store.words_mut()
     }
 
     /// Keeps each write in `backing` too, from now on.
@@ -264,6 +317,110 @@ impl Silicon {
         self.attempt(|part| part.uicr.push())
     }
 
+    /// Reads the metadata of a slot (`TASKS_READMETADATA`).
+    ///
+    /// # Errors
+    /// What the KMU reports; [`KmuEvent::Error`] also where the part is frozen.
+    pub fn slot_metadata(&mut self, slot: KeySlot) -> Result<u32, KmuEvent> {
+        self.task(|part| part.key_store.metadata(slot))
+    }
+
+    /// Provisions an erased slot (`TASKS_PROVISION`).
+    ///
+    /// # Errors
+    /// As [`Self::slot_metadata`].
+    pub fn provision_slot(&mut self, slot: KeySlot, content: &SlotContent) -> Result<(), KmuEvent> {
+        self.task(|part| {
+            part.check_slot_write(slot)?;
+            let writes = part.key_store.provision(slot, content)?;
+            part.write_slot(&writes).map(Ok)
+        })
+    }
+
+    /// Revokes a slot (`TASKS_REVOKE`).
+    ///
+    /// # Errors
+    /// As [`Self::slot_metadata`].
+    pub fn revoke_slot(&mut self, slot: KeySlot) -> Result<(), KmuEvent> {
+        self.task(|part| {
+            part.check_slot_write(slot)?;
+            match part.key_store.revoke(slot)? {
+                Ok(writes) => part.write_slot(&writes).map(Ok),
+                Err(event) => Ok(Err(event)),
+            }
+        })
+    }
+
+    /// Pushes a slot to where it was provisioned for (`TASKS_PUSH`): of these, only CRACEN's seed register is modelled.
+    ///
+    /// # Errors
+    /// As [`Self::slot_metadata`].
+    pub fn push_slot(&mut self, slot: KeySlot) -> Result<(), KmuEvent> {
+        self.task(|part| match part.key_store.push(slot)? {
+            Ok((dest, value)) => part.seed.push(dest, &value).map(Ok),
+            Err(event) => Ok(Err(event)),
+        })
+    }
+
+    /// Locks CRACEN's seed register until the next power-on (`SEEDLOCK`).
+    pub fn lock_seed(&mut self) {
+        self.seed.lock();
+    }
+
+    /// Whether it is locked.
+    #[must_use]
+    pub const fn seed_is_locked(&self) -> bool {
+        self.seed.is_locked()
+    }
+
+    /// The seed that was pushed, for the key generator.
+    ///
+    /// # Errors
+    /// It is not complete.
+    pub(crate) fn pushed_seed(&mut self) -> Result<&[u32; SEED_WORDS], IllegalAccess> {
+        self.attempt(|part| part.seed.whole().map(|_| ()))?;
+        self.seed.whole()
+    }
+
+    fn check_slot_write(&self, slot: KeySlot) -> Result<(), IllegalAccess> {
+        if self.uicr.is_write_enabled() {
+            Ok(())
+        } else {
+            Err(IllegalAccess::SlotWriteNotEnabled(slot))
+        }
+    }
+
+    /// Word by word, until power is lost. The word that decides is written or not, and no other counts as torn: an erased
+    /// slot is written over.
+    fn write_slot(&mut self, writes: &[SlotWrite]) -> Result<(), IllegalAccess> {
+        let torn = self.power.torn;
+        for SlotWrite { index, old, new } in writes {
+            if self.power.off {
+                break;
+            }
+            let mut word = self.power.write(*old, *new);
+            if is_decisive(*index) && word != *new {
+                word = *old;
+            }
+            self.key_store.words_mut()[*index] = word;
+            self.copies.store(UICR_WORDS + index, word).map_err(|NotKept| IllegalAccess::Frozen)?;
+        }
+        self.power.torn = torn;
+        Ok(())
+    }
+
+    /// A task of the KMU of an nRF54L15.
+    fn task<T>(
+        &mut self,
+        task: impl FnOnce(&mut Self) -> Result<Result<T, KmuEvent>, IllegalAccess>,
+    ) -> Result<T, KmuEvent> {
+        let result = self.attempt(|part| match part.soc().family() {
+            Family::Cracen => task(part),
+            Family::CryptoCell => Err(IllegalAccess::NotOnThisPart(KMU_OF_CRACEN)),
+        });
+        result.unwrap_or(Err(KmuEvent::Error))
+    }
+
     /// Runs one access, unless the part is frozen; an illegal one freezes it.
     fn attempt<T>(
         &mut self,
@@ -356,7 +513,7 @@ mod tests {
 
     #[test]
     fn a_second_write_to_otp_freezes() {
-        for soc in Soc::ALL {
+        for soc in Soc::CRYPTOCELL {
             let mut part = Silicon::erased(soc, [0; 32]);
             part.enable_write(true);
             part.write(OTP, 0xFFFF_0000).unwrap();

@@ -10,9 +10,9 @@
 //! "KMU — Key management unit", "NVMC — Non-volatile memory controller" and "UICR".
 
 use crate::illegal_access::IllegalAccess;
-use crate::soc::Soc;
+use crate::soc::{Family, Soc};
 
-/// The address of UICR: MDK, `NRF_UICR_S_BASE`.
+/// The address of UICR on the parts with a CryptoCell: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
 /// Words in the UICR page.
 pub const UICR_WORDS: usize = 1024;
@@ -27,8 +27,10 @@ pub const READ_DENIED: u32 = 0xDEAD_DEAD;
 const KEYSLOT_CONFIG: u32 = UICR_BASE + 0x400;
 /// Key values, 16 bytes a slot: MDK, `UICR_KEYSLOT_Type::KEY` at 0x800.
 const KEYSLOT_KEY: u32 = UICR_BASE + 0x800;
-/// Behind the last word of UICR.
-const UICR_END: u32 = UICR_BASE + 0x1000;
+/// Bytes in UICR, as an address counts them.
+const UICR_BYTES: u32 = 0x1000;
+/// OTP in the UICR of an nRF54L15, of 320 words: MDK, `nrf54l15_application.svd`.
+const OTP_OF_RRAM: core::ops::Range<u32> = 0x500..0x500 + 4 * 320;
 /// Key slots in the KMU.
 const SLOTS: u32 = 128;
 
@@ -177,8 +179,11 @@ impl Uicr {
     /// # Errors
     /// The address is not that of a word in UICR.
     pub(crate) fn read(&self, address: u32, rules: Rules) -> Result<u32, IllegalAccess> {
-        let index = word_index(address)?;
+        let index = self.word_index(address)?;
         let word = self.page[index];
+        if self.soc.family() == Family::Cracen {
+            return Ok(word);
+        }
         let Some(slot) = slot_of(address) else { return Ok(word) };
         let perm = self.page[perm_index(slot)];
         let readable =
@@ -200,11 +205,19 @@ impl Uicr {
         value: u32,
         rules: Rules,
     ) -> Result<Write, IllegalAccess> {
-        let index = word_index(address)?;
+        let index = self.word_index(address)?;
         if !self.write_enabled {
             return Err(IllegalAccess::WriteNotEnabled(address));
         }
         let old = self.page[index];
+        if self.soc.family() == Family::Cracen {
+            let is_otp = (OTP_OF_RRAM).contains(&(address - self.soc.uicr_base()));
+            if is_otp && old != ERASED && rules.hold(Rule::OtpOnce) {
+                return Err(IllegalAccess::OtpWrittenTwice(address));
+            }
+            // RRAM takes any value again.
+            return Ok(Write { index, old, new: value });
+        }
         if let Some(slot) = slot_of(address) {
             let perm = self.page[perm_index(slot)];
             if self.selected != slot + 1 {
@@ -230,6 +243,23 @@ impl Uicr {
         Ok(Write { index, old, new })
     }
 
+    /// The index in the page of the word at `address`.
+    fn word_index(&self, address: u32) -> Result<usize, IllegalAccess> {
+        let base = self.soc.uicr_base();
+        if !(base..base + UICR_BYTES).contains(&address) {
+            return Err(IllegalAccess::OutsideUicr(address));
+        }
+        if !address.is_multiple_of(4) {
+            return Err(IllegalAccess::Misaligned(address));
+        }
+        Ok((address - base) as usize / 4)
+    }
+
+    /// Whether RRAMC or NVMC are in write mode.
+    pub(crate) const fn is_write_enabled(&self) -> bool {
+        self.write_enabled
+    }
+
     /// The destination and the value of the selected slot (`TASKS_PUSH_KEYSLOT`).
     ///
     /// # Errors
@@ -246,17 +276,6 @@ impl Uicr {
         value.copy_from_slice(&self.page[first..first + 4]);
         Ok((dest, value))
     }
-}
-
-/// The index in the page of the word at `address`.
-fn word_index(address: u32) -> Result<usize, IllegalAccess> {
-    if !(UICR_BASE..UICR_END).contains(&address) {
-        return Err(IllegalAccess::OutsideUicr(address));
-    }
-    if !address.is_multiple_of(4) {
-        return Err(IllegalAccess::Misaligned(address));
-    }
-    Ok((address - UICR_BASE) as usize / 4)
 }
 
 /// The key slot that a UICR address belongs to, if any.
@@ -279,6 +298,7 @@ mod tests {
     use super::*;
 
     const OTP: u32 = 0x00FF_8110;
+    const UICR_END: u32 = 0x00FF_9000;
     const VALUE: u32 = value_address(2);
     const DEST: u32 = dest_address(2);
     const PERM: u32 = perm_address(2);
@@ -342,7 +362,7 @@ mod tests {
 
     #[test]
     fn otp_takes_each_halfword_once() {
-        for soc in Soc::ALL {
+        for soc in Soc::CRYPTOCELL {
             let mut uicr = erased(soc);
             write(&mut uicr, OTP, 0xFFFF_0000);
             write(&mut uicr, OTP, 0x1234_FFFF);

@@ -40,12 +40,13 @@ pub const VECTORS: [Vector; 2] = [
 ];
 
 impl Vector {
-    /// The vector for a part.
+    /// The vector for a part. There is none for an nRF54L15, whose HUKs nobody can choose.
     #[must_use]
-    pub const fn of(soc: Soc) -> &'static Self {
+    pub const fn of(soc: Soc) -> Option<&'static Self> {
         match soc {
-            Soc::Nrf5340 => &VECTORS[0],
-            Soc::Nrf9160 => &VECTORS[1],
+            Soc::Nrf5340 => Some(&VECTORS[0]),
+            Soc::Nrf9160 => Some(&VECTORS[1]),
+            Soc::Nrf54l15 => None,
         }
     }
 }

@@ -51,7 +51,7 @@ fn main() {
         let mut group = criterion.benchmark_group(name);
         // One element is one part.
         group.throughput(Throughput::Elements(1));
-        for soc in Soc::ALL {
+        for soc in Soc::CRYPTOCELL {
             group.bench_function(soc.name(), |bencher| {
                 bencher.iter_custom(|parts| measure(soc, parts));
             });

@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 
 use provisioning::Lifecycle;
 use silicon::{
-    ERASED, IllegalAccess, READ_DENIED, Silicon, Soc, UICR_BASE, dest_address, drivers,
-    perm_address, value_address,
+    ERASED, Family, IllegalAccess, KMU_SLOTS, KmuEvent, READ_DENIED, Silicon, Soc, dest_address,
+    drivers, perm_address, value_address,
 };
 
 /// What each named word of UICR is: MDK, `NRF_UICR_Type`.
@@ -31,6 +31,18 @@ fn registers(soc: Soc) -> &'static [(u32, &'static str)] {
             (0x02C, "SECUREAPPROTECT"),
             (0x030, "ERASEPROTECT"),
         ],
+        // MDK, nrf54l15_application.svd.
+        Soc::Nrf54l15 => &[
+            (0x000, "APPROTECT.PROTECT0"),
+            (0x01C, "APPROTECT.PROTECT1"),
+            (0x020, "SECUREAPPROTECT.PROTECT0"),
+            (0x03C, "SECUREAPPROTECT.PROTECT1"),
+            (0x040, "AUXAPPROTECT.PROTECT0"),
+            (0x05C, "AUXAPPROTECT.PROTECT1"),
+            (0x060, "ERASEPROTECT.PROTECT0"),
+            (0x07C, "ERASEPROTECT.PROTECT1"),
+            (0x080, "BOOTCONF"),
+        ],
     }
 }
 
@@ -47,6 +59,22 @@ fn slot_name(slot: u32, soc: Soc) -> &'static str {
         (7, _) => "identity key, second half, encrypted",
         _ => "",
     }
+}
+
+/// What the SDK keeps in a key slot of an nRF54L15.
+fn seed_slot_name(slot: u32) -> &'static str {
+    match slot {
+        183 => "seed, first third",
+        184 => "seed, second third",
+        185 => "seed, last third",
+        186 => "the driver's note: a write of several slots has begun",
+        _ => "",
+    }
+}
+
+/// A state of the lifecycle that has a word of its own.
+fn lifecycle_word(word: u32, state: &str) -> String {
+    format!("lifecycle: {state}{}", if word == 0 { "" } else { " torn" })
 }
 
 /// The states in a word of the lifecycle: each halfword is one, entered when it is all zeros.
@@ -86,8 +114,8 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     line(format_args!("PSA lifecycle state: {lifecycle}"));
 
     line(format_args!("\nUICR registers"));
-    for address in (UICR_BASE..soc.otp_base()).step_by(4) {
-        let name = registers(soc).iter().find(|(offset, _)| UICR_BASE + offset == address);
+    for address in (soc.uicr_base()..soc.otp_base()).step_by(4) {
+        let name = registers(soc).iter().find(|(offset, _)| soc.uicr_base() + offset == address);
         let word = part.read(address)?;
         match name {
             Some((_, name)) => line(format_args!("  {address:08X}  {word:08X}  {name}")),
@@ -97,13 +125,23 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     }
 
     line(format_args!("\nOTP, words that are not erased"));
-    for address in (soc.otp_base()..dest_address(0)).step_by(4) {
+    let otp_end = match soc.family() {
+        Family::CryptoCell => dest_address(0),
+        Family::Cracen => soc.otp_base() + 4 * 0x140,
+    };
+    for address in (soc.otp_base()..otp_end).step_by(4) {
         let word = part.read(address)?;
         if word != ERASED {
-            let name = match address - storage {
-                0 => lifecycle_name(word, "PROVISIONING", "SECURED"),
-                4 => lifecycle_name(word, "padding", "DECOMMISSIONED"),
-                8..40 => String::from("implementation ID"),
+            let name = match (soc.family(), address - storage) {
+                (Family::CryptoCell, 0) => lifecycle_name(word, "PROVISIONING", "SECURED"),
+                (Family::CryptoCell, 4) => lifecycle_name(word, "padding", "DECOMMISSIONED"),
+                (Family::Cracen, 0) => lifecycle_word(word, "PROVISIONING"),
+                (Family::Cracen, 4) => lifecycle_word(word, "SECURED"),
+                (Family::Cracen, 8) => lifecycle_word(word, "padding"),
+                (Family::Cracen, 12) => lifecycle_word(word, "DECOMMISSIONED"),
+                (Family::CryptoCell, 8..40) | (Family::Cracen, 16..48) => {
+                    String::from("implementation ID")
+                }
                 _ => String::new(),
             };
             line(format_args!("  {address:08X}  {word:08X}  {name}"));
@@ -111,6 +149,20 @@ pub fn dump(part: &mut Silicon) -> Result<String, IllegalAccess> {
     }
 
     line(format_args!("\nKMU key slots that are not erased"));
+    if soc.family() == Family::Cracen {
+        // Nobody can read more of them.
+        line(format_args!("  slot  METADATA"));
+        for slot in 0..KMU_SLOTS {
+            match part.slot_metadata(slot) {
+                Ok(metadata) => {
+                    line(format_args!("  {slot:4}  {metadata:08X}  {}", seed_slot_name(slot)));
+                }
+                Err(KmuEvent::Revoked) => line(format_args!("  {slot:4}  revoked")),
+                Err(KmuEvent::Error) => {}
+            }
+        }
+        return part.illegal_access().map_or(Ok(out), Err);
+    }
     line(format_args!("  slot  DEST      PERM      VALUE"));
     for slot in 0..128 {
         part.select(slot + 1)?;

@@ -5,7 +5,7 @@
 
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use silicon::{KeySlot, Silicon, Soc, UICR_WORDS, platform};
+use silicon::{Family, KeySlot, Silicon, Soc, UICR_WORDS, ikg, platform};
 
 /// What a part must hold.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,69 @@ pub struct Wanted {
     pub public_key: Option<[u8; 65]>,
 }
 
-/// What is wrong with the part; empty if it is a provisioned one.
+/// What is wrong with the part, of whatever family; empty if it is a provisioned one.
+#[must_use]
+pub fn problems_of(part: &Silicon, wanted: &Wanted) -> Vec<String> {
+    match part.soc().family() {
+        Family::CryptoCell => problems(part.soc(), part.page(), wanted),
+        Family::Cracen => seed_problems(part, wanted),
+    }
+}
+
+/// The same for a part whose keys are derived from a seed.
+fn seed_problems(part: &Silicon, wanted: &Wanted) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            problems.push(what);
+        }
+    };
+
+    // OTP begins at 0x500 of UICR, and has 0x140 words: four of the lifecycle state, eight of the implementation ID.
+    let page = part.page();
+    let is_blank = |words: &[u32]| words.iter().all(|word| *word == !0);
+    must(is_blank(&page[..0x140]), String::from("a UICR register is written"));
+    must(page[0x140] == 0, format!("lifecycle word {:#010x}", page[0x140]));
+    must(is_blank(&page[0x141..0x144]), format!("lifecycle words {:08x?}", &page[0x141..0x144]));
+    let id: Vec<u8> = page[0x144..0x14C].iter().flat_map(|word| word.to_le_bytes()).collect();
+    must(id == wanted.implementation_id, format!("implementation ID {id:02x?}"));
+    must(is_blank(&page[0x14C..]), String::from("other words of UICR are written"));
+
+    // VALUE, DEST, METADATA, RPOLICY, which is LOCKED.
+    let slots = part.key_store().as_chunks::<7>().0;
+    for (number, slot) in slots.iter().enumerate() {
+        if !(183..=185).contains(&number) {
+            // To the KMU a slot without a policy is erased, whatever a cut has left in it.
+            must(slot[6] == !0, format!("slot {number} is written: {slot:08x?}"));
+            continue;
+        }
+        let index = number - 183;
+        let [value @ .., dest, metadata, policy] = slot;
+        let wanted = [(0x5004_8410, 0x0150_0010), (0x5004_8420, !0), (0x5004_8430, !0)][index];
+        must((*dest, *metadata) == wanted && *policy == 2, format!("slot {number}: {slot:08x?}"));
+        // A random word is all ones or all zeros once in 2^31.
+        let is_random = value.iter().all(|word| ![0, !0].contains(word));
+        must(is_random, format!("slot {number} is not random: {value:08x?}"));
+        let is_twin = (183..number).any(|other| slots[other][..4] == *value);
+        must(!is_twin, format!("slot {number} holds the same as another"));
+    }
+
+    // By the model's own generator, on a part of its own.
+    let mut other = Silicon::with_memory(part.soc(), [0; 32], &part.memory());
+    let mut found = [0; 65];
+    let exported = ikg::public_key(&mut other, &mut found);
+    must(exported.is_ok(), String::from("the seed gives no identity key"));
+    must(
+        wanted.public_key.is_none_or(|wanted| wanted == found),
+        String::from("the identity key is another than the one reported"),
+    );
+    problems
+}
+
+/// What is wrong with a part that stores its keys; empty if it is a provisioned one.
+///
+/// # Panics
+/// The part is none that stores its keys.
 #[must_use]
 pub fn problems(soc: Soc, page: &[u32; UICR_WORDS], wanted: &Wanted) -> Vec<String> {
     let mut problems = Vec::new();
@@ -30,6 +92,7 @@ pub fn problems(soc: Soc, page: &[u32; UICR_WORDS], wanted: &Wanted) -> Vec<Stri
     let otp = match soc {
         Soc::Nrf5340 => 0x100 / 4,
         Soc::Nrf9160 => 0x108 / 4,
+        Soc::Nrf54l15 => panic!("an nRF54L15 stores no key"),
     };
     must(page[..otp].iter().all(|word| *word == !0), String::from("a UICR register is written"));
     // PROVISIONING entered, SECURED not; padding and DECOMMISSIONED not.
@@ -47,6 +110,7 @@ pub fn problems(soc: Soc, page: &[u32; UICR_WORDS], wanted: &Wanted) -> Vec<Stri
     let huk_slots: &[(usize, u32)] = match soc {
         Soc::Nrf5340 => &[(2, 0x5084_5400), (3, 0x5084_5410), (4, 0x5084_5400), (5, 0x5084_5410)],
         Soc::Nrf9160 => &[(2, 0x5084_1400), (4, 0x5084_1400)],
+        Soc::Nrf54l15 => &[],
     };
     for (slot, dest) in huk_slots {
         must(

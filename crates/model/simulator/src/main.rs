@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use log::LevelFilter;
 use provisioning::console::ModelledSilicon;
 use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
-use silicon::{ERASED, Silicon, Soc, UICR_WORDS};
+use silicon::{Family, Memory, Silicon, Soc};
 use simulator::device_file::{DeviceFile, soc_of};
 use simulator::sweep::{self, Case, Ending, Scope, Tally};
 use simulator::{dump, run};
@@ -37,7 +37,7 @@ enum Command {
         /// The part's UICR image
         #[arg(long, value_name = "FILE")]
         device: PathBuf,
-        /// The modelled part: nrf5340 or nrf9160; without it, what is in FILE must tell
+        /// The modelled part: nrf5340, nrf9160 or nrf54l15; without it, what is in FILE must tell
         #[arg(long, value_name = "SOC")]
         soc: Option<Soc>,
     },
@@ -71,7 +71,8 @@ enum Command {
 
 #[derive(Args)]
 struct Provision {
-    /// Keep the part's UICR in FILE, a raw 4 KiB image; created erased where it is missing
+    /// Keep the part's UICR in FILE, a raw image of 4 KiB, or 11 KiB with the key slots of an nRF54L15; created erased
+    /// where it is missing
     #[arg(long, value_name = "FILE")]
     device: Option<PathBuf>,
     /// Make everything random in the part depend on N alone; else the operating system gives N, which is shown
@@ -96,8 +97,8 @@ struct Provision {
         default_value = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD"
     )]
     implementation_id: ImplementationId,
-    /// The modelled part: nrf5340 (8-word HUKs) or nrf9160 (4-word HUKs); else an nrf5340, or what a FILE that
-    /// is not erased tells
+    /// The modelled part: nrf5340 (8-word HUKs), nrf9160 (4-word HUKs) or nrf54l15 (a seed); else an nrf5340, or what
+    /// a FILE that is not erased tells
     #[arg(long, value_name = "SOC")]
     soc: Option<Soc>,
 }
@@ -150,7 +151,16 @@ fn main() -> ExitCode {
     })
 }
 
+/// Before a file is created for a part that cannot be.
+fn check_source(soc: Soc, identity_key: IdentityKeySource) -> Result<(), Error> {
+    if soc.family() == Family::Cracen && identity_key != IdentityKeySource::Generated {
+        return Err(format!("an {soc} derives its identity key: there is no other source").into());
+    }
+    Ok(())
+}
+
 fn provision(options: &Provision) -> Result<ExitCode, Error> {
+    check_source(options.soc.unwrap_or(DEFAULT_SOC), options.identity_key)?;
     let number = match options.seed {
         Some(number) => number,
         None => getrandom::u64()?,
@@ -158,17 +168,19 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
     let seed = silicon::seed(number);
     let part = match &options.device {
         Some(path) => {
-            let mut file = DeviceFile::open_or_create(path)?;
-            let page = file.read()?;
-            // A blank part may be of any kind.
+            let family = options.soc.unwrap_or(DEFAULT_SOC).family();
+            let mut file = DeviceFile::open_or_create(path, family)?;
+            let memory = file.read()?;
+            // A blank part may be of any kind, as far as its size allows.
             let soc = match options.soc {
-                None if page == [ERASED; UICR_WORDS] => DEFAULT_SOC,
-                soc => choose_soc(path, &page, soc)?,
+                None if memory == Memory::ERASED && file.family() == family => DEFAULT_SOC,
+                soc => choose_soc(path, file.family(), &memory, soc)?,
             };
-            Silicon::with_page(soc, seed, page).with_backing(Box::new(file))
+            Silicon::with_memory(soc, seed, &memory).with_backing(Box::new(file))
         }
         None => Silicon::erased(options.soc.unwrap_or(DEFAULT_SOC), seed),
     };
+    check_source(part.soc(), options.identity_key)?;
     let model = ModelledSilicon { part: part.soc().name(), seed: number };
     let config = Config {
         resume: !options.no_resume,
@@ -199,10 +211,23 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// The part in a device file: the one that is wanted, or else the one that the content shows.
-fn choose_soc(path: &Path, page: &[u32; UICR_WORDS], wanted: Option<Soc>) -> Result<Soc, Error> {
+/// The part in a device file: the one that is wanted, or else the one that size and content show.
+fn choose_soc(
+    path: &Path,
+    family: Family,
+    memory: &Memory,
+    wanted: Option<Soc>,
+) -> Result<Soc, Error> {
     let name = path.display();
-    match (wanted, soc_of(page)) {
+    if let Some(wanted) = wanted
+        && wanted.family() != family
+    {
+        return Err(format!("{name}: a file of this size is not an {wanted}'s").into());
+    }
+    if family == Family::Cracen {
+        return Ok(Soc::Nrf54l15);
+    }
+    match (wanted, soc_of(&memory.page)) {
         (Some(wanted), Some((found, why))) if wanted != found => {
             eprintln!("warning: {name}: taken for an {wanted}'s, but {why} is an {found}'s");
             Ok(wanted)
@@ -220,9 +245,11 @@ fn choose_soc(path: &Path, page: &[u32; UICR_WORDS], wanted: Option<Soc>) -> Res
 }
 
 fn show(path: &Path, soc: Option<Soc>) -> Result<ExitCode, Error> {
-    let page = DeviceFile::open(path)?.read()?;
+    let mut file = DeviceFile::open(path)?;
+    let memory = file.read()?;
     // Nothing random happens in a part that is only read.
-    let mut part = Silicon::with_page(choose_soc(path, &page, soc)?, [0; 32], page);
+    let soc = choose_soc(path, file.family(), &memory, soc)?;
+    let mut part = Silicon::with_memory(soc, [0; 32], &memory);
     io::stdout().write_all(dump::dump(&mut part)?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -234,7 +261,8 @@ fn erase(path: &Path) -> Result<ExitCode, Error> {
 }
 
 /// The pieces that can be torn, in the order in which they are written.
-const PIECES: [&str; 5] = ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key"];
+const PIECES: [&str; 6] =
+    ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key", "seed"];
 
 fn run_sweep(scope: &Scope) -> Result<ExitCode, Error> {
     let begin = Instant::now();
@@ -297,7 +325,7 @@ fn replay(case: &Case) -> Result<ExitCode, Error> {
             writeln!(out, "    {line}")?;
         }
     }
-    let mut part = Silicon::with_page(case.soc, [0; 32], *played.page);
+    let mut part = Silicon::with_memory(case.soc, [0; 32], &played.memory);
     write!(out, "\n{}\n", dump::dump(&mut part)?)?;
     match played.verdict {
         Ok(Ending::Completed) => writeln!(out, "verdict: provisioned")?,

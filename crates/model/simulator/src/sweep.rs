@@ -12,7 +12,7 @@ use std::str::FromStr;
 use provisioning::{Cause, Failure, IdentityKeySource, Piece, PublicKey, Written};
 use rayon::prelude::*;
 use silicon::power::Cut;
-use silicon::{Silicon, Soc, UICR_WORDS};
+use silicon::{Family, Memory, Silicon, Soc};
 use thiserror::Error;
 
 use crate::inspector::{self, Wanted};
@@ -82,8 +82,8 @@ pub struct Run {
 pub struct Played {
     /// One run per cut, and the last.
     pub runs: Vec<Run>,
-    /// The UICR page at the end.
-    pub page: Box<[u32; UICR_WORDS]>,
+    /// What the part keeps at the end.
+    pub memory: Box<Memory>,
     /// How it ended, or which promise was broken.
     pub verdict: Result<Ending, String>,
 }
@@ -117,7 +117,7 @@ pub fn play(case: &Case) -> Played {
         if let Some(cut) = cut {
             part.cut(*cut);
         }
-        let before = *part.page();
+        let before = part.memory();
         let mut lines = Vec::new();
         let result;
         (part, result) = run(part, &config, |event| lines.push(event.to_string()));
@@ -129,18 +129,18 @@ pub fn play(case: &Case) -> Played {
             implementation_id: *config.implementation_id.as_bytes(),
             public_key: result.as_ref().ok().map(|key| *key.as_bytes()),
         };
-        let problems = inspector::problems(case.soc, part.page(), &wanted);
+        let problems = inspector::problems_of(&part, &wanted);
         let judged = match cut {
             Some(_) if part.illegal_access().is_none() => judge_cut(&part, &result),
             None if part.illegal_access().is_none() => {
-                judge_last(&result, torn, &problems, *part.page() == before)
+                judge_last(&result, torn, &problems, part.memory() == before)
             }
             _ => Err(format!("{:?}", part.illegal_access())),
         };
         runs.push(Run { lines, result, writes: part.writes() });
         verdict = verdict.and(judged.map_err(|what| format!("run {}: {what}", number + 1)));
     }
-    Played { runs, page: Box::new(*part.page()), verdict }
+    Played { runs, memory: Box::new(part.memory()), verdict }
 }
 
 /// A run that lost power is judged by that alone: it must have lost it.
@@ -182,6 +182,7 @@ fn judge_last(
         Cause::Torn(Piece::ImplementationId) => "implementation ID",
         Cause::Torn(Piece::Huk(huk)) => huk.name(),
         Cause::Torn(Piece::IdentityKey) => "identity key",
+        Cause::Torn(Piece::Seed) => "seed",
         _ => return Err(format!("stopped for another reason: {failure}")),
     };
     if failure.written != Written::Nothing || !untouched {
@@ -244,7 +245,12 @@ pub fn sweep(scope: &Scope, progress: impl Fn(usize) + Sync) -> Report {
     let mut report = Report::default();
     let mut first_cuts = Vec::new();
     for soc in &scope.socs {
-        for identity_key in &scope.identity_keys {
+        // The key generator is the only source that an nRF54L15 has.
+        let sources = match soc.family() {
+            Family::CryptoCell => &scope.identity_keys[..],
+            Family::Cracen => &[IdentityKeySource::Generated],
+        };
+        for identity_key in sources {
             let (soc, identity_key) = (*soc, *identity_key);
             let case = Case { soc, identity_key, seed: scope.seed, cuts: Vec::new() };
             let played = play(&case);

@@ -182,13 +182,41 @@ fn a_file_of_another_size_is_refused_and_left_alone() {
 }
 
 #[test]
+fn an_nrf54l15_has_a_seed_in_a_file_that_tells_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.bin");
+    let driver = ["--soc", "nrf54l15", "--device", path(&file), "--identity-key", "driver"];
+    assert_output(&sim(&driver), 2, &[], "derives its identity key");
+    assert!(!file.exists(), "a wrong command leaves nothing behind");
+
+    let output = sim(&["--soc", "nrf54l15", "--seed", "1", "--device", path(&file)]);
+    assert_eq!(output.status.code(), Some(0));
+    let console = String::from_utf8(output.stdout).unwrap();
+    assert!(!console.contains("Writing the identity key"), "nothing of it is written");
+    assert!(console.ends_with("Success!\n"), "{console}");
+    assert_eq!(fs::metadata(&file).unwrap().len(), 4096 + 7 * 250 * 4);
+
+    let again = String::from_utf8(sim(&["--device", path(&file)]).stdout).unwrap();
+    assert!(again.starts_with("modelled nrf54l15, ") && again.contains("already provisioned"));
+    let dump = String::from_utf8(sim(&["dump", "--device", path(&file)]).stdout).unwrap();
+    for line in ["Part: nrf54l15", "PSA lifecycle state: PROVISIONING", "   185  FFFFFFFF  seed"] {
+        assert!(dump.contains(line), "{dump}");
+    }
+    assert!(!dump.contains("note"), "it is taken back: {dump}");
+    let other = ["--soc", "nrf5340", "--device", path(&file)];
+    assert_output(&sim(&other), 2, &[], "a file of this size is not an nrf5340's");
+    assert_output(&sim(&["erase", "--device", path(&file)]), 0, &[], "erased");
+    assert!(fs::read(&file).unwrap().iter().all(|byte| *byte == 0xFF));
+}
+
+#[test]
 fn one_run_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("part.bin");
     fs::write(&file, [0xFF; 4096]).unwrap();
     let mut held = simulator::device_file::DeviceFile::open(&file).unwrap();
     assert_output(&sim(&["--device", path(&file)]), 2, &[], "another run is using it");
-    assert!(held.read().unwrap().iter().all(|word| *word == 0xFFFF_FFFF));
+    assert_eq!(held.read().unwrap(), silicon::Memory::ERASED);
     drop(held);
     assert_output(&sim(&["--device", path(&file)]), 0, &LINES, "");
 }
@@ -363,7 +391,7 @@ macro_rules! refused {
 }
 
 refused! {
-    an_unknown_part_is_refused: &["--soc", "nrf52840"] => "the parts are nrf5340 and nrf9160",
+    an_unknown_part_is_refused: &["--soc", "nrf52840"] => "the parts are nrf5340, nrf9160 and nrf54l15",
     an_unknown_source_is_refused:
         &["--identity-key", "mine"] => "the sources are generated, driver and dummy",
     a_seed_that_is_no_number_is_refused: &["--seed", "many"] => "--seed",

@@ -62,7 +62,7 @@ fn pieces(bytes: &[u8]) -> HashSet<&[u8]> {
 #[test]
 fn nothing_that_is_printed_is_a_piece_of_a_key() {
     for noise in BROKEN {
-        for soc in Soc::ALL {
+        for soc in Soc::CRYPTOCELL {
             for source in SOURCES {
                 let (mut one, mut console) = lines(part(soc, 1, noise), source);
                 assert_eq!(console.last().unwrap(), "Success!");
@@ -92,7 +92,7 @@ fn nothing_that_is_printed_is_a_piece_of_a_key() {
 #[test]
 fn a_second_run_makes_no_key_that_an_earlier_one_is_like() {
     for noise in BROKEN {
-        for soc in Soc::ALL {
+        for soc in Soc::CRYPTOCELL {
             let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
             for write in [lifecycle, implementation_id, mkek, mext] {
                 let mut first = part(soc, 1, noise);
@@ -115,7 +115,7 @@ fn a_second_run_makes_no_key_that_an_earlier_one_is_like() {
 /// A generator that draws the same number each time is noticed before the first write.
 #[test]
 fn a_generator_that_stands_still_is_refused() {
-    for soc in Soc::ALL {
+    for soc in Soc::CRYPTOCELL {
         let mut still = Silicon::erased(soc, [1; 32]);
         still.mutate(Some(Mutant::RandomRepeats));
         let (still, result) = run(still, &config(IdentityKeySource::Generated), |_| ());

@@ -51,7 +51,7 @@ fn paths() -> Vec<Path> {
     ];
     let cuts = [12, 20, 30].map(|write| Some(Cut { write, reach: Reach::Torn(9) }));
     let mut paths = Vec::new();
-    for soc in Soc::ALL {
+    for soc in Soc::CRYPTOCELL {
         for source in [IdentityKeySource::Generated, IdentityKeySource::Driver] {
             paths.extend(faults.map(|fault| Path { soc, source, fault, cut: None }));
             paths.extend(cuts.map(|cut| Path { soc, source, fault: None, cut }));

@@ -6,8 +6,12 @@ use core::ffi::c_int;
 
 use super::{NO_PART, with_part};
 use crate::drivers::{self, SlotOfKey};
+use crate::ikg;
+use crate::key_store::KmuEvent;
 use crate::part::Silicon;
 use crate::platform::{self, Code};
+use crate::seed_drivers::{self, SlotOfSeed};
+use crate::soc::Family;
 
 /// Runs a driver that returns a code.
 fn call(driver: impl FnOnce(&mut Silicon) -> Code) -> c_int {
@@ -133,7 +137,10 @@ unsafe extern "C" fn nrf_keys_huk_derive(
     let label = unsafe { core::slice::from_raw_parts(label, label_size as usize) };
     // SAFETY: the caller's promise.
     let derived = unsafe { core::slice::from_raw_parts_mut(derived, size as usize) };
-    call(|part| drivers::derive_from_huk(part, huk, label, derived))
+    call(|part| match part.soc().family() {
+        Family::CryptoCell => drivers::derive_from_huk(part, huk, label, derived),
+        Family::Cracen => seed_drivers::derive_from_huk(part, huk, label, derived),
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -153,4 +160,52 @@ unsafe extern "C" fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
     // SAFETY: the caller's promise.
     let bytes = unsafe { core::slice::from_raw_parts_mut(buffer, size as usize) };
     call(|part| platform::csrand_get(part, bytes))
+}
+
+/// # Safety
+/// `metadata` must be valid for the write of two words.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_seed_slot_read(index: u32, metadata: *mut [u32; 2]) -> i32 {
+    match with_part(Err(NO_PART), |part| seed_drivers::seed_slot(part, index)) {
+        Ok(SlotOfSeed { metadata: found, written }) => {
+            // SAFETY: the caller's promise.
+            unsafe { metadata.write([found.unwrap_or_default(), written]) };
+            // NRF_KEYS_SLOT_* of the header.
+            match found {
+                Err(KmuEvent::Error) => 0,
+                Ok(_) => 1,
+                Err(KmuEvent::Revoked) => 2,
+            }
+        }
+        Err(code) => code,
+    }
+}
+
+/// # Safety
+/// `seed` must be valid for reads of 48 bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_seed_write(seed: *const [u8; 48]) -> i32 {
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let seed = unsafe { &*seed };
+    call(|part| seed_drivers::write_seed(part, seed))
+}
+
+/// # Safety
+/// `public_key` must be valid for reads and writes of 65 bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_public_identity_key(public_key: *mut [u8; 65]) -> i32 {
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let public_key = unsafe { &mut *public_key };
+    call(|part| ikg::public_key(part, public_key).err().unwrap_or_default())
+}
+
+/// # Safety
+/// `digest` must be valid for reads of 32 bytes, `signature` for reads and writes of 64.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_sign(digest: *const [u8; 32], signature: *mut [u8; 64]) -> i32 {
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let digest = unsafe { &*digest };
+    // SAFETY: as above.
+    let signature = unsafe { &mut *signature };
+    call(|part| ikg::sign(part, digest, signature).err().unwrap_or_default())
 }
