@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use provisioning::{
     Device, DeviceId, DriverError, Huk, HukSize, IMPLEMENTATION_ID_SIZE, KeyCheckValue, Lifecycle,
-    Seed, SeedDevice, SeedKeys, SeedSlots,
+    Note, Seed, SeedDevice, SeedKeys, SeedSlots,
 };
 
 use crate::{check, raw};
@@ -14,7 +14,7 @@ use crate::{check, raw};
 /// Slots of a seed: 48 bytes.
 const SLOTS: u32 = 3;
 /// The index of the slot in which the driver notes that it is about to write several.
-const MARKER: u32 = 3;
+const NOTE: u32 = 3;
 
 /// MKEK and MEXT are AES keys of 256 bits, and as many are derived from each.
 const DERIVED: HukSize = HukSize::Bits256;
@@ -84,7 +84,8 @@ impl Device for SeedDrivers {
 
 impl SeedDevice for SeedDrivers {
     fn seed_slots(&mut self) -> Result<SeedSlots, DriverError> {
-        let mut slots = SeedSlots { total: SLOTS, blank: 0, whole: 0, revoked: 0, marked: false };
+        let mut slots =
+            SeedSlots { total: SLOTS, blank: 0, whole: 0, revoked: 0, note: Note::Absent };
         for index in 0..SLOTS {
             match slot(index)? {
                 (raw::NRF_KEYS_SLOT_BLANK, _) => slots.blank += 1,
@@ -92,8 +93,13 @@ impl SeedDevice for SeedDrivers {
                 (_, is_as_written) => slots.whole += u32::from(is_as_written),
             }
         }
-        // Whatever it holds.
-        slots.marked = slot(MARKER)?.0 == raw::NRF_KEYS_SLOT_WRITTEN;
+        match slot(NOTE)? {
+            (raw::NRF_KEYS_SLOT_BLANK, _) => {}
+            // The driver could not note anything there again.
+            (raw::NRF_KEYS_SLOT_REVOKED, _) => slots.revoked += 1,
+            (_, true) => slots.note = Note::OfSeed,
+            (_, false) => slots.note = Note::OfOthers,
+        }
         Ok(slots)
     }
 

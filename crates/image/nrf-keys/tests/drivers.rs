@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use nrf_keys::{Drivers, SeedDrivers};
 use provisioning::{
     Device, DeviceId, DriverError, Huk, HukKey, HukSize, IdentityKey, KeyCheckValue, KeySlots,
-    Lifecycle, Seed, SeedDevice, SeedSlots, StoredKeyDevice,
+    Lifecycle, Note, Seed, SeedDevice, SeedSlots, StoredKeyDevice,
 };
 
 const CLOSED: [u32; 2] = [0x0000_BEEF, 0xFFFF_0000];
@@ -351,15 +351,13 @@ fn slots_of_a_seed_are_counted_by_state_and_metadata() {
     let whole = (1, [7, 7]);
     let other = (1, [6, 7]);
     let revoked = (2, [0, 7]);
-    let slots =
-        |blank, whole, revoked, marked| SeedSlots { total: 3, blank, whole, revoked, marked };
+    let slots = |blank, whole, revoked, note| SeedSlots { total: 3, blank, whole, revoked, note };
     for (laid_out, expected) in [
-        ([blank; 4], slots(3, 0, 0, false)),
-        ([whole, whole, whole, blank], slots(0, 3, 0, false)),
-        // The note counts whatever it says.
-        ([whole, blank, blank, other], slots(2, 1, 0, true)),
-        ([other, revoked, whole, revoked], slots(0, 1, 1, false)),
-        ([blank, blank, blank, whole], slots(3, 0, 0, true)),
+        ([blank; 4], slots(3, 0, 0, Note::Absent)),
+        ([whole, whole, whole, blank], slots(0, 3, 0, Note::Absent)),
+        ([whole, blank, blank, other], slots(2, 1, 0, Note::OfOthers)),
+        ([other, revoked, whole, revoked], slots(0, 1, 2, Note::Absent)),
+        ([blank, blank, blank, whole], slots(3, 0, 0, Note::OfSeed)),
     ] {
         part(|part| part.seed_slots = laid_out);
         assert_eq!(seed_drivers().seed_slots(), Ok(expected));

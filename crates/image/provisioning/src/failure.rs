@@ -357,6 +357,12 @@ causes! {
     43 NotSigned(error: DriverError):
         "the identity key does not sign",
         SetAside, "Erase the part and start again.";
+    /// The driver has noted that it was about to write other keys, and would destroy them before it writes a seed.
+    #[cfg(seed_keys)]
+    44 OtherKeysUnfinished:
+        "a write of other keys to the KMU was cut off",
+        SetAside, "To write a seed would destroy what there is of these keys. Let the program finish that was \
+         writing them, or erase the part and start again.";
 }
 
 /// What a run writes, in this order, and what a run that was cut off leaves torn.
@@ -479,6 +485,7 @@ mod tests {
             Cause::SeedRevoked,
             Cause::PublicKeyUnreadable(error),
             Cause::NotSigned(error),
+            Cause::OtherKeysUnfinished,
         ]);
         assert!(causes.iter().map(|cause| cause.code()).eq(Cause::ALL.iter().map(|row| row.code)));
         causes

@@ -15,7 +15,7 @@ use crate::record::Record;
 use crate::verdict::Verdict;
 
 #[cfg(seed_keys)]
-pub use seed::{SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
+pub use seed::{Note, SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
 #[cfg(stored_keys)]
 pub use stored::{KeySlots, StoredKeyDevice, StoredKeys};
 

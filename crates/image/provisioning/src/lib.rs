@@ -30,6 +30,6 @@ pub use implementation_id::{IMPLEMENTATION_ID_SIZE, ImplementationId, Implementa
 #[cfg(stored_keys)]
 pub use keys::{KeySlots, StoredKeyDevice, StoredKeys};
 #[cfg(seed_keys)]
-pub use keys::{SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
+pub use keys::{Note, SEED_SIZE, Seed, SeedDevice, SeedKeys, SeedSlots};
 pub use procedure::{Config, Provisioned, provision};
 pub use record::{DeviceId, Measurement, Nonce, RECORD_SIZE, Record, VERSION};

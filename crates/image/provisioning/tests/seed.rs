@@ -10,7 +10,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use provisioning::{
     Cause, Config, Device, DeviceId, DriverError, Event, Failure, Huk, IdentityKeySource,
-    ImplementationId, KeyCheckValue, Lifecycle, Piece, SEED_SIZE, Seed, SeedDevice, SeedKeys,
+    ImplementationId, KeyCheckValue, Lifecycle, Note, Piece, SEED_SIZE, Seed, SeedDevice, SeedKeys,
     SeedSlots, Written, provision,
 };
 use sha2::{Digest, Sha256};
@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 const ID: [u8; 32] = [0xC7; 32];
 const CODE: DriverError = DriverError::from_raw(-0x1234);
 
-const BLANK: SeedSlots = SeedSlots { total: 3, blank: 3, whole: 0, revoked: 0, marked: false };
-const WHOLE: SeedSlots = SeedSlots { total: 3, blank: 0, whole: 3, revoked: 0, marked: false };
+const BLANK: SeedSlots = SeedSlots { total: 3, blank: 3, whole: 0, revoked: 0, note: Note::Absent };
+const WHOLE: SeedSlots = SeedSlots { total: 3, blank: 0, whole: 3, revoked: 0, note: Note::Absent };
 
 /// A call of the part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,10 +284,10 @@ fn a_complete_part_is_left_as_it_is() {
 
 #[test]
 fn a_run_that_was_cut_off_before_the_seed_is_completed() {
-    for (id, marked) in [([0xFF; 32], false), (ID, false), (ID, true)] {
+    for (id, note) in [([0xFF; 32], Note::Absent), (ID, Note::Absent), (ID, Note::OfSeed)] {
         let mut part = Part { id, seed: None, ..Part::provisioned() };
         // The driver's note, and nothing behind it.
-        part.slots = marked.then_some(SeedSlots { marked, ..BLANK });
+        part.slots = Some(SeedSlots { note, ..BLANK });
         run(&mut part).1.unwrap();
         assert!(part.seed.is_some());
     }
@@ -298,12 +298,16 @@ fn slots_that_are_not_blank_and_not_whole_end_the_run() {
     let torn = Cause::Torn(Piece::Seed);
     for (slots, wanted) in [
         // Cut off between slots, after the last, and in one that is neither.
-        (SeedSlots { blank: 2, whole: 1, marked: true, ..BLANK }, torn),
-        (SeedSlots { marked: true, ..WHOLE }, torn),
+        (SeedSlots { blank: 2, whole: 1, note: Note::OfSeed, ..BLANK }, torn),
+        (SeedSlots { note: Note::OfSeed, ..WHOLE }, torn),
         (SeedSlots { blank: 1, whole: 2, ..BLANK }, torn),
         (SeedSlots { blank: 0, whole: 2, ..BLANK }, torn),
         (SeedSlots { blank: 2, revoked: 1, ..BLANK }, Cause::SeedRevoked),
         (SeedSlots { blank: 0, revoked: 3, ..BLANK }, Cause::SeedRevoked),
+        (SeedSlots { revoked: 1, ..BLANK }, Cause::SeedRevoked),
+        // What the driver would destroy first.
+        (SeedSlots { note: Note::OfOthers, ..BLANK }, Cause::OtherKeysUnfinished),
+        (SeedSlots { note: Note::OfOthers, ..WHOLE }, Cause::OtherKeysUnfinished),
         // A part that has no such slots.
         (SeedSlots { total: 0, blank: 0, ..BLANK }, torn),
     ] {
@@ -339,7 +343,7 @@ fn each_fault_of_a_call_has_its_failure() {
             (Cause::SeedIncomplete, something),
         ),
         (
-            Fault::Shows(2, SeedSlots { marked: true, ..WHOLE }),
+            Fault::Shows(2, SeedSlots { note: Note::OfSeed, ..WHOLE }),
             (Cause::Torn(Piece::Seed), something),
         ),
         (
@@ -358,7 +362,10 @@ fn each_fault_of_a_call_has_its_failure() {
         // The second look.
         (Fault::Error(Call::InspectSeed, 3), (Cause::SeedUnreadable(CODE), something)),
         (Fault::Shows(3, BLANK), (Cause::LooksDisagree, something)),
-        (Fault::Shows(3, SeedSlots { marked: true, ..WHOLE }), (Cause::LooksDisagree, something)),
+        (
+            Fault::Shows(3, SeedSlots { note: Note::OfSeed, ..WHOLE }),
+            (Cause::LooksDisagree, something),
+        ),
         (Fault::Error(Call::Derive, 3), (Cause::HukUnusable(Huk::Mkek, CODE), something)),
         (Fault::Error(Call::Derive, 4), (Cause::HukUnusable(Huk::Mext, CODE), something)),
         (Fault::Flips(Call::Derive, 1), (Cause::LooksDisagree, something)),

@@ -70,6 +70,14 @@ fn identity_key(part: &mut Silicon) -> Result<SigningKey, i32> {
     Err(NO_SEED)
 }
 
+/// The private identity key, which no program on a part can get: for tests that look for it where it must not be.
+///
+/// # Errors
+/// There is no seed.
+pub fn private_key(part: &mut Silicon) -> Result<Zeroizing<[u8; 32]>, i32> {
+    identity_key(part).map(|key| Zeroizing::new(key.to_bytes().into()))
+}
+
 /// `psa_export_public_key`: SEC 1, section 2.3.3, uncompressed.
 ///
 /// # Errors

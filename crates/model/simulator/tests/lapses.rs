@@ -6,7 +6,7 @@
 use provisioning::{Event, IdentityKeySource};
 use silicon::power::{Cut, Reach};
 use silicon::states::Writes;
-use silicon::{Silicon, Soc, UICR_WORDS};
+use silicon::{ERASED, Memory, Silicon, Soc, UICR_WORDS};
 use simulator::run;
 use simulator::testing::config;
 
@@ -79,4 +79,70 @@ fn no_write_can_be_left_out_or_halved_unnoticed() {
     assert!(cases > 3000, "{cases} cases");
     // Both parts, six starts, eight words, three ways.
     assert_eq!(unknown, 2 * 6 * 8 * 3);
+}
+
+/// What a run leaves of an nRF54L15, whether it printed "Success!", and its writes.
+fn play_seed(memory: &Memory, lapse: Option<Cut>) -> (Memory, bool, u32) {
+    let mut part = Silicon::with_memory(Soc::Nrf54l15, [2; 32], memory);
+    if let Some(lapse) = lapse {
+        part.lapse(lapse);
+    }
+    let mut success = false;
+    let config = config(IdentityKeySource::Generated);
+    let (part, _) = run(part, &config, |event| success |= event == Event::Success);
+    assert!(!part.is_off());
+    (part.memory(), success, part.writes())
+}
+
+/// Nobody reads a seed, so only its value can be another one unnoticed. What is written is random then all the same,
+/// but for the words that were left out; the procedure says that the value is not proven.
+#[test]
+fn of_a_seed_only_its_value_can_be_another_one_unnoticed() {
+    /// Words of a slot: its value, and the one that decides.
+    const SLOT: usize = 7;
+    const VALUE: std::ops::Range<usize> = 0..4;
+    const POLICY: usize = 6;
+    const SEED: std::ops::Range<usize> = 183..186;
+    const NOTE: usize = 186;
+
+    let mut starts = Vec::new();
+    // Erased, within the implementation ID, and before the seed.
+    for cut in [None, Some("5a"), Some("9a")] {
+        let mut part = Silicon::erased(Soc::Nrf54l15, [1; 32]);
+        if let Some(cut) = cut {
+            part.cut(cut.parse().unwrap());
+            part = run(part, &config(IdentityKeySource::Generated), |_| ()).0;
+            assert!(part.is_off());
+        }
+        starts.push(part.memory());
+    }
+    let (mut cases, mut unknown) = (0, 0);
+    for start in &starts {
+        let (good, success, writes) = play_seed(start, None);
+        assert!(success);
+        for write in 1..=writes {
+            for reach in [Reach::Before, Reach::Torn(0), Reach::Torn(7), Reach::Torn(15)] {
+                let case = Cut { write, reach };
+                let (left, success, _) = play_seed(start, Some(case));
+                cases += 1;
+                if !success {
+                    continue;
+                }
+                assert_eq!(left.page, good.page, "{case}: false Success!");
+                let words = left.key_store.iter().zip(&good.key_store);
+                let differ: Vec<_> =
+                    (0..).zip(words).filter(|(_, (left, good))| left != good).collect();
+                // The slot of the note is free again, whatever is in it.
+                let is_known = differ.iter().any(|(at, _): &(usize, _)| match at / SLOT {
+                    NOTE => left.key_store[SLOT * NOTE + POLICY] != ERASED,
+                    slot => !SEED.contains(&slot) || !VALUE.contains(&(at % SLOT)),
+                });
+                assert!(!is_known, "{case}: false Success!, {differ:x?}");
+                unknown += u32::from(differ.iter().any(|(at, _)| SEED.contains(&(at / SLOT))));
+            }
+        }
+    }
+    // Three starts, twelve words, four ways.
+    assert_eq!(unknown, 3 * 12 * 4);
+    assert!(cases > 400, "{cases} cases");
 }

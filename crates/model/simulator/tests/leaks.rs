@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! No piece of a key stays in the memory of the process: not in statics, on the heap, in thread-local
-//! storage or on any stack. The dead part of the stack is cleared first, as the image does. The same is
+//! No piece of a key, or of the seed of one, stays in the memory of the process: not in statics, on the heap, in
+//! thread-local storage or on any stack. The dead part of the stack is cleared first, as the image does. The same is
 //! looked for in the RAM of the Cortex-M33 image, under the SDK's drivers, by `tests/differential`.
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
 use std::{env, fs, ptr, thread};
 
-use nrf_keys::Drivers;
+use nrf_keys::{Drivers, SeedDrivers};
 use provisioning::{IdentityKeySource, provision};
 use silicon::faults::{Call, Effect, Fault};
 use silicon::power::{Cut, Reach};
-use silicon::{Silicon, Soc};
+use silicon::{Family, Silicon, Soc, ikg};
 use simulator::huk_size;
 use simulator::testing::{config, huk, identity_key};
 use zeroize::Zeroize;
@@ -57,6 +57,23 @@ fn paths() -> Vec<Path> {
             paths.extend(cuts.map(|cut| Path { soc, source, fault: None, cut }));
         }
     }
+    let (soc, source) = (Soc::Nrf54l15, IdentityKeySource::Generated);
+    // The note is the first slot that is provisioned, and the one that is revoked.
+    let faults = [
+        None,
+        fault(Call::CsrandGet, 3),
+        fault(Call::KmuProvision, 2),
+        fault(Call::KmuProvision, 4),
+        fault(Call::KmuRevoke, 1),
+        fault(Call::IkgDerive, 2),
+        fault(Call::IkgDerive, 4),
+        fault(Call::IkgPublicKey, 1),
+        fault(Call::IkgPublicKey, 2),
+        fault(Call::IkgSign, 1),
+    ];
+    paths.extend(faults.map(|fault| Path { soc, source, fault, cut: None }));
+    let cuts = [16, 20, 24, 30].map(|write| Some(Cut { write, reach: Reach::Torn(9) }));
+    paths.extend(cuts.map(|cut| Path { soc, source, fault: None, cut }));
     paths
 }
 
@@ -71,9 +88,19 @@ fn run(path: &Path, number: u8) {
         part.cut(cut);
     }
     silicon::install(part);
-    // SAFETY: the drivers work on this thread's part, and only `provision` calls them.
-    let mut drivers = unsafe { Drivers::new(huk_size(path.soc)) };
-    let _ = provision(&mut drivers, &config(path.source), |_| ());
+    let config = config(path.source);
+    match path.soc.family() {
+        Family::CryptoCell => {
+            // SAFETY: the drivers work on this thread's part, and only `provision` calls them.
+            let mut drivers = unsafe { Drivers::new(huk_size(path.soc)) };
+            let _ = provision(&mut drivers, &config, |_| ());
+        }
+        Family::Cracen => {
+            // SAFETY: as above.
+            let mut drivers = unsafe { SeedDrivers::new() };
+            let _ = provision(&mut drivers, &config, |_| ());
+        }
+    }
 }
 
 /// As the image does at its end: what is below the caller's frame is dead. Without it, the search finds pieces that
@@ -88,9 +115,19 @@ fn clear_stack() {
     }
 }
 
-/// The keys that are in the page: HUK words that are written, and the identity key if it is there.
+/// The keys that are in the part: HUK words that are written, or the seed's, and the identity key if it is there.
 fn keys_in(part: &mut Silicon) -> Vec<Vec<u8>> {
     part.restart([0; 32]);
+    if part.soc().family() == Family::Cracen {
+        // Slots of seven words, of which the first four are the value.
+        let slots = &part.key_store().as_chunks::<7>().0[183..186];
+        let mut keys: Vec<Vec<u8>> = slots
+            .iter()
+            .map(|slot| slot[..4].iter().flat_map(|word| word.to_le_bytes()).collect())
+            .collect();
+        keys.extend(ikg::private_key(part).map(|key| key.to_vec()));
+        return keys;
+    }
     let mut keys = vec![huk(part, 2), huk(part, 4)];
     // Slot 7 closed: the key is whole.
     if part.page()[0x10F] == 0xFFFF_FFFA {

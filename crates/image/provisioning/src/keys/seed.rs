@@ -58,17 +58,29 @@ pub struct SeedSlots {
     pub blank: u32,
     /// Slots whose metadata is what the driver writes.
     pub whole: u32,
-    /// Slots that were revoked.
+    /// Slots that were revoked, that of the note included.
     pub revoked: u32,
-    /// The driver's note is there: a write of several slots has begun, and has not come to its end.
-    pub marked: bool,
+    /// What the driver has noted.
+    pub note: Note,
+}
+
+/// The driver's note that it is about to write several slots. It is there until all are written, and where it is, the
+/// driver revokes these slots before its next write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// No write has begun that has not come to its end.
+    Absent,
+    /// A write of the seed has.
+    OfSeed,
+    /// A write of other keys has.
+    OfOthers,
 }
 
 impl SeedSlots {
     /// Nothing of a seed is written.
     ///
-    /// The note alone does not matter: the driver makes it before the first slot, and takes it back before it writes
-    /// again.
+    /// A note of the seed alone does not matter: the driver makes it before the first slot, and takes it back before
+    /// it writes again.
     #[must_use]
     pub const fn are_blank(self) -> bool {
         self.total > 0 && self.blank == self.total
@@ -80,7 +92,7 @@ impl SeedSlots {
     /// of a slot.
     #[must_use]
     pub const fn are_whole(self) -> bool {
-        self.total > 0 && self.whole == self.total && !self.marked
+        self.total > 0 && self.whole == self.total && matches!(self.note, Note::Absent)
     }
 }
 
@@ -132,9 +144,14 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
 
     fn inspect(&mut self, device: &mut D, may_be_there: bool) -> Result<bool, Cause> {
         let slots = device.seed_slots().map_err(Cause::SeedUnreadable)?;
+        if slots.note == Note::OfOthers {
+            return Err(Cause::OtherKeysUnfinished);
+        }
+        if slots.revoked > 0 {
+            return Err(Cause::SeedRevoked);
+        }
         match (slots.are_blank(), may_be_there) {
             (true, _) => Ok(false),
-            (false, _) if slots.revoked > 0 => Err(Cause::SeedRevoked),
             (false, false) => Err(Cause::SeedTaken),
             (false, true) if slots.are_whole() => Ok(true),
             (false, true) => Err(Cause::Torn(Piece::Seed)),
@@ -210,7 +227,7 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
         let slots = device.seed_slots().map_err(Cause::SeedUnreadable)?;
         verdict.count(Check::FirstSlots, slots.are_whole());
         verdict.count(Check::SecondSlots, slots.blank == 0 && slots.revoked == 0);
-        verdict.count(Check::ThirdSlots, !slots.marked);
+        verdict.count(Check::ThirdSlots, slots.note == Note::Absent);
         for ((huk, first), check) in
             Huk::ALL.into_iter().zip(&self.values).zip([Check::MkekValue, Check::MextValue])
         {
