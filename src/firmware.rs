@@ -130,6 +130,8 @@ fn run() -> Result<Provisioned, Stop> {
         implementation_id: IMPLEMENTATION_ID,
         identity_key: IDENTITY_KEY,
         resume: cfg!(CONFIG_PROVISIONING_RESUME),
+        // There is none on the parts that this image is for.
+        complete_seed: false,
         record: cfg!(CONFIG_PROVISIONING_RECORD),
         nonce,
         measurement: measure_image(),

@@ -97,6 +97,12 @@ int32_t nrf_keys_seed_slot_read(uint32_t index, uint32_t metadata[2]);
 /* hw_unique_key_write(): writes the seed to blank slots. */
 int32_t nrf_keys_seed_write(const uint8_t seed[48]);
 
+/*
+ * Writes those slots of the seed that are blank, each with its part of the bytes and as hw_unique_key_write()
+ * would, and takes the driver's note back. It is for a seed whose write was cut off.
+ */
+int32_t nrf_keys_seed_complete(const uint8_t seed[48]);
+
 /* psa_export_public_key() of the key generator's identity key: 65 bytes, uncompressed. */
 int32_t nrf_keys_public_identity_key(uint8_t public_key[65]);
 

@@ -42,6 +42,7 @@ unsafe extern "C" {
     pub fn nrf_keys_identity_key_write_dummy() -> i32;
     pub fn nrf_keys_seed_slot_read(index: u32, metadata: *mut u32) -> i32;
     pub fn nrf_keys_seed_write(seed: *const u8) -> i32;
+    pub fn nrf_keys_seed_complete(seed: *const u8) -> i32;
     pub fn nrf_keys_public_identity_key(public_key: *mut u8) -> i32;
     pub fn nrf_keys_sign(digest: *const u8, signature: *mut u8) -> i32;
     pub fn nrf_keys_device_id(words: *mut u32);

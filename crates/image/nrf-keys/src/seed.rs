@@ -108,6 +108,11 @@ impl SeedDevice for SeedDrivers {
         check(unsafe { raw::nrf_keys_seed_write(seed.expose().as_ptr()) })
     }
 
+    fn complete_seed(&mut self, seed: &Seed) -> Result<(), DriverError> {
+        // SAFETY: as above.
+        check(unsafe { raw::nrf_keys_seed_complete(seed.expose().as_ptr()) })
+    }
+
     fn public_identity_key(&mut self, public_key: &mut [u8; 65]) -> Result<(), DriverError> {
         // SAFETY: the key is valid for the write of the 65 bytes that the header names.
         check(unsafe { raw::nrf_keys_public_identity_key(public_key.as_mut_ptr()) })

@@ -129,6 +129,11 @@ c! {
         let seed = unsafe { seed.cast::<[u8; 48]>().read() };
         called(&format!("seed {} {}", seed[0], seed[47]))
     }
+    fn nrf_keys_seed_complete(seed: *const u8) -> i32 {
+        // SAFETY: as above.
+        let seed = unsafe { seed.cast::<[u8; 48]>().read() };
+        called(&format!("completion {} {}", seed[0], seed[47]))
+    }
     fn nrf_keys_public_identity_key(public_key: *mut u8) -> i32 {
         fill(public_key, &[0x04; 65]);
         called("export")
@@ -390,6 +395,7 @@ fn seeds_and_signatures_go_through_as_they_are() {
         part(|part| part.code = code);
         let expected = if code == 0 { Ok(()) } else { Err(DriverError::from_raw(code)) };
         assert_eq!(drivers.write_seed(&seed), expected);
+        assert_eq!(drivers.complete_seed(&seed), expected);
         assert_eq!(drivers.public_identity_key(&mut public_key), expected);
         assert_eq!(drivers.sign(&[9; 32], &mut signature), expected);
         assert_eq!(drivers.derive_from_huk(Huk::Mext, &mut value), expected);
@@ -398,5 +404,7 @@ fn seeds_and_signatures_go_through_as_they_are() {
     assert_eq!((public_key, signature), ([0x04; 65], [0x51; 64]));
     assert_eq!(value.expose_mut(), &[0xDE; 32]);
     let calls = part(|part| part.calls.clone());
-    assert_eq!(calls[..5], ["seed 1 2", "export", "sign [9, 9]", "derive 1 huk-selfchec", "enter"]);
+    let expected =
+        ["seed 1 2", "completion 1 2", "export", "sign [9, 9]", "derive 1 huk-selfchec", "enter"];
+    assert_eq!(calls[..6], expected);
 }

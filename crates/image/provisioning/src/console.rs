@@ -81,6 +81,9 @@ pub enum Event<'a> {
     /// A HUK from an earlier run works, which is all that can be known of it.
     #[cfg(stored_keys)]
     HuksNotProven,
+    /// The slots of a seed that are missing are about to be written.
+    #[cfg(seed_keys)]
+    CompletingSeed,
     /// The HUKs of a seed work, which is all that can be known of it, even if this run has written it.
     #[cfg(seed_keys)]
     SeedNotProven,
@@ -133,6 +136,8 @@ impl Event<'_> {
             Self::HuksNotProven => {
                 "Not proven: the values of HUK keys from an earlier run. Proven: they work and differ"
             }
+            #[cfg(seed_keys)]
+            Self::CompletingSeed => "Completing the seed, whose write was cut off",
             #[cfg(seed_keys)]
             Self::SeedNotProven => {
                 "Not proven: the value of the seed, which nothing shows. Proven: MKEK and MEXT work and differ"

@@ -32,7 +32,12 @@ pub trait Keys<D> {
     ///
     /// # Errors
     /// A key that is not fit to go on with.
-    fn inspect(&mut self, device: &mut D, may_be_there: bool) -> Result<bool, Cause>;
+    fn inspect(
+        &mut self,
+        device: &mut D,
+        config: &Config,
+        may_be_there: bool,
+    ) -> Result<bool, Cause>;
 
     /// Draws what is missing, without a write.
     ///

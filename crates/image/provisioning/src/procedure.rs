@@ -20,6 +20,8 @@ pub struct Config {
     pub identity_key: IdentityKeySource,
     /// Whether a part that is in PROVISIONING already is looked at and completed, or refused.
     pub resume: bool,
+    /// Whether a seed whose write was cut off is completed, or refused. Only parts that have one heed it.
+    pub complete_seed: bool,
     /// Whether the part's record is reported.
     pub record: bool,
     /// The nonce that the record must hold, so that it is known to be fresh; without it, the part makes one.
@@ -29,14 +31,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The default of Kconfig: a part is resumed, and its record is reported, with a nonce of its own. The image
-    /// has no bytes.
+    /// The default of Kconfig: a part is resumed, a torn seed refused, and its record is reported, with a nonce of its
+    /// own. The image has no bytes.
     #[must_use]
     pub fn new(implementation_id: ImplementationId, identity_key: IdentityKeySource) -> Self {
         Self {
             implementation_id,
             identity_key,
             resume: true,
+            complete_seed: false,
             record: true,
             nonce: None,
             measurement: Measurement::of(&[]),
@@ -179,7 +182,7 @@ fn inspect<D: Device>(
         Progress::Torn if lifecycle => return Err(Cause::Torn(Piece::ImplementationId)),
         _ => return Err(Cause::ImplementationIdTaken),
     };
-    let keys_are_whole = keys.inspect(device, lifecycle && id_is_whole)?;
+    let keys_are_whole = keys.inspect(device, config, lifecycle && id_is_whole)?;
     Ok(match (lifecycle, keys_are_whole) {
         (false, _) => Missing::Lifecycle,
         (true, false) => Missing::Something,

@@ -28,6 +28,7 @@ enum Call {
     WriteIdWord,
     InspectSeed,
     WriteSeed,
+    CompleteSeed,
     Derive,
     Export,
     Sign,
@@ -104,7 +105,7 @@ impl Part {
     }
 
     fn has_written(&self) -> bool {
-        [Call::EnterProvisioning, Call::WriteIdWord, Call::WriteSeed]
+        [Call::EnterProvisioning, Call::WriteIdWord, Call::WriteSeed, Call::CompleteSeed]
             .iter()
             .any(|call| self.count(*call) > 0)
     }
@@ -180,6 +181,16 @@ impl SeedDevice for Part {
         assert_eq!(self.id, ID, "no key before the implementation ID");
         assert!(self.seed.is_none() && self.slots.is_none_or(SeedSlots::are_blank));
         if self.call(Call::WriteSeed)? == Work::Done {
+            self.seed = Some(*seed.expose());
+            self.slots = None;
+        }
+        Ok(())
+    }
+
+    fn complete_seed(&mut self, seed: &Seed) -> Result<(), DriverError> {
+        assert_eq!(self.id, ID, "no key before the implementation ID");
+        assert!(self.slots.is_some_and(SeedSlots::can_be_completed));
+        if self.call(Call::CompleteSeed)? == Work::Done {
             self.seed = Some(*seed.expose());
             self.slots = None;
         }
@@ -313,6 +324,49 @@ fn slots_that_are_not_blank_and_not_whole_end_the_run() {
     ] {
         let part = Part { slots: Some(slots), ..Part::provisioned() };
         assert_eq!(cause(part), (wanted, Written::Nothing), "{slots:?}");
+    }
+}
+
+#[test]
+fn a_seed_whose_write_was_cut_off_is_completed_where_that_is_asked_for() {
+    let run = |part: &mut Part| {
+        let config = Config { complete_seed: true, ..config() };
+        let mut lines = Vec::new();
+        let result = provision(part, &config, |event| lines.push(event.message()));
+        (lines, result)
+    };
+    let cut_off = SeedSlots { blank: 2, whole: 1, note: Note::OfSeed, ..BLANK };
+    let torn = Cause::Torn(Piece::Seed);
+    for (slots, wanted) in [
+        (cut_off, None),
+        (SeedSlots { note: Note::OfSeed, ..WHOLE }, None),
+        // What no write of the driver leaves that was cut off.
+        (SeedSlots { note: Note::Absent, ..cut_off }, Some(torn)),
+        (SeedSlots { whole: 0, ..cut_off }, Some(torn)),
+        (SeedSlots { whole: u32::MAX, ..cut_off }, Some(torn)),
+        (SeedSlots { revoked: 1, ..cut_off }, Some(Cause::SeedRevoked)),
+        (SeedSlots { note: Note::OfOthers, ..cut_off }, Some(Cause::OtherKeysUnfinished)),
+    ] {
+        let mut part = Part { slots: Some(slots), seed: None, ..Part::provisioned() };
+        let (lines, result) = run(&mut part);
+        assert_eq!(result.as_ref().err().map(|failure| failure.cause), wanted, "{slots:?}");
+        let completed = u32::from(wanted.is_none());
+        assert_eq!((part.count(Call::CompleteSeed), part.count(Call::WriteSeed)), (completed, 0));
+        assert_eq!(part.has_written(), wanted.is_none());
+        if wanted.is_none() {
+            assert_eq!(lines[1], "Completing the seed, whose write was cut off");
+        }
+    }
+    // Where the implementation ID is missing, no run has begun a seed.
+    let mut part = Part { slots: Some(cut_off), id: [0xFF; 32], ..Part::provisioned() };
+    assert_eq!(run(&mut part).1.unwrap_err().cause, Cause::SeedTaken);
+    for (fault, wanted) in [
+        (Fault::Error(Call::CompleteSeed, 1), Cause::SeedNotWritten(CODE)),
+        (Fault::Ignored(Call::CompleteSeed, 1), Cause::SeedIncomplete),
+    ] {
+        let mut part = Part { slots: Some(cut_off), fault, ..Part::provisioned() };
+        let failure = run(&mut part).1.unwrap_err();
+        assert_eq!((failure.cause, failure.written), (wanted, Written::Something));
     }
 }
 

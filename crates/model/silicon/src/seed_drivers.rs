@@ -72,19 +72,8 @@ fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
         policy: RevokePolicy::Rotating,
     };
     provision_slot(part, MARKER_SLOT, &note)?;
-    let metadata = [SEED_METADATA, SECONDARY_METADATA, SECONDARY_METADATA];
-    for ((index, bytes), metadata) in (0..).zip(seed.as_chunks::<16>().0).zip(metadata) {
-        let mut content = SlotContent {
-            value: [0; 4],
-            dest: SEED_REGISTER + 16 * index,
-            metadata,
-            policy: RevokePolicy::Locked,
-        };
-        for (word, bytes) in content.value.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        let provisioned = provision_slot(part, SEED_SLOT + index, &content);
-        content.value.zeroize();
+    for (index, bytes) in (0..).zip(seed.as_chunks().0) {
+        let provisioned = provision_slot_of_seed(part, index, bytes);
         if provisioned.is_err() {
             // It cannot revoke a slot that is locked.
             let _ = clean_up(part);
@@ -92,6 +81,44 @@ fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
         }
     }
     revoke_slot(part, MARKER_SLOT)
+}
+
+/// What `nrf_keys_seed_complete` promises. The SDK's driver has nothing like it.
+pub fn complete_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
+    let mut complete = || -> Result<(), KmuEvent> {
+        for (index, bytes) in (0..).zip(seed.as_chunks().0) {
+            match part.slot_metadata(SEED_SLOT + index) {
+                Ok(_) => {}
+                Err(KmuEvent::Error) => provision_slot_of_seed(part, index, bytes)?,
+                Err(KmuEvent::Revoked) => return Err(KmuEvent::Revoked),
+            }
+        }
+        revoke_slot(part, MARKER_SLOT)
+    };
+    if complete().is_err() {
+        error!("the seed was not completed");
+        return HUK_WRITE_FAILED;
+    }
+    0
+}
+
+fn provision_slot_of_seed(
+    part: &mut Silicon,
+    index: u32,
+    bytes: &[u8; 16],
+) -> Result<(), KmuEvent> {
+    let mut content = SlotContent {
+        value: [0; 4],
+        dest: SEED_REGISTER + 16 * index,
+        metadata: if index == 0 { SEED_METADATA } else { SECONDARY_METADATA },
+        policy: RevokePolicy::Locked,
+    };
+    for (word, bytes) in content.value.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    let provisioned = provision_slot(part, SEED_SLOT + index, &content);
+    content.value.zeroize();
+    provisioned
 }
 
 /// `clean_up_unfinished_provisioning`.
@@ -240,6 +267,34 @@ mod tests {
             assert_eq!(write_seed(&mut part, &[2; 48]) == 0, can_go_on, "{writes}");
             assert_eq!(part.illegal_access(), None);
         }
+    }
+
+    #[test]
+    fn a_seed_is_completed_behind_a_cut_at_any_word() {
+        for write in 8..=26 {
+            let mut part = part();
+            part.cut(Cut { write, reach: Reach::After });
+            assert_eq!(write_seed(&mut part, &[1; 48]), HUK_WRITE_FAILED);
+            part.restart([8; 32]);
+            let before = part.memory();
+            assert_eq!(complete_seed(&mut part, &[2; 48]), 0, "{write}");
+            assert_eq!(part.illegal_access(), None);
+            for index in 0..3 {
+                let SlotOfSeed { metadata, written } = seed_slot(&mut part, index).unwrap();
+                assert_eq!(metadata, Ok(written));
+            }
+            assert_eq!(metadata(&mut part)[3], BLANK);
+            // What was written stays.
+            let slots = |words: &[u32]| words.as_chunks::<7>().0[183..186].to_vec();
+            for (before, after) in slots(&before.key_store).iter().zip(slots(part.key_store())) {
+                let kept = if before[6] == !0 { 0x0202_0202 } else { 0x0101_0101 };
+                assert_eq!(after[..4], [kept; 4], "{write}");
+            }
+        }
+        let mut revoked = with_seed(1);
+        revoked.key_store_mut()[7 * 184 + 6] = 0;
+        assert_eq!(complete_seed(&mut revoked, &[2; 48]), HUK_WRITE_FAILED);
+        assert_eq!(complete_seed(&mut with_seed(1), &[2; 48]), HUK_WRITE_FAILED, "no note");
     }
 
     #[test]

@@ -53,6 +53,9 @@ enum Command {
         /// Make everything random in the parts depend on N alone
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
+        /// Complete a seed whose write was cut off
+        #[arg(long)]
+        complete_seed: bool,
     },
     /// Play one case of a sweep again, and show each run of it and what is left; exit code 2 if one of its
     /// cuts cannot be
@@ -60,6 +63,9 @@ enum Command {
         /// The replay ID that the sweep has named
         #[arg(value_name = "ID")]
         case: Case,
+        /// Complete a seed whose write was cut off
+        #[arg(long)]
+        complete_seed: bool,
     },
     /// ERASEALL: make a part blank again, keys and OTP included
     Erase {
@@ -84,6 +90,9 @@ struct Provision {
     /// Refuse a part that an earlier run has left in PROVISIONING, as the C sample does
     #[arg(long)]
     no_resume: bool,
+    /// Complete a seed whose write was cut off, instead of refusing it
+    #[arg(long, conflicts_with = "no_resume")]
+    complete_seed: bool,
     /// Print no provisioning record
     #[arg(long)]
     no_record: bool,
@@ -137,13 +146,14 @@ fn main() -> ExitCode {
         None => provision(&cli.provision),
         Some(Command::Dump { device, soc }) => show(&device, soc),
         Some(Command::Erase { device }) => erase(&device),
-        Some(Command::Sweep { soc, identity_key, seed }) => run_sweep(&Scope {
+        Some(Command::Sweep { soc, identity_key, seed, complete_seed }) => run_sweep(&Scope {
             socs: soc.map_or_else(|| Soc::ALL.to_vec(), |soc| vec![soc]),
             identity_keys: identity_key
                 .map_or_else(|| IdentityKeySource::ALL.to_vec(), |source| vec![source]),
             seed,
+            complete_seed,
         }),
-        Some(Command::Replay { case }) => replay(&case),
+        Some(Command::Replay { case, complete_seed }) => replay(&Case { complete_seed, ..case }),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -184,6 +194,7 @@ fn provision(options: &Provision) -> Result<ExitCode, Error> {
     let model = ModelledSilicon { part: part.soc().name(), seed: number };
     let config = Config {
         resume: !options.no_resume,
+        complete_seed: options.complete_seed,
         record: !options.no_record,
         nonce: options.nonce,
         ..Config::new(options.implementation_id, options.identity_key)
@@ -293,7 +304,8 @@ fn run_sweep(scope: &Scope) -> Result<ExitCode, Error> {
         writeln!(out)?;
     }
     for (case, what) in &report.violations {
-        writeln!(out, "violation: {what} (cargo sim replay {case})")?;
+        let option = if scope.complete_seed { "--complete-seed " } else { "" };
+        writeln!(out, "violation: {what} (cargo sim replay {option}{case})")?;
     }
     writeln!(
         out,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use provisioning::{Cause, Failure, IdentityKeySource, Piece, PublicKey, Written};
+use provisioning::{Cause, Config, Failure, IdentityKeySource, Piece, PublicKey, Written};
 use rayon::prelude::*;
 use silicon::power::Cut;
 use silicon::{Family, Memory, Silicon, Soc};
@@ -29,6 +29,8 @@ pub struct Case {
     pub seed: u64,
     /// Where each run but the last loses power.
     pub cuts: Vec<Cut>,
+    /// Whether a torn seed is completed. The name does not say so.
+    pub complete_seed: bool,
 }
 
 impl fmt::Display for Case {
@@ -53,7 +55,7 @@ impl FromStr for Case {
         let identity_key = IdentityKeySource::from_name(next()?).ok_or(NotACase)?;
         let seed = next()?.parse().map_err(|_| NotACase)?;
         let cuts = parts.map(|cut| cut.parse().map_err(|_| NotACase)).collect::<Result<_, _>>()?;
-        Ok(Self { soc, identity_key, seed, cuts })
+        Ok(Self { soc, identity_key, seed, cuts, complete_seed: false })
     }
 }
 
@@ -105,7 +107,7 @@ impl Played {
 /// This thread provisions a part already.
 #[must_use]
 pub fn play(case: &Case) -> Played {
-    let config = testing::config(case.identity_key);
+    let config = Config { complete_seed: case.complete_seed, ..testing::config(case.identity_key) };
     let mut part = Silicon::erased(case.soc, [0; 32]);
     let mut runs = Vec::new();
     let mut torn = false;
@@ -206,6 +208,8 @@ pub struct Scope {
     pub identity_keys: Vec<IdentityKeySource>,
     /// Decides everything random.
     pub seed: u64,
+    /// Whether a torn seed is completed.
+    pub complete_seed: bool,
 }
 
 /// How many cases of a part and a key source ended how.
@@ -252,7 +256,8 @@ pub fn sweep(scope: &Scope, progress: impl Fn(usize) + Sync) -> Report {
         };
         for identity_key in sources {
             let (soc, identity_key) = (*soc, *identity_key);
-            let case = Case { soc, identity_key, seed: scope.seed, cuts: Vec::new() };
+            let (seed, complete_seed) = (scope.seed, scope.complete_seed);
+            let case = Case { soc, identity_key, seed, cuts: Vec::new(), complete_seed };
             let played = play(&case);
             let writes = played.last_writes();
             assert!(writes > 0, "{case}: no writes");

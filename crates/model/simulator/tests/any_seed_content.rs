@@ -60,8 +60,8 @@ enum Ours {
 
 /// The rule, written down once more: the state is ASSEMBLY or PROVISIONING alone; each word of the ID is blank or
 /// whole; the seed is blank, or whole behind a whole ID; no slot is revoked, and no note is there, or that of a
-/// seed of which nothing is written.
-fn ours(memory: &Memory, id: &[u8; 32]) -> Ours {
+/// seed of which nothing is written, or of one that is to be completed.
+fn ours(memory: &Memory, id: &[u8; 32], complete_seed: bool) -> Ours {
     let otp = &memory.page[OTP..];
     // The third word is not a state.
     let provisioning = match [otp[0], otp[1], otp[3]] {
@@ -84,16 +84,22 @@ fn ours(memory: &Memory, id: &[u8; 32]) -> Ours {
         _ if note[METADATA] == NOTE_METADATA => true,
         _ => return Ours::No,
     };
-    let policies = SEED.map(|number| slot(memory, number)[POLICY]);
-    let no_seed = policies.clone().all(|policy| policy == ERASED);
-    let is_written = policies.clone().all(|policy| ![ERASED, REVOKED].contains(&policy));
-    let metadata = SEED.map(|number| slot(memory, number)[METADATA]);
-    if no_seed {
-        Ours::Complete
-    } else if is_written && metadata.eq(SEED_METADATA) && !has_note && provisioning && id_whole {
-        Ours::Check
-    } else {
-        Ours::No
+    let mut written = 0;
+    for (number, metadata) in SEED.zip(SEED_METADATA) {
+        let slot = slot(memory, number);
+        match slot[POLICY] {
+            ERASED => {}
+            REVOKED => return Ours::No,
+            _ if slot[METADATA] == metadata => written += 1,
+            _ => return Ours::No,
+        }
+    }
+    match (written, has_note) {
+        (0, _) => Ours::Complete,
+        _ if !provisioning || !id_whole => Ours::No,
+        (3, false) => Ours::Check,
+        (_, true) if complete_seed => Ours::Complete,
+        _ => Ours::No,
     }
 }
 
@@ -102,10 +108,11 @@ fn ours(memory: &Memory, id: &[u8; 32]) -> Ours {
 struct Start {
     memory: Memory,
     id: ImplementationId,
+    complete_seed: bool,
 }
 
-/// What is wrong with a part that is said to be good. Words that a run may not write are judged as if erased; so is, where
-/// the seed was there before, what nobody can read: its value, its policy, and a destination that works.
+/// What is wrong with a part that is said to be good. Words that a run may not write are judged as if erased; so is, of
+/// slots of the seed that were there before, what nobody can read: value, policy, and a destination that works.
 fn problems(start: &Start, left: &Memory, public_key: Option<[u8; 65]>) -> Vec<String> {
     let mut judged = left.clone();
     for (index, word) in judged.page.iter_mut().enumerate() {
@@ -121,9 +128,8 @@ fn problems(start: &Start, left: &Memory, public_key: Option<[u8; 65]>) -> Vec<S
     let wanted = Wanted { implementation_id: *start.id.as_bytes(), public_key };
     let part = Silicon::with_memory(Soc::Nrf54l15, [0; 32], &judged);
     let mut problems = inspector::problems_of(&part, &wanted);
-    if slot(&start.memory, SEED.start)[POLICY] != ERASED {
-        let hidden: Vec<_> = SEED.map(|slot| format!("slot {slot}")).collect();
-        problems.retain(|problem| !hidden.iter().any(|slot| problem.starts_with(slot)));
+    for number in SEED.filter(|number| slot(&start.memory, *number)[POLICY] != ERASED) {
+        problems.retain(|problem| !problem.starts_with(&format!("slot {number}")));
     }
     problems
 }
@@ -138,7 +144,10 @@ const ALREADY_PROVISIONED: End = 29;
 
 /// Provisions a part; how that ended, or what must not be.
 fn play(start: &Start) -> Result<End, String> {
-    let config = Config::new(start.id, IdentityKeySource::Generated);
+    let config = Config {
+        complete_seed: start.complete_seed,
+        ..Config::new(start.id, IdentityKeySource::Generated)
+    };
     // A run that panicked has left its part behind.
     drop(silicon::remove());
     let part = Silicon::with_memory(Soc::Nrf54l15, [2; 32], &start.memory);
@@ -155,8 +164,10 @@ fn play(start: &Start) -> Result<End, String> {
     // What no driver writes, and the KMU says so when it is used.
     let note = slot(before, NOTE);
     let is_stuck = ![ERASED, ROTATING].contains(&note[POLICY]);
-    let dests = SEED.map(|number| slot(before, number)[DEST]);
-    let goes_elsewhere = !dests.eq(SEED_DEST);
+    let goes_elsewhere = SEED.zip(SEED_DEST).any(|(number, dest)| {
+        let slot = slot(before, number);
+        slot[POLICY] != ERASED && slot[DEST] != dest
+    });
     if let Some(access) = part.illegal_access() {
         let is_expected = match access {
             IllegalAccess::SlotTaken(slot) => is_stuck && slot as usize == NOTE,
@@ -186,11 +197,13 @@ fn play(start: &Start) -> Result<End, String> {
     };
     must(untouched || !nothing, "it was written to")?;
 
-    let expected = match ours(before, start.id.as_bytes()) {
+    let expected = match ours(before, start.id.as_bytes(), start.complete_seed) {
         Ours::No => nothing && !matches!(cause, Some(Cause::AlreadyProvisioned)),
         Ours::Complete => match cause {
             None => true,
-            Some(Cause::SeedNotWritten(_)) => is_stuck,
+            // A note that cannot be taken back, or not without being revoked for good.
+            Some(Cause::SeedNotWritten(_) | Cause::SeedRevoked) => is_stuck && !nothing,
+            Some(Cause::HukUnusable(..)) => goes_elsewhere,
             _ => false,
         },
         Ours::Check => match cause {
@@ -224,8 +237,8 @@ static BASES: LazyLock<[Vec<Start>; 4]> = LazyLock::new(|| {
             }
             let (part, _) = run(part, &config, |_| ());
             assert_eq!((part.illegal_access(), part.is_off()), (None, cut.is_some()));
-            let start = Start { memory: part.memory(), id };
-            bases[ours(&start.memory, id.as_bytes()) as usize].push(start.clone());
+            let start = Start { memory: part.memory(), id, complete_seed: false };
+            bases[ours(&start.memory, id.as_bytes(), false) as usize].push(start.clone());
             (part.writes(), start)
         };
         let (writes, complete) = cut_at(None);
@@ -249,6 +262,7 @@ fn start(case: u64) -> Start {
     let mut random = SplitMix64::new(case);
     let kind = *random.one_of(&[0, 0, 1, 1, 2, 3]);
     let mut start = random.one_of(&BASES[kind]).clone();
+    start.complete_seed = random.below(2) == 0;
     if random.below(16) == 0 {
         start.id = random.one_of(&[ID, ID_WITH_GAPS]).parse().unwrap();
     }
@@ -260,7 +274,7 @@ fn start(case: u64) -> Start {
 
 /// Changes a word, of those that matter most times, or a whole slot.
 fn edit(start: &mut Start, random: &mut SplitMix64) {
-    let Start { memory, id } = start;
+    let Start { memory, id, .. } = start;
     let number = random.among(SEED.start..NOTE + 1);
     let kind = random.below(32);
     if let 28.. = kind {

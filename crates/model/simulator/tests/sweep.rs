@@ -29,6 +29,7 @@ fn every_cut_and_every_second_cut_completes_or_stops() {
         socs: Soc::CRYPTOCELL.to_vec(),
         identity_keys: IdentityKeySource::ALL.to_vec(),
         seed: 1,
+        complete_seed: false,
     };
     let report = sweep(&scope, |_| ());
     no_violations(&report);
@@ -46,16 +47,21 @@ fn every_cut_and_every_second_cut_completes_or_stops() {
 /// The same for a part whose keys are derived from a seed, also between the words of a key slot.
 #[test]
 fn every_cut_of_a_seed_completes_or_stops() {
-    let scope = Scope { socs: vec![Soc::Nrf54l15], identity_keys: Vec::new(), seed: 1 };
-    let report = sweep(&scope, |_| ());
-    no_violations(&report);
-    let [(_, tally)] = &report.tallies[..] else { panic!("one source") };
-    // Lifecycle, implementation ID, the driver's note, three slots, and the note taken back.
-    assert_eq!(tally.writes, 1 + 8 + 7 + (7 + 6 + 6) + 7);
-    let pieces = ["implementation ID", "lifecycle", "seed"];
-    let endings: Vec<Ending> = tally.endings.keys().copied().collect();
-    assert_eq!(endings[0], Ending::Completed);
-    assert_eq!(endings[1..], pieces.map(Ending::Stopped));
+    for (complete_seed, pieces) in [
+        (false, &["implementation ID", "lifecycle", "seed"][..]),
+        (true, &["implementation ID", "lifecycle"]),
+    ] {
+        let socs = vec![Soc::Nrf54l15];
+        let scope = Scope { socs, identity_keys: Vec::new(), seed: 1, complete_seed };
+        let report = sweep(&scope, |_| ());
+        no_violations(&report);
+        let [(_, tally)] = &report.tallies[..] else { panic!("one source") };
+        // Lifecycle, implementation ID, the driver's note, three slots, and the note taken back.
+        assert_eq!(tally.writes, 1 + 8 + 7 + (7 + 6 + 6) + 7);
+        let endings: Vec<Ending> = tally.endings.keys().copied().collect();
+        let stopped = pieces.iter().copied().map(Ending::Stopped);
+        assert_eq!(endings, [Ending::Completed].into_iter().chain(stopped).collect::<Vec<_>>());
+    }
 }
 
 /// Up to five cuts in a row, each at any write of its run and with any of its bits.
@@ -72,7 +78,8 @@ fn chain(seed: u64) {
         Family::CryptoCell => *random.one_of(&IdentityKeySource::ALL),
         Family::Cracen => IdentityKeySource::Generated,
     };
-    let mut case = Case { soc, identity_key, seed, cuts: Vec::new() };
+    let complete_seed = random.below(2) == 0;
+    let mut case = Case { soc, identity_key, seed, cuts: Vec::new(), complete_seed };
     let mut played = play(&case);
     for _ in 0..=random.below(5) {
         if played.last_writes() == 0 {
@@ -86,7 +93,7 @@ fn chain(seed: u64) {
         };
         case.cuts.push(Cut { write, reach });
         played = play(&case);
-        assert!(played.verdict.is_ok(), "cargo sim replay {case}: {:?}", played.verdict);
+        assert!(played.verdict.is_ok(), "{case:?}: {:?}", played.verdict);
     }
 }
 

@@ -36,6 +36,13 @@ pub trait SeedDevice: Device {
     /// The driver's error. Some slots may be written by then.
     fn write_seed(&mut self, seed: &Seed) -> Result<(), DriverError>;
 
+    /// Writes what a write that was cut off has left blank, each slot with its part of `seed`, and takes the driver's note
+    /// back. Slots that are written stay as they are.
+    ///
+    /// # Errors
+    /// The driver's error. Further slots may be written by then.
+    fn complete_seed(&mut self, seed: &Seed) -> Result<(), DriverError>;
+
     /// Exports the public identity key: a point as SEC 1, section 2.3.3 writes it uncompressed.
     ///
     /// # Errors
@@ -94,6 +101,17 @@ impl SeedSlots {
     pub const fn are_whole(self) -> bool {
         self.total > 0 && self.whole == self.total && matches!(self.note, Note::Absent)
     }
+
+    /// A write of the seed was cut off behind its first slot, and left nothing but whole slots and blank ones.
+    ///
+    /// Nothing can have been derived from such a seed, unless all that is missing is that the note is taken back.
+    #[must_use]
+    pub const fn can_be_completed(self) -> bool {
+        self.whole > 0
+            && self.revoked == 0
+            && self.whole.saturating_add(self.blank) == self.total
+            && matches!(self.note, Note::OfSeed)
+    }
 }
 
 /// A seed that is about to be written, cleared when it goes out of scope.
@@ -128,6 +146,8 @@ impl Seed {
 pub struct SeedKeys {
     /// The new one, until it is written.
     seed: Seed,
+    /// A part of one is written already, and stays.
+    is_begun: bool,
     /// What MKEK and MEXT have derived.
     values: [KeyCheckValue; 2],
     public_key: [u8; 65],
@@ -137,12 +157,18 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
     fn empty() -> Self {
         Self {
             seed: Seed::empty(),
+            is_begun: false,
             values: [KeyCheckValue::empty(), KeyCheckValue::empty()],
             public_key: [0; 65],
         }
     }
 
-    fn inspect(&mut self, device: &mut D, may_be_there: bool) -> Result<bool, Cause> {
+    fn inspect(
+        &mut self,
+        device: &mut D,
+        config: &Config,
+        may_be_there: bool,
+    ) -> Result<bool, Cause> {
         let slots = device.seed_slots().map_err(Cause::SeedUnreadable)?;
         if slots.note == Note::OfOthers {
             return Err(Cause::OtherKeysUnfinished);
@@ -154,6 +180,10 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
             (true, _) => Ok(false),
             (false, false) => Err(Cause::SeedTaken),
             (false, true) if slots.are_whole() => Ok(true),
+            (false, true) if slots.can_be_completed() && config.complete_seed => {
+                self.is_begun = true;
+                Ok(false)
+            }
             (false, true) => Err(Cause::Torn(Piece::Seed)),
         }
     }
@@ -180,8 +210,13 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
         _: &Config,
         report: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Cause> {
-        report(Event::GeneratingHuks);
-        let written = device.write_seed(&self.seed);
+        let written = if self.is_begun {
+            report(Event::CompletingSeed);
+            device.complete_seed(&self.seed)
+        } else {
+            report(Event::GeneratingHuks);
+            device.write_seed(&self.seed)
+        };
         self.seed.clear();
         written.map_err(Cause::SeedNotWritten)?;
         self.verify(device, report)

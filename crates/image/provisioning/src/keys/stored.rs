@@ -137,7 +137,7 @@ impl<D: StoredKeyDevice> Keys<D> for StoredKeys {
         }
     }
 
-    fn inspect(&mut self, device: &mut D, may_be_there: bool) -> Result<bool, Cause> {
+    fn inspect(&mut self, device: &mut D, _: &Config, may_be_there: bool) -> Result<bool, Cause> {
         // This image writes no key in ASSEMBLY, and none behind a blank piece.
         let mut may_be_there = may_be_there;
         let mut key = |slots: KeySlots, piece, taken| match (slots.are_blank(), may_be_there) {

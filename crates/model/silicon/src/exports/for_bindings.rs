@@ -191,6 +191,15 @@ unsafe extern "C" fn nrf_keys_seed_write(seed: *const [u8; 48]) -> i32 {
 }
 
 /// # Safety
+/// `seed` must be valid for reads of 48 bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrf_keys_seed_complete(seed: *const [u8; 48]) -> i32 {
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    let seed = unsafe { &*seed };
+    call(|part| seed_drivers::complete_seed(part, seed))
+}
+
+/// # Safety
 /// `public_key` must be valid for reads and writes of 65 bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_public_identity_key(public_key: *mut [u8; 65]) -> i32 {
