@@ -16,14 +16,14 @@ use crate::seed_register::SEED_REGISTER;
 use crate::uicr::KeySlot;
 
 /// `PROVISIONING_SLOT`: what the driver notes there while it writes several slots.
-pub const MARKER_SLOT: KeySlot = 186;
+pub const NOTE_SLOT: KeySlot = 186;
 
 /// `kmu_metadata` of the seed's first slot: scheme SEED, 384 bits, policy LOCKED.
 pub const SEED_METADATA: u32 = 0x0150_0010;
 /// `SECONDARY_SLOT_METADATA_VALUE`.
 pub const SECONDARY_METADATA: u32 = 0xFFFF_FFFF;
 /// The first slot and how many: `set_provisioning_in_progress`.
-pub const MARKER_METADATA: u32 = SEED_SLOT << 8 | SEED_SLOTS;
+pub const NOTE_METADATA: u32 = SEED_SLOT << 8 | SEED_SLOTS;
 
 /// A slot of a seed, or the driver's note, as `nrf_keys.h` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn seed_slot(part: &mut Silicon, index: u32) -> Result<SlotOfSeed, Code> {
     let (slot, written) = match index {
         0 => (SEED_SLOT, SEED_METADATA),
         1 | 2 => (SEED_SLOT + index, SECONDARY_METADATA),
-        3 => (MARKER_SLOT, MARKER_METADATA),
+        3 => (NOTE_SLOT, NOTE_METADATA),
         _ => return Err(INVALID_ARGUMENT),
     };
     Ok(SlotOfSeed { metadata: part.slot_metadata(slot), written })
@@ -68,10 +68,10 @@ fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
     let note = SlotContent {
         value: [0; 4],
         dest: 0,
-        metadata: MARKER_METADATA,
+        metadata: NOTE_METADATA,
         policy: RevokePolicy::Rotating,
     };
-    provision_slot(part, MARKER_SLOT, &note)?;
+    provision_slot(part, NOTE_SLOT, &note)?;
     for (index, bytes) in (0..).zip(seed.as_chunks().0) {
         let provisioned = provision_slot_of_seed(part, index, bytes);
         if provisioned.is_err() {
@@ -80,7 +80,7 @@ fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
             return provisioned;
         }
     }
-    revoke_slot(part, MARKER_SLOT)
+    revoke_slot(part, NOTE_SLOT)
 }
 
 /// What `nrf_keys_seed_complete` promises. The SDK's driver has nothing like it.
@@ -93,7 +93,7 @@ pub fn complete_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
                 Err(KmuEvent::Revoked) => return Err(KmuEvent::Revoked),
             }
         }
-        revoke_slot(part, MARKER_SLOT)
+        revoke_slot(part, NOTE_SLOT)
     };
     if complete().is_err() {
         error!("the seed was not completed");
@@ -123,13 +123,13 @@ fn provision_slot_of_seed(
 
 /// `clean_up_unfinished_provisioning`.
 fn clean_up(part: &mut Silicon) -> Result<(), KmuEvent> {
-    let Ok(note) = part.slot_metadata(MARKER_SLOT) else { return Ok(()) };
+    let Ok(note) = part.slot_metadata(NOTE_SLOT) else { return Ok(()) };
     for slot in (note >> 8..).take((note & 0xFF) as usize) {
         if revoke_slot(part, slot).is_err() && part.slot_metadata(slot) != Err(KmuEvent::Error) {
             return Err(KmuEvent::Error);
         }
     }
-    revoke_slot(part, MARKER_SLOT)
+    revoke_slot(part, NOTE_SLOT)
 }
 
 /// `cracen_kmu_key_slot_provision`.

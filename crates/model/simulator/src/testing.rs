@@ -2,9 +2,13 @@
 
 //! What sweeps and tests of provisioned parts share.
 
+use std::collections::BTreeMap;
+use std::env;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use provisioning::{Config, IdentityKey, IdentityKeySource, ImplementationId, PublicKey};
+use rayon::prelude::*;
 use silicon::platform::{self, slot};
 use silicon::{KeySlot, Silicon, Soc, UICR_BASE, UICR_WORDS, value_address};
 
@@ -44,6 +48,44 @@ pub fn identity_key(part: &mut Silicon) -> Option<IdentityKey> {
 #[must_use]
 pub fn public_key(soc: Soc, page: &[u32; UICR_WORDS]) -> Option<PublicKey> {
     identity_key(&mut Silicon::with_page(soc, [0; 32], *page))?.public_key()
+}
+
+/// How many cases ended how: by the number of the cause, 0 for `Success!`.
+pub type Ends = BTreeMap<u8, u64>;
+
+/// Plays cases that follow from their number alone, on all cores, and gives how many there were. `PROVISIONING_CASES` says
+/// how many are played, else it is 20,000, and `PROVISIONING_FIRST_CASE` where they begin, to replay one.
+///
+/// # Panics
+/// A case must not end as it did, or panics; the message says how to replay it. Or one of the variables is no number.
+#[must_use]
+pub fn play_cases(play: impl Fn(u64) -> Result<u8, String> + Sync) -> (u64, Ends) {
+    let number = |variable, default| {
+        env::var(variable).map_or(default, |text| text.parse().expect(variable))
+    };
+    let cases = number("PROVISIONING_CASES", 20_000);
+    let first = number("PROVISIONING_FIRST_CASE", 0);
+    let ends = (first..first + cases)
+        .into_par_iter()
+        .panic_fuse()
+        .fold(Ends::new, |mut ends, case| {
+            let played = catch_unwind(AssertUnwindSafe(|| play(case)))
+                .unwrap_or_else(|_| Err(String::from("a panic")));
+            match played {
+                Ok(end) => *ends.entry(end).or_default() += 1,
+                Err(what) => panic!(
+                    "{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again"
+                ),
+            }
+            ends
+        })
+        .reduce(Ends::new, |mut ends, others| {
+            for (end, count) in others {
+                *ends.entry(end).or_default() += count;
+            }
+            ends
+        });
+    (cases, ends)
 }
 
 /// Random numbers that follow from a seed alone, on every machine: Steele, Lea and Flood, "Fast splittable

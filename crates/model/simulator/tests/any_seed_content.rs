@@ -6,18 +6,14 @@
 //! A case follows from its number alone. `PROVISIONING_CASES` says how many are played, and
 //! `PROVISIONING_FIRST_CASE` where they begin, to replay one.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use provisioning::{Cause, Config, Event, Failure, IdentityKeySource, ImplementationId, Written};
-use rayon::prelude::*;
 use silicon::power::Cut;
 use silicon::{ERASED, IllegalAccess, Memory, Silicon, Soc};
 use simulator::inspector::{self, Wanted};
 use simulator::run;
-use simulator::testing::{ID, SplitMix64};
+use simulator::testing::{self, ID, SplitMix64};
 
 /// Two words look erased, written or not.
 const ID_WITH_GAPS: &str = "FFFFFFFF0405060708090A0BFFFFFFFF101112131415161718191A1B1C1D1EFE";
@@ -308,35 +304,10 @@ fn edit(start: &mut Start, random: &mut SplitMix64) {
     };
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    env::var(variable).map_or(default, |text| text.parse().expect(variable))
-}
-
 #[test]
 fn any_content_is_left_alone_or_completed() {
-    let cases = number("PROVISIONING_CASES", 20_000);
-    let first = number("PROVISIONING_FIRST_CASE", 0);
     LazyLock::force(&BASES);
-    let ends: BTreeMap<End, u64> = (first..first + cases)
-        .into_par_iter()
-        .panic_fuse()
-        .fold(BTreeMap::new, |mut ends, case| {
-            let played = catch_unwind(AssertUnwindSafe(|| play(&start(case))))
-                .unwrap_or_else(|_| Err(String::from("a panic")));
-            match played {
-                Ok(end) => *ends.entry(end).or_default() += 1,
-                Err(what) => panic!(
-                    "{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again"
-                ),
-            }
-            ends
-        })
-        .reduce(BTreeMap::new, |mut ends, others| {
-            for (end, count) in others {
-                *ends.entry(end).or_default() += count;
-            }
-            ends
-        });
+    let (cases, ends) = testing::play_cases(|case| play(&start(case)));
     eprintln!("{cases} cases, by number of the cause: {ends:?}");
     if cases >= 20_000 {
         assert!(ends.keys().eq(&ENDS), "an end was not met, or should not have been: {ends:?}");
