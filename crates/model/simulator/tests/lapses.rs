@@ -13,59 +13,59 @@ use simulator::testing::config;
 /// Words of the identity key in slots 6 and 7: KEYSLOT.KEY is at 0x800.
 const IDENTITY_KEY: std::ops::Range<usize> = 0x218..0x220;
 
-/// The page that a run leaves, whether it printed "Success!", and its writes.
+/// What a run leaves, whether it printed "Success!", and its writes.
 fn play(
     soc: Soc,
     source: IdentityKeySource,
-    page: &[u32; UICR_WORDS],
+    memory: &Memory,
     lapse: Option<Cut>,
-) -> ([u32; UICR_WORDS], bool, u32) {
-    let mut part = Silicon::with_page(soc, [2; 32], *page);
+) -> (Memory, bool, u32) {
+    let mut part = Silicon::with_memory(soc, [2; 32], memory);
     if let Some(lapse) = lapse {
         part.lapse(lapse);
     }
     let mut success = false;
     let (part, _) = run(part, &config(source), |event| success |= event == Event::Success);
     assert!(!part.is_off());
-    (*part.page(), success, part.writes())
+    (part.memory(), success, part.writes())
 }
 
-/// Erased, and what is left of runs that were cut off within the implementation ID or behind a piece.
-fn starts(soc: Soc, source: IdentityKeySource) -> Vec<[u32; UICR_WORDS]> {
-    let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
-    let cuts = [lifecycle, 5, implementation_id, mkek, mext]
-        .map(|write| Some(Cut { write, reach: Reach::After }));
-    let page = |cut: Option<Cut>| {
+/// Erased, and what is left of runs that were cut off behind these writes.
+fn starts(soc: Soc, source: IdentityKeySource, writes: &[u32]) -> Vec<Memory> {
+    let cuts = writes.iter().map(|write| Some(Cut { write: *write, reach: Reach::After }));
+    let memory = |cut: Option<Cut>| {
         let mut part = Silicon::erased(soc, [1; 32]);
         if let Some(cut) = cut {
             part.cut(cut);
             part = run(part, &config(source), |_| ()).0;
             assert!(part.is_off());
         }
-        *part.page()
+        part.memory()
     };
-    [None].into_iter().chain(cuts).map(page).collect()
+    [None].into_iter().chain(cuts).map(memory).collect()
 }
 
 #[test]
 fn no_write_can_be_left_out_or_halved_unnoticed() {
     let (mut cases, mut unknown) = (0, 0);
     for soc in Soc::CRYPTOCELL {
+        let Writes { lifecycle, implementation_id, mkek, mext, .. } = Writes::of(soc);
         for source in IdentityKeySource::ALL {
-            for start in starts(soc, source) {
+            // Within the implementation ID, or behind a piece.
+            for start in starts(soc, source, &[lifecycle, 5, implementation_id, mkek, mext]) {
                 let (good, success, writes) = play(soc, source, &start, None);
                 assert!(success);
                 for write in 1..=writes {
                     for reach in [Reach::Before, Reach::Torn(0), Reach::Torn(7), Reach::Torn(15)] {
                         let case = Cut { write, reach };
-                        let (page, success, _) = play(soc, source, &start, Some(case));
+                        let (left, success, _) = play(soc, source, &start, Some(case));
                         cases += 1;
-                        if !success || page == good {
+                        if !success || left == good {
                             continue;
                         }
                         // Only the driver knows the key that it has made; a word that is missing shows.
                         let differ: Vec<_> =
-                            (0..UICR_WORDS).filter(|at| page[*at] != good[*at]).collect();
+                            (0..UICR_WORDS).filter(|at| left.page[*at] != good.page[*at]).collect();
                         let known = source != IdentityKeySource::Driver
                             || reach == Reach::Before
                             || !differ.iter().all(|at| IDENTITY_KEY.contains(at));
@@ -81,19 +81,6 @@ fn no_write_can_be_left_out_or_halved_unnoticed() {
     assert_eq!(unknown, 2 * 6 * 8 * 3);
 }
 
-/// What a run leaves of an nRF54L15, whether it printed "Success!", and its writes.
-fn play_seed(memory: &Memory, lapse: Option<Cut>) -> (Memory, bool, u32) {
-    let mut part = Silicon::with_memory(Soc::Nrf54l15, [2; 32], memory);
-    if let Some(lapse) = lapse {
-        part.lapse(lapse);
-    }
-    let mut success = false;
-    let config = config(IdentityKeySource::Generated);
-    let (part, _) = run(part, &config, |event| success |= event == Event::Success);
-    assert!(!part.is_off());
-    (part.memory(), success, part.writes())
-}
-
 /// Nobody reads a seed, so only its value can be another one unnoticed. What is written is random then all the same,
 /// but for the words that were left out; the procedure says that the value is not proven.
 #[test]
@@ -105,25 +92,16 @@ fn of_a_seed_only_its_value_can_be_another_one_unnoticed() {
     const SEED: std::ops::Range<usize> = 183..186;
     const NOTE: usize = 186;
 
-    let mut starts = Vec::new();
-    // Erased, within the implementation ID, and before the seed.
-    for cut in [None, Some("5a"), Some("9a")] {
-        let mut part = Silicon::erased(Soc::Nrf54l15, [1; 32]);
-        if let Some(cut) = cut {
-            part.cut(cut.parse().unwrap());
-            part = run(part, &config(IdentityKeySource::Generated), |_| ()).0;
-            assert!(part.is_off());
-        }
-        starts.push(part.memory());
-    }
+    let (soc, source) = (Soc::Nrf54l15, IdentityKeySource::Generated);
     let (mut cases, mut unknown) = (0, 0);
-    for start in &starts {
-        let (good, success, writes) = play_seed(start, None);
+    // Erased, within the implementation ID, and before the seed.
+    for start in starts(soc, source, &[5, 9]) {
+        let (good, success, writes) = play(soc, source, &start, None);
         assert!(success);
         for write in 1..=writes {
             for reach in [Reach::Before, Reach::Torn(0), Reach::Torn(7), Reach::Torn(15)] {
                 let case = Cut { write, reach };
-                let (left, success, _) = play_seed(start, Some(case));
+                let (left, success, _) = play(soc, source, &start, Some(case));
                 cases += 1;
                 if !success {
                     continue;
