@@ -8,10 +8,12 @@ mod seed;
 mod stored;
 
 use crate::console::Event;
+use crate::device::{Device, Huk};
 use crate::failure::Cause;
+use crate::huk::KeyCheckValue;
 use crate::identity::PublicKey;
 use crate::procedure::Config;
-use crate::record::Record;
+use crate::record::{Claims, Freshness, Record};
 use crate::verdict::Verdict;
 
 #[cfg(seed_keys)]
@@ -87,4 +89,28 @@ pub trait Keys<D> {
     /// # Errors
     /// It is another.
     fn judge(&self, config: &Config, public_key: &PublicKey) -> Result<(), Cause>;
+}
+
+/// Puts into the record what is claimed of the part.
+fn claim(
+    device: &mut impl Device,
+    config: &Config,
+    random: &[u8; 32],
+    public_key: PublicKey,
+    record: &mut Record,
+) {
+    record.claim(&Claims {
+        freshness: Freshness::new(random, &public_key, config.nonce),
+        measurement: config.measurement,
+        implementation_id: config.implementation_id,
+        device_id: device.device_id(),
+        public_key,
+    });
+}
+
+/// Derives from a HUK once more; whether that gives what it gave first.
+fn derives_again(device: &mut impl Device, huk: Huk, first: &KeyCheckValue) -> Result<bool, Cause> {
+    let mut derived = KeyCheckValue::empty();
+    device.derive_from_huk(huk, &mut derived).map_err(|error| Cause::HukUnusable(huk, error))?;
+    Ok(derived == *first)
 }

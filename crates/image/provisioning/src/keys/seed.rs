@@ -13,9 +13,9 @@ use crate::device::{Device, DriverError, Huk};
 use crate::failure::{Cause, Piece};
 use crate::huk::KeyCheckValue;
 use crate::identity::PublicKey;
-use crate::keys::Keys;
+use crate::keys::{Keys, claim, derives_again};
 use crate::procedure::{Config, draw};
-use crate::record::{Claims, Freshness, Record};
+use crate::record::Record;
 use crate::verdict::{Check, Verdict};
 
 /// Bytes in a seed: `HUK_SIZE_BYTES` of `hw_unique_key.h` for CRACEN.
@@ -241,13 +241,7 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
         device.public_identity_key(&mut self.public_key).map_err(Cause::PublicKeyUnreadable)?;
         let public_key =
             PublicKey::from_sec1_bytes(&self.public_key).ok_or(Cause::IdentityKeyInvalid)?;
-        record.claim(&Claims {
-            freshness: Freshness::new(&random, &public_key, config.nonce),
-            measurement: config.measurement,
-            implementation_id: config.implementation_id,
-            device_id: device.device_id(),
-            public_key,
-        });
+        claim(device, config, &random, public_key, record);
         let mut signature = [0; 64];
         let digest = record.digest();
         device.sign(&digest.into(), &mut signature).map_err(Cause::NotSigned)?;
@@ -266,11 +260,7 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
         for ((huk, first), check) in
             Huk::ALL.into_iter().zip(&self.values).zip([Check::MkekValue, Check::MextValue])
         {
-            let mut derived = KeyCheckValue::empty();
-            device
-                .derive_from_huk(huk, &mut derived)
-                .map_err(|error| Cause::HukUnusable(huk, error))?;
-            verdict.count(check, derived == *first);
+            verdict.count(check, derives_again(device, huk, first)?);
         }
         let mut again = [0; 65];
         device.public_identity_key(&mut again).map_err(Cause::PublicKeyUnreadable)?;

@@ -14,9 +14,9 @@ use crate::huk::{HukKey, HukSize, KeyCheckValue};
 use crate::identity::{
     self, DUMMY_PUBLIC_KEY, IdentityKey, IdentityKeySource, ProofError, PublicKey, PublicPoint,
 };
-use crate::keys::Keys;
+use crate::keys::{Keys, claim, derives_again};
 use crate::procedure::{Config, draw};
-use crate::record::{Claims, Freshness, Record};
+use crate::record::Record;
 use crate::verdict::{Check, Verdict};
 
 /// A part whose keys are stored.
@@ -220,13 +220,7 @@ impl<D: StoredKeyDevice> Keys<D> for StoredKeys {
             None => self.identity_key.public_point().ok_or(Cause::IdentityKeyInvalid)?,
         };
         let public_key = public.to_public_key();
-        record.claim(&Claims {
-            freshness: Freshness::new(&random, &public_key, config.nonce),
-            measurement: config.measurement,
-            implementation_id: config.implementation_id,
-            device_id: device.device_id(),
-            public_key,
-        });
+        claim(device, config, &random, public_key, record);
         match self.identity_key.prove(&record.digest(), &*random, public) {
             Ok(signature) => {
                 record.sign(&signature);
@@ -246,11 +240,7 @@ impl<D: StoredKeyDevice> Keys<D> for StoredKeys {
             };
             let slots = device.huk_slots(huk).map_err(|error| Cause::HukUnreadable(huk, error))?;
             verdict.count(slots_check, slots.are_whole() && slots.blank == 0 && slots.exposed == 0);
-            let mut derived = KeyCheckValue::empty();
-            device
-                .derive_from_huk(huk, &mut derived)
-                .map_err(|error| Cause::HukUnusable(huk, error))?;
-            verdict.count(value_check, derived == *first);
+            verdict.count(value_check, derives_again(device, huk, first)?);
         }
         let slots = device.identity_key_slots().map_err(Cause::IdentityKeySlotsUnreadable)?;
         verdict.count(Check::ThirdSlots, slots.are_whole() && slots.blank == 0);
