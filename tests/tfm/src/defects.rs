@@ -130,7 +130,6 @@ pub const fn ports(soc: Soc) -> [u32; 2] {
     let secure = match soc {
         Soc::Nrf5340 => 0x1C,
         Soc::Nrf9160 => 0x2C,
-        Soc::Nrf54l15 => panic!("these are parts with a CryptoCell"),
     };
     [UICR_BASE, UICR_BASE + secure]
 }

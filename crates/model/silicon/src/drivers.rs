@@ -9,6 +9,7 @@
 use log::{error, warn};
 use zeroize::Zeroizing;
 
+#[cfg(seed_keys)]
 use crate::faults::{Call, Effect};
 use crate::kmu::{self, perm, slot};
 use crate::nvmc;
@@ -87,6 +88,7 @@ pub fn lifecycle(part: &mut Silicon) -> Result<u32, Code> {
         let (field, erased) = match family {
             Family::CryptoCell => (nvmc::otp_halfword_read(part, storage + offset).into(), 0xFFFF),
             // Words in the place of halfwords.
+            #[cfg(seed_keys)]
             Family::Cracen => (nvmc::uicr_word_read(part, storage + 2 * offset), ERASED),
         };
         match field {
@@ -116,6 +118,7 @@ pub fn enter_provisioning(part: &mut Silicon) -> Code {
             match part.soc().family() {
                 Family::CryptoCell => nvmc::halfword_write(part, storage + LCS_PROVISIONING, 0),
                 // What it returns, the driver does not look at.
+                #[cfg(seed_keys)]
                 Family::Cracen => drop(otp_word_write(part, storage + 2 * LCS_PROVISIONING, 0)),
             }
             0
@@ -141,6 +144,7 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
     let address = implementation_id_address(part.soc()) + 4 * index;
     match part.soc().family() {
         Family::CryptoCell => nvmc::word_write(part, address, word),
+        #[cfg(seed_keys)]
         Family::Cracen => {
             if !otp_word_write(part, address, word) {
                 return platform::EIO;
@@ -154,12 +158,14 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
 fn implementation_id_address(soc: Soc) -> u32 {
     let field = match soc.family() {
         Family::CryptoCell => 2,
+        #[cfg(seed_keys)]
         Family::Cracen => 4,
     };
     soc.bl_storage() + IMPLEMENTATION_ID / 2 * field
 }
 
 /// `nrfx_rramc_otp_word_write`: whether the word was erased, and was written.
+#[cfg(seed_keys)]
 fn otp_word_write(part: &mut Silicon, address: u32, word: u32) -> bool {
     match part.strike(Call::OtpWordWrite) {
         Some(Effect::Error) => return false,

@@ -38,15 +38,19 @@ pub enum IllegalAccess {
     #[error("SELECTKEYSLOT = {0}: no such key slot")]
     NoSuchSlot(u32),
     /// A provisioning of a key slot that is not erased.
+    #[cfg(seed_keys)]
     #[error("key slot {0} is provisioned, and not erased")]
     SlotTaken(u32),
     /// A task of the KMU that writes, while the RRAMC is not in write mode.
+    #[cfg(seed_keys)]
     #[error("key slot {0} is to be written with the RRAMC not in write mode")]
     SlotWriteNotEnabled(u32),
     /// A push that overwrites a key register behind its lock, or an access to one that nothing was pushed to.
+    #[cfg(seed_keys)]
     #[error("the key generator has no seed, or a locked one")]
     SeedRegister,
     /// The part has no such hardware.
+    #[cfg(seed_keys)]
     #[error("this part has nothing at {0:#010x}")]
     NotOnThisPart(u32),
     /// A push without a selected slot, without a destination, or without permission.

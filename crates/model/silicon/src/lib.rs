@@ -52,8 +52,10 @@ mod entropy;
 #[cfg(any(feature = "std", silicon_model))]
 mod exports;
 pub mod faults;
+#[cfg(seed_keys)]
 pub mod ikg;
 mod illegal_access;
+#[cfg(seed_keys)]
 mod key_store;
 mod kmu;
 pub mod mutants;
@@ -61,7 +63,9 @@ pub mod nvmc;
 mod part;
 pub mod platform;
 pub mod power;
+#[cfg(seed_keys)]
 pub mod seed_drivers;
+#[cfg(seed_keys)]
 mod seed_register;
 mod soc;
 pub mod states;
@@ -76,9 +80,13 @@ pub use exports::with_installed;
 #[cfg(feature = "std")]
 pub use exports::{install, remove};
 pub use illegal_access::IllegalAccess;
+#[cfg(seed_keys)]
 pub use key_store::{KEY_STORE_WORDS, KMU_SLOTS, KmuEvent, RevokePolicy, SLOT_WORDS, SlotContent};
 pub use kmu::slot;
-pub use part::{Memory, Silicon};
+#[cfg(seed_keys)]
+pub use part::Memory;
+pub use part::Silicon;
+#[cfg(seed_keys)]
 pub use seed_register::SEED_REGISTER;
 pub use soc::{Family, Soc, UnknownSoc};
 pub use uicr::{

@@ -11,22 +11,31 @@ use crate::backing::{Copies, NotKept};
 use crate::entropy::Entropy;
 use crate::faults::{ArmedFault, Call, Effect, Fault, Noise};
 use crate::illegal_access::IllegalAccess;
+#[cfg(seed_keys)]
 use crate::key_store::{KEY_STORE_WORDS, KeyStore, KmuEvent, SlotContent, SlotWrite, is_decisive};
 use crate::mutants::Mutant;
 use crate::power::{Cut, Power};
+#[cfg(seed_keys)]
 use crate::seed_register::{SEED_WORDS, SeedRegister};
-use crate::soc::{Family, Soc};
-use crate::uicr::{ERASED, KeySlot, Rules, UICR_WORDS, Uicr};
+#[cfg(seed_keys)]
+use crate::soc::Family;
+use crate::soc::Soc;
+#[cfg(seed_keys)]
+use crate::uicr::KeySlot;
+use crate::uicr::{ERASED, Rules, UICR_WORDS, Uicr};
 
 /// The KMU of an nRF54L15: datasheet, "KMU — Key management unit".
+#[cfg(seed_keys)]
 const KMU_OF_CRACEN: u32 = 0x5004_5000;
 
 /// One modelled part.
 pub struct Silicon {
     uicr: Uicr,
     /// Of an nRF54L15; else it stays erased.
+    #[cfg(seed_keys)]
     key_store: KeyStore,
     /// What the KMU has pushed to CRACEN's seed register since power-on.
+    #[cfg(seed_keys)]
     seed: SeedRegister,
     device_id: [u32; 2],
     /// The first illegal access. It freezes the part.
@@ -40,6 +49,7 @@ pub struct Silicon {
 }
 
 /// What a part keeps without power.
+#[cfg(seed_keys)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// UICR.
@@ -48,6 +58,7 @@ pub struct Memory {
     pub key_store: [u32; KEY_STORE_WORDS],
 }
 
+#[cfg(seed_keys)]
 impl Memory {
     /// As ERASEALL leaves it.
     pub const ERASED: Self =
@@ -73,7 +84,9 @@ impl Silicon {
     pub const fn with_page(soc: Soc, seed: [u8; 32], page: [u32; UICR_WORDS]) -> Self {
         Self {
             uicr: Uicr::new(soc, &page),
+            #[cfg(seed_keys)]
             key_store: KeyStore::erased(),
+            #[cfg(seed_keys)]
             seed: SeedRegister::EMPTY,
             device_id: device_id(&seed),
             refused: None,
@@ -86,23 +99,10 @@ impl Silicon {
         }
     }
 
-    /// A part that keeps this.
-    #[must_use]
-    pub fn with_memory(soc: Soc, seed: [u8; 32], memory: &Memory) -> Self {
-        let mut part = Self::with_page(soc, seed, memory.page);
-        *part.key_store_mut() = memory.key_store;
-        part
-    }
-
-    /// What it keeps, as it is, past all protection.
-    #[must_use]
-    pub fn memory(&self) -> Memory {
-        Memory { page: *self.page(), key_store: *self.key_store() }
-    }
-
     /// Puts another part, erased, in the place of this one, without a second page in memory.
     pub fn replace(&mut self, soc: Soc, seed: [u8; 32]) {
         self.uicr.erase(soc);
+        #[cfg(seed_keys)]
         self.key_store.words_mut().fill(ERASED);
         self.device_id = device_id(&seed);
         self.restart(seed);
@@ -112,6 +112,7 @@ impl Silicon {
     /// same seed if the page has changed.
     pub fn restart(&mut self, seed: [u8; 32]) {
         self.uicr.reset();
+        #[cfg(seed_keys)]
         self.seed.clear();
         self.refused = None;
         self.armed = None;
@@ -146,17 +147,6 @@ impl Silicon {
     /// The UICR page, past all protection: to set up a part before a run.
     pub const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
         self.uicr.page_mut()
-    }
-
-    /// The KMU's key slots as they are, past all protection: [`SLOT_WORDS`](crate::SLOT_WORDS) words each.
-    #[must_use]
-    pub const fn key_store(&self) -> &[u32; KEY_STORE_WORDS] {
-        self.key_store.words()
-    }
-
-    /// The KMU's key slots, past all protection: to set up a part before a run.
-    pub const fn key_store_mut(&mut self) -> &mut [u32; KEY_STORE_WORDS] {
-        self.key_store.words_mut()
     }
 
     /// Keeps each write in `backing` too, from now on.
@@ -317,6 +307,56 @@ impl Silicon {
         self.attempt(|part| part.uicr.push())
     }
 
+    /// Runs one access, unless the part is frozen; an illegal one freezes it.
+    fn attempt<T>(
+        &mut self,
+        access: impl FnOnce(&mut Self) -> Result<T, IllegalAccess>,
+    ) -> Result<T, IllegalAccess> {
+        if self.refused.is_some() || self.power.off {
+            return Err(IllegalAccess::Frozen);
+        }
+        let result = access(self);
+        if self.power.off {
+            return Err(IllegalAccess::Frozen);
+        }
+        if let Err(error) = result {
+            log::error!("illegal access: {error}");
+            if !self.is(Mutant::NotFrozen) {
+                self.refused = Some(error);
+            }
+        }
+        result
+    }
+}
+
+/// What an nRF54L15 has besides.
+#[cfg(seed_keys)]
+impl Silicon {
+    /// A part that keeps this.
+    #[must_use]
+    pub fn with_memory(soc: Soc, seed: [u8; 32], memory: &Memory) -> Self {
+        let mut part = Self::with_page(soc, seed, memory.page);
+        *part.key_store_mut() = memory.key_store;
+        part
+    }
+
+    /// What it keeps, as it is, past all protection.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory { page: *self.page(), key_store: *self.key_store() }
+    }
+
+    /// The KMU's key slots as they are, past all protection: [`SLOT_WORDS`](crate::SLOT_WORDS) words each.
+    #[must_use]
+    pub const fn key_store(&self) -> &[u32; KEY_STORE_WORDS] {
+        self.key_store.words()
+    }
+
+    /// The KMU's key slots, past all protection: to set up a part before a run.
+    pub const fn key_store_mut(&mut self) -> &mut [u32; KEY_STORE_WORDS] {
+        self.key_store.words_mut()
+    }
+
     /// Reads the metadata of a slot (`TASKS_READMETADATA`).
     ///
     /// # Errors
@@ -419,27 +459,6 @@ impl Silicon {
             Family::CryptoCell => Err(IllegalAccess::NotOnThisPart(KMU_OF_CRACEN)),
         });
         result.unwrap_or(Err(KmuEvent::Error))
-    }
-
-    /// Runs one access, unless the part is frozen; an illegal one freezes it.
-    fn attempt<T>(
-        &mut self,
-        access: impl FnOnce(&mut Self) -> Result<T, IllegalAccess>,
-    ) -> Result<T, IllegalAccess> {
-        if self.refused.is_some() || self.power.off {
-            return Err(IllegalAccess::Frozen);
-        }
-        let result = access(self);
-        if self.power.off {
-            return Err(IllegalAccess::Frozen);
-        }
-        if let Err(error) = result {
-            log::error!("illegal access: {error}");
-            if !self.is(Mutant::NotFrozen) {
-                self.refused = Some(error);
-            }
-        }
-        result
     }
 }
 

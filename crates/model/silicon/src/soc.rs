@@ -15,6 +15,7 @@ pub enum Soc {
     /// nRF9160, as nRF9161 and nRF9151: CryptoCell 310, HUKs of 128 bits in one key slot each.
     Nrf9160,
     /// Application core of an nRF54L15: CRACEN, whose key generator derives all keys from a seed.
+    #[cfg(seed_keys)]
     Nrf54l15,
 }
 
@@ -24,12 +25,18 @@ pub enum Family {
     /// CryptoCell: HUKs and an identity key in the key slots of UICR, which the NVMC writes.
     CryptoCell,
     /// CRACEN: a seed in the KMU's own memory, and UICR in RRAM.
+    #[cfg(seed_keys)]
     Cracen,
 }
 
 impl Soc {
-    /// Every part.
-    pub const ALL: [Self; 3] = [Self::Nrf5340, Self::Nrf9160, Self::Nrf54l15];
+    /// Every part that this program knows.
+    pub const ALL: &'static [Self] = &[
+        Self::Nrf5340,
+        Self::Nrf9160,
+        #[cfg(seed_keys)]
+        Self::Nrf54l15,
+    ];
     /// The parts of [`Family::CryptoCell`].
     pub const CRYPTOCELL: [Self; 2] = [Self::Nrf5340, Self::Nrf9160];
 
@@ -38,6 +45,7 @@ impl Soc {
     pub const fn family(self) -> Family {
         match self {
             Self::Nrf5340 | Self::Nrf9160 => Family::CryptoCell,
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => Family::Cracen,
         }
     }
@@ -48,6 +56,7 @@ impl Soc {
         match self {
             Self::Nrf5340 => "nrf5340",
             Self::Nrf9160 => "nrf9160",
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => "nrf54l15",
         }
     }
@@ -57,6 +66,7 @@ impl Soc {
     pub const fn uicr_base(self) -> u32 {
         match self {
             Self::Nrf5340 | Self::Nrf9160 => 0x00FF_8000,
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => 0x00FF_D000,
         }
     }
@@ -68,6 +78,7 @@ impl Soc {
         match self {
             Self::Nrf5340 => 0x00FF_8100,
             Self::Nrf9160 => 0x00FF_8108,
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => 0x00FF_D500,
         }
     }
@@ -91,6 +102,7 @@ impl Soc {
         match self {
             Self::Nrf5340 => 2,
             Self::Nrf9160 => 1,
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => 0,
         }
     }
@@ -102,6 +114,7 @@ impl Soc {
         let base = match self {
             Self::Nrf5340 => 0x5084_5400,
             Self::Nrf9160 => 0x5084_1400,
+            #[cfg(seed_keys)]
             Self::Nrf54l15 => return 0,
         };
         base + 16 * index
@@ -117,7 +130,7 @@ impl FromStr for Soc {
     type Err = UnknownSoc;
 
     fn from_str(name: &str) -> Result<Self, UnknownSoc> {
-        Self::ALL.into_iter().find(|soc| soc.name() == name).ok_or(UnknownSoc)
+        Self::ALL.iter().copied().find(|soc| soc.name() == name).ok_or(UnknownSoc)
     }
 }
 

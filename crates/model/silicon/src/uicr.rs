@@ -10,7 +10,9 @@
 //! "KMU — Key management unit", "NVMC — Non-volatile memory controller" and "UICR".
 
 use crate::illegal_access::IllegalAccess;
-use crate::soc::{Family, Soc};
+#[cfg(seed_keys)]
+use crate::soc::Family;
+use crate::soc::Soc;
 
 /// The address of UICR on the parts with a CryptoCell: MDK, `NRF_UICR_S_BASE`.
 pub const UICR_BASE: u32 = 0x00FF_8000;
@@ -30,6 +32,7 @@ const KEYSLOT_KEY: u32 = UICR_BASE + 0x800;
 /// Bytes in UICR, as an address counts them.
 const UICR_BYTES: u32 = 0x1000;
 /// OTP in the UICR of an nRF54L15, of 320 words: MDK, `nrf54l15_application.svd`.
+#[cfg(seed_keys)]
 const OTP_OF_RRAM: core::ops::Range<u32> = 0x500..0x500 + 4 * 320;
 /// Key slots in the KMU.
 const SLOTS: u32 = 128;
@@ -181,6 +184,7 @@ impl Uicr {
     pub(crate) fn read(&self, address: u32, rules: Rules) -> Result<u32, IllegalAccess> {
         let index = self.word_index(address)?;
         let word = self.page[index];
+        #[cfg(seed_keys)]
         if self.soc.family() == Family::Cracen {
             return Ok(word);
         }
@@ -210,8 +214,9 @@ impl Uicr {
             return Err(IllegalAccess::WriteNotEnabled(address));
         }
         let old = self.page[index];
+        #[cfg(seed_keys)]
         if self.soc.family() == Family::Cracen {
-            let is_otp = (OTP_OF_RRAM).contains(&(address - self.soc.uicr_base()));
+            let is_otp = OTP_OF_RRAM.contains(&(address - self.soc.uicr_base()));
             if is_otp && old != ERASED && rules.hold(Rule::OtpOnce) {
                 return Err(IllegalAccess::OtpWrittenTwice(address));
             }
@@ -256,6 +261,7 @@ impl Uicr {
     }
 
     /// Whether RRAMC or NVMC are in write mode.
+    #[cfg(seed_keys)]
     pub(crate) const fn is_write_enabled(&self) -> bool {
         self.write_enabled
     }

@@ -46,6 +46,7 @@ impl Vector {
         match soc {
             Soc::Nrf5340 => Some(&VECTORS[0]),
             Soc::Nrf9160 => Some(&VECTORS[1]),
+            #[cfg(seed_keys)]
             Soc::Nrf54l15 => None,
         }
     }

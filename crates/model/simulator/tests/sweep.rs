@@ -73,7 +73,7 @@ fn ten_thousand_chains_of_random_cuts_complete_or_stop() {
 
 fn chain(seed: u64) {
     let mut random = SplitMix64::new(seed);
-    let soc = *random.one_of(&Soc::ALL);
+    let soc = *random.one_of(Soc::ALL);
     let identity_key = match soc.family() {
         Family::CryptoCell => *random.one_of(&IdentityKeySource::ALL),
         Family::Cracen => IdentityKeySource::Generated,

@@ -6,10 +6,13 @@ use core::ffi::c_int;
 
 use super::{NO_PART, with_part};
 use crate::drivers::{self, SlotOfKey};
+#[cfg(seed_keys)]
 use crate::ikg;
+#[cfg(seed_keys)]
 use crate::key_store::KmuEvent;
 use crate::part::Silicon;
 use crate::platform::{self, Code};
+#[cfg(seed_keys)]
 use crate::seed_drivers::{self, SlotOfSeed};
 use crate::soc::Family;
 
@@ -139,6 +142,7 @@ unsafe extern "C" fn nrf_keys_huk_derive(
     let derived = unsafe { core::slice::from_raw_parts_mut(derived, size as usize) };
     call(|part| match part.soc().family() {
         Family::CryptoCell => drivers::derive_from_huk(part, huk, label, derived),
+        #[cfg(seed_keys)]
         Family::Cracen => seed_drivers::derive_from_huk(part, huk, label, derived),
     })
 }
@@ -164,6 +168,7 @@ unsafe extern "C" fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
 
 /// # Safety
 /// `metadata` must be valid for the write of two words.
+#[cfg(seed_keys)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_seed_slot_read(index: u32, metadata: *mut [u32; 2]) -> i32 {
     match with_part(Err(NO_PART), |part| seed_drivers::seed_slot(part, index)) {
@@ -183,6 +188,7 @@ unsafe extern "C" fn nrf_keys_seed_slot_read(index: u32, metadata: *mut [u32; 2]
 
 /// # Safety
 /// `seed` must be valid for reads of 48 bytes.
+#[cfg(seed_keys)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_seed_write(seed: *const [u8; 48]) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
@@ -192,6 +198,7 @@ unsafe extern "C" fn nrf_keys_seed_write(seed: *const [u8; 48]) -> i32 {
 
 /// # Safety
 /// `seed` must be valid for reads of 48 bytes.
+#[cfg(seed_keys)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_seed_complete(seed: *const [u8; 48]) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
@@ -201,6 +208,7 @@ unsafe extern "C" fn nrf_keys_seed_complete(seed: *const [u8; 48]) -> i32 {
 
 /// # Safety
 /// `public_key` must be valid for reads and writes of 65 bytes.
+#[cfg(seed_keys)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_public_identity_key(public_key: *mut [u8; 65]) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
@@ -210,6 +218,7 @@ unsafe extern "C" fn nrf_keys_public_identity_key(public_key: *mut [u8; 65]) -> 
 
 /// # Safety
 /// `digest` must be valid for reads of 32 bytes, `signature` for reads and writes of 64.
+#[cfg(seed_keys)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrf_keys_sign(digest: *const [u8; 32], signature: *mut [u8; 64]) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
