@@ -5,12 +5,17 @@
 use core::fmt;
 
 use log::{error, info, warn};
+#[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
 use nrf_keys::Drivers;
+#[cfg(CONFIG_PROVISIONING_SEED_KEYS)]
+use nrf_keys::SeedDrivers;
 #[cfg(CONFIG_SILICON_MODEL)]
 use provisioning::console;
 use provisioning::console::{LOG_TARGET, Measured, NONCE_PROMPT};
+#[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
+use provisioning::HukSize;
 use provisioning::{
-    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Level, Measurement,
+    Config, Event, Failure, IdentityKeySource, ImplementationId, Level, Measurement,
     Nonce, Provisioned, provision,
 };
 
@@ -34,7 +39,7 @@ const IMPLEMENTATION_ID: ImplementationId =
         }
     };
 
-/// A constant, so that the image has the code of no other source.
+/// A constant, so that the image has the code of no other source. Of a seed the identity key is always derived.
 const IDENTITY_KEY: IdentityKeySource = if cfg!(CONFIG_PROVISIONING_IDENTITY_KEY_DRIVER) {
     IdentityKeySource::Driver
 } else if cfg!(CONFIG_PROVISIONING_IDENTITY_KEY_DUMMY) {
@@ -44,6 +49,7 @@ const IDENTITY_KEY: IdentityKeySource = if cfg!(CONFIG_PROVISIONING_IDENTITY_KEY
 };
 
 /// That of the part, so that the image has AES with keys of no other size.
+#[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
 const HUK_SIZE: HukSize = match HukSize::from_bits(kconfig::CONFIG_PROVISIONING_HUK_BITS as usize) {
     Some(size) => size,
     None => panic!("CONFIG_PROVISIONING_HUK_BITS is no size of a HUK"),
@@ -118,9 +124,12 @@ fn run() -> Result<Provisioned, Stop> {
     #[cfg(CONFIG_SILICON_MODEL)]
     power_on_model().map_err(Stop::NoPart)?;
 
-    // SAFETY: the only `Drivers` of the image, used from the main thread; no other code of the image
-    // calls the key drivers.
+    // SAFETY: the only drivers of the image, used from the main thread; no other code of the image calls them.
+    #[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
     let mut drivers = unsafe { Drivers::new(HUK_SIZE) };
+    // SAFETY: as above.
+    #[cfg(CONFIG_PROVISIONING_SEED_KEYS)]
+    let mut drivers = unsafe { SeedDrivers::new() };
     let nonce = if cfg!(CONFIG_PROVISIONING_RECORD_NONCE) {
         Some(ask_for_nonce().ok_or(Stop::Failed(Failure::no_nonce()))?)
     } else {
@@ -130,8 +139,7 @@ fn run() -> Result<Provisioned, Stop> {
         implementation_id: IMPLEMENTATION_ID,
         identity_key: IDENTITY_KEY,
         resume: cfg!(CONFIG_PROVISIONING_RESUME),
-        // There is none on the parts that this image is for.
-        complete_seed: false,
+        complete_seed: cfg!(CONFIG_PROVISIONING_COMPLETE_SEED),
         record: cfg!(CONFIG_PROVISIONING_RECORD),
         nonce,
         measurement: measure_image(),

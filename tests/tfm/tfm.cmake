@@ -93,7 +93,8 @@ set(client_names
 
 tfm_library(tfm_platform
   INCLUDES
-  ${CMAKE_CURRENT_SOURCE_DIR}/../../crates/model/silicon/zephyr/include
+  ${CMAKE_CURRENT_SOURCE_DIR}/../../crates/model/silicon/zephyr/include/common
+  ${CMAKE_CURRENT_SOURCE_DIR}/../../crates/model/silicon/zephyr/include/cryptocell
   ${tfm}/interface/include
   SOURCES
   ${boards}/common/attest_hal.c

@@ -90,7 +90,8 @@ int32_t nrf_keys_identity_key_write_dummy(void);
 /*
  * Looks at a KMU slot of the seed, index 0 to 2, or at the one in which the driver notes that it is about to
  * write several, index 3: its metadata, and what it is where the driver has written the slot. Gives the
- * slot's state, or -EINVAL where there is no such slot.
+ * slot's state, or -EINVAL where there is no such slot. A note about the two slots that the driver fills
+ * for itself counts as none, unless only one of them is filled: then the driver refuses all work.
  */
 int32_t nrf_keys_seed_slot_read(uint32_t index, uint32_t metadata[2]);
 

@@ -4,12 +4,15 @@
 
 use core::fmt;
 
+#[cfg(stored_keys)]
 use ecdsa::hazmat;
+#[cfg(stored_keys)]
+use p256::NistP256;
 use p256::ecdsa::Signature;
 use p256::elliptic_curve::Group;
 use p256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::{AffinePoint, FieldBytes, NistP256, NonZeroScalar, ProjectivePoint, Scalar};
+use p256::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, Scalar};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -64,6 +67,7 @@ impl IdentityKey {
     ///
     /// That needs two multiplications on the curve and not three, for the public key is not computed
     /// again unless something is wrong.
+    #[cfg(stored_keys)]
     pub(crate) fn prove(
         &self,
         digest: &FieldBytes,
@@ -84,6 +88,7 @@ impl IdentityKey {
     ///
     /// Not inlined, as [`PublicPoint::verifies`] is not: each has kilobytes of frames, which are then not
     /// there at the same time.
+    #[cfg(stored_keys)]
     #[inline(never)]
     fn sign(&self, digest: &FieldBytes, hedge: &[u8]) -> Option<Signature> {
         let scalar = self.scalar()?;
@@ -96,6 +101,7 @@ impl IdentityKey {
 }
 
 /// Why an identity key did not prove itself.
+#[cfg(stored_keys)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProofError {
     /// The bytes are no scalar in `1..n`.
@@ -259,12 +265,14 @@ impl IdentityKeySource {
 
 /// Tries at a valid scalar. One fails with a probability below 2^-32 (n is near 2^256 - 2^224), so
 /// eight that fail mean a broken generator.
+#[cfg(stored_keys)]
 const TRIES: usize = 8;
 
 /// Fills `key` with a random private key and gives its public one.
 ///
 /// Candidates that are no scalar in `1..n` are dropped, which keeps the rest uniform (FIPS 186-5,
 /// appendix A.2.2).
+#[cfg(stored_keys)]
 pub(crate) fn generate<E>(
     key: &mut IdentityKey,
     mut fill_random: impl FnMut(&mut [u8; IDENTITY_KEY_SIZE]) -> Result<(), E>,

@@ -9,8 +9,6 @@
 use log::{error, warn};
 use zeroize::Zeroizing;
 
-#[cfg(seed_keys)]
-use crate::faults::{Call, Effect};
 use crate::kmu::{self, perm, slot};
 use crate::nvmc;
 use crate::part::Silicon;
@@ -117,9 +115,8 @@ pub fn enter_provisioning(part: &mut Silicon) -> Code {
             let storage = part.soc().bl_storage();
             match part.soc().family() {
                 Family::CryptoCell => nvmc::halfword_write(part, storage + LCS_PROVISIONING, 0),
-                // What it returns, the driver does not look at.
                 #[cfg(seed_keys)]
-                Family::Cracen => drop(otp_word_write(part, storage + 2 * LCS_PROVISIONING, 0)),
+                Family::Cracen => nvmc::word_write(part, storage + 2 * LCS_PROVISIONING, 0),
             }
             0
         }
@@ -146,7 +143,7 @@ pub fn write_implementation_id_word(part: &mut Silicon, index: u32, word: u32) -
         Family::CryptoCell => nvmc::word_write(part, address, word),
         #[cfg(seed_keys)]
         Family::Cracen => {
-            if !otp_word_write(part, address, word) {
+            if !nvmc::otp_word_write(part, address, word) {
                 return platform::EIO;
             }
         }
@@ -162,21 +159,6 @@ fn implementation_id_address(soc: Soc) -> u32 {
         Family::Cracen => 4,
     };
     soc.bl_storage() + IMPLEMENTATION_ID / 2 * field
-}
-
-/// `nrfx_rramc_otp_word_write`: whether the word was erased, and was written.
-#[cfg(seed_keys)]
-fn otp_word_write(part: &mut Silicon, address: u32, word: u32) -> bool {
-    match part.strike(Call::OtpWordWrite) {
-        Some(Effect::Error) => return false,
-        Some(Effect::Nothing) => return true,
-        None => {}
-    }
-    if part.read(address) != Ok(ERASED) {
-        return false;
-    }
-    nvmc::write(part, address, [word]);
-    true
 }
 
 /// `hw_unique_key_write`, which does not check whether the slots are blank.

@@ -4,16 +4,19 @@
 //!
 //! - `for_bindings`: the functions of `nrf_keys.h`, which the bindings of this project call. The stand-in
 //!   drivers answer.
-//! - `for_sdk_drivers`: the functions and the register that the SDK's own drivers use. The modelled NVMC,
+//! - `for_cryptocell`: the functions and the register that the SDK's own drivers of these parts use. The modelled NVMC,
 //!   CryptoCell library, PSA Crypto and random generator answer, and the SDK's drivers answer the bindings.
+//! - `for_cracen`: the same for an nRF54L15, where the modelled RRAMC, KMU and CRACEN answer.
 //!
-//! A program has one or the other. The names are the SDK's, so nothing of this module may be linked into an image
+//! A program has one of them. The names are the SDK's, so nothing of this module may be linked into an image
 //! for a real part: it is compiled for the host (`std`) and where Kconfig says `SILICON_MODEL` (`build.rs`).
 
 #[cfg(any(feature = "std", not(sdk_drivers)))]
 mod for_bindings;
-#[cfg(sdk_drivers)]
-mod for_sdk_drivers;
+#[cfg(all(sdk_drivers, seed_keys))]
+mod for_cracen;
+#[cfg(all(sdk_drivers, not(seed_keys)))]
+mod for_cryptocell;
 
 use core::cell::RefCell;
 
@@ -63,6 +66,28 @@ pub fn with_installed<T>(access: impl FnOnce(&mut Silicon) -> T) -> Option<T> {
 #[cfg(not(feature = "std"))]
 pub fn with_installed<T>(access: impl FnOnce(&mut Silicon) -> T) -> Option<T> {
     critical_section::with(|cs| Some(access(&mut PART.borrow_ref_mut(cs))))
+}
+
+/// # Safety
+/// `bytes` must be valid for reads of `size` bytes, or `size` be 0.
+#[cfg(sdk_drivers)]
+unsafe fn input<'a>(bytes: *const u8, size: usize) -> &'a [u8] {
+    if size == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(bytes, size) }
+}
+
+/// # Safety
+/// `bytes` must be valid for reads and writes of `size` bytes, or `size` be 0.
+#[cfg(sdk_drivers)]
+unsafe fn output<'a>(bytes: *mut u8, size: usize) -> &'a mut [u8] {
+    if size == 0 {
+        return &mut [];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts_mut(bytes, size) }
 }
 
 /// Lends the part to `access`, or gives `absent` where there is none.

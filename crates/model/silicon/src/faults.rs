@@ -7,7 +7,7 @@
 pub enum Call {
     /// `nrfx_nvmc_halfword_write`.
     HalfwordWrite,
-    /// `nrfx_nvmc_word_write`.
+    /// `nrfx_nvmc_word_write`, `nrfx_rramc_word_write`.
     WordWrite,
     /// `nrf_cc3xx_platform_kmu_write_key_slot`.
     KmuWriteKeySlot,
@@ -33,12 +33,12 @@ pub enum Call {
     KmuProvision,
     /// `nrfx_kmu_key_slots_revoke`, of one slot.
     KmuRevoke,
-    /// `psa_export_public_key`, of the key generator's identity key.
+    /// The key generator makes the public identity key.
     IkgPublicKey,
-    /// `psa_sign_hash`, with that key.
+    /// It signs with the identity key.
     IkgSign,
-    /// A derivation from MKEK or MEXT of the key generator.
-    IkgDerive,
+    /// An AES-CMAC with MKEK or MEXT of the key generator. A derivation makes one, and one for each block that it gives.
+    IkgCmac,
 }
 
 /// What the call does instead of its work.

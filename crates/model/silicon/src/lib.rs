@@ -3,9 +3,9 @@
 //! A model of what provisioning touches in an nRF5340 or nRF91: UICR with its OTP, the NVMC that writes it, the
 //! KMU that guards its key slots, and the CryptoCell platform that uses the keys; and in an nRF54L15: UICR in RRAM, the
 //! KMU with its own memory, and CRACEN's key generator. C code finds the model under one
-//! of two sets of symbols: `exports::for_bindings` is `nrf_keys.h`, which the bindings of this project call and the
-//! stand-in drivers of this crate answer; `exports::for_sdk_drivers` is what lies below the SDK's own drivers, which
-//! then answer the bindings themselves. An image for a real part has neither.
+//! of three sets of symbols: `exports::for_bindings` is `nrf_keys.h`, which the bindings of this project call and the
+//! stand-in drivers of this crate answer; `exports::for_cryptocell` and `exports::for_cracen` are what lies below the SDK's
+//! own drivers, which then answer the bindings themselves. An image for a real part has neither.
 //!
 //! The model is stricter than silicon: where silicon ignores an access or gives no promise, the
 //! model refuses it by name ([`IllegalAccess`]) and freezes, so that nothing after it counts.
@@ -18,8 +18,8 @@
 //! - The calls that reach both: `nrfx_nvmc` ([`nvmc`]), and the CryptoCell platform library, PSA Crypto
 //!   and Zephyr's random generator ([`platform`]), any of which can be made to fail ([`faults`]).
 //! - nRF54L15: key slots with metadata and revocation, the push to the seed register, and keys that follow from the seed
-//!   ([`ikg`]). Only stand-ins for the drivers run on it yet ([`seed_drivers`]).
-//! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`]). In a Zephyr image the SDK's
+//!   ([`ikg`]).
+//! - The SDK's key drivers, as stand-ins with its error codes ([`drivers`], [`seed_drivers`]). In a Zephyr image the SDK's
 //!   own drivers can take their place; they then call the two modules above through C.
 //!
 //! Not modelled: time, the flash and RAM of the application, debug and erase protection, the network

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The calls of `nrfx_nvmc.h` that the key drivers make.
+//! The calls of `nrfx_nvmc.h` that the key drivers make, and those of `nrfx_rramc.h`, which do the same on an nRF54L15.
 //!
-//! None of them returns an error: where the part refuses an access, it logs the reason and freezes, a write is
+//! Only one of them returns an error: where the part refuses an access, it logs the reason and freezes, a write is
 //! lost, and a read gives [`READ_DENIED`], which is neither erased nor a lifecycle state.
 
 use crate::faults::Call;
+#[cfg(seed_keys)]
+use crate::faults::Effect;
 use crate::mutants::Mutant;
 use crate::part::Silicon;
+#[cfg(seed_keys)]
+use crate::uicr::ERASED;
 use crate::uicr::READ_DENIED;
 
 /// `nrfx_nvmc_uicr_word_read`.
@@ -39,6 +43,21 @@ pub fn word_write(part: &mut Silicon, address: u32, word: u32) {
         return;
     }
     write(part, address, [word]);
+}
+
+/// `nrfx_rramc_otp_word_write`, by the word's address: whether the word was erased, and was written.
+#[cfg(seed_keys)]
+pub fn otp_word_write(part: &mut Silicon, address: u32, word: u32) -> bool {
+    match part.strike(Call::OtpWordWrite) {
+        Some(Effect::Error) => return false,
+        Some(Effect::Nothing) => return true,
+        None => {}
+    }
+    if part.read(address) != Ok(ERASED) {
+        return false;
+    }
+    write(part, address, [word]);
+    true
 }
 
 /// `nrfx_nvmc_words_write`.

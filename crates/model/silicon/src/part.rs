@@ -270,7 +270,7 @@ impl Silicon {
     }
 
     /// What `SELECTKEYSLOT` holds.
-    #[cfg(sdk_drivers)]
+    #[cfg(all(sdk_drivers, not(seed_keys)))]
     pub(crate) const fn selected(&self) -> u32 {
         self.uicr.selected()
     }
@@ -391,7 +391,8 @@ impl Silicon {
         })
     }
 
-    /// Pushes a slot to where it was provisioned for (`TASKS_PUSH`): of these, only CRACEN's seed register is modelled.
+    /// Pushes a slot to where it was provisioned for (`TASKS_PUSH`): of CRACEN's
+    /// memory, only the seed register is modelled.
     ///
     /// # Errors
     /// As [`Self::slot_metadata`].
@@ -411,6 +412,16 @@ impl Silicon {
     #[must_use]
     pub const fn seed_is_locked(&self) -> bool {
         self.seed.is_locked()
+    }
+
+    /// Whether the driver has set CRACEN up since power-on.
+    pub(crate) const fn cracen_is_on(&self) -> bool {
+        self.seed.is_on
+    }
+
+    /// The driver has set CRACEN up.
+    pub(crate) const fn turn_cracen_on(&mut self) {
+        self.seed.is_on = true;
     }
 
     /// The seed that was pushed, for the key generator.

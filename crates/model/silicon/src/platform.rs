@@ -176,7 +176,7 @@ pub struct PsaKey {
 
 impl PsaKey {
     /// Clears the key where it is.
-    #[cfg(sdk_drivers)]
+    #[cfg(all(sdk_drivers, not(seed_keys)))]
     pub(crate) fn clear(&mut self) {
         self.bytes.zeroize();
     }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Stand-ins for what the SDK does with the seed of an nRF54L15: `hw_unique_key_cracen_kmu.c` and `cracen_psa_kmu.c` of
-//! sdk-nrf 3.4.99.
+//! Stand-ins for what the SDK does with the seed of an nRF54L15: `hw_unique_key_cracen_kmu.c`, and of the CRACEN driver
+//! `cracen_psa_kmu.c`, `hardware.c` and `common.c`, all of sdk-nrf 3.4.99.
+//!
+//! The driver fills two slots with random numbers of its own, which it pushes over keys in CRACEN's protected RAM, and
+//! refuses all work without them. It writes them when it is first used, with the same note as for a seed.
 
 use log::error;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::drivers::{HUK_DERIVE_FAILED, HUK_WRITE_FAILED, INVALID_ARGUMENT};
 use crate::faults::{Call, Effect};
 use crate::ikg::{self, GeneratedKey, SEED_SLOT, SEED_SLOTS};
 use crate::key_store::{KmuEvent, RevokePolicy, SlotContent};
 use crate::part::Silicon;
-use crate::platform::Code;
+use crate::platform::{self, Code};
 use crate::seed_register::SEED_REGISTER;
 use crate::uicr::KeySlot;
 
@@ -24,6 +27,24 @@ pub const SEED_METADATA: u32 = 0x0150_0010;
 pub const SECONDARY_METADATA: u32 = 0xFFFF_FFFF;
 /// The first slot and how many: `set_provisioning_in_progress`.
 pub const NOTE_METADATA: u32 = SEED_SLOT << 8 | SEED_SLOTS;
+
+/// `PROTECTED_RAM_INVALIDATION_DATA_SLOT1`, and the one behind it: random numbers of the driver's own.
+pub const INVALIDATION_SLOT: KeySlot = 248;
+/// `kmu_metadata` of the first: scheme PROTECTED, AES, 256 bits, policy ROTATING, usage ENCRYPT.
+pub const INVALIDATION_METADATA: u32 = 0x02C0_0000;
+/// What the driver notes while it writes them.
+const INVALIDATION_NOTE: u32 = INVALIDATION_SLOT << 8 | 2;
+/// `CRACEN_PROTECTED_RAM_AES_KEY0` of the MDK.
+const PROTECTED_RAM: u32 = 0x5181_0040;
+
+/// `PSA_ERROR_INVALID_ARGUMENT`: what the driver makes of a seed that cannot be pushed.
+pub const NO_SEED: Code = -135;
+/// `PSA_ERROR_HARDWARE_FAILURE`.
+pub const HARDWARE_FAILURE: Code = -147;
+
+/// `PSA_ALG_SP800_108_COUNTER_MAC_INIT_CAPACITY` in bits: what the driver derives counts as this long, since
+/// `hw_unique_key_derive_key` sets no capacity.
+const DERIVED_BITS: u32 = 0x1FFF_FFFF_u32.wrapping_mul(8);
 
 /// A slot of a seed, or the driver's note, as `nrf_keys.h` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,22 +66,122 @@ pub fn seed_slot(part: &mut Silicon, index: u32) -> Result<SlotOfSeed, Code> {
         3 => (NOTE_SLOT, NOTE_METADATA),
         _ => return Err(INVALID_ARGUMENT),
     };
-    Ok(SlotOfSeed { metadata: part.slot_metadata(slot), written })
+    let mut metadata = part.slot_metadata(slot);
+    if index == 3 && metadata == Ok(INVALIDATION_NOTE) {
+        let is_written = [0, 1].map(|slot| part.slot_metadata(INVALIDATION_SLOT + slot).is_ok());
+        if is_written[0] == is_written[1] {
+            metadata = Err(KmuEvent::Error);
+        }
+    }
+    Ok(SlotOfSeed { metadata, written })
 }
 
-/// `hw_unique_key_write`.
+/// `cracen_init`, which every use of the driver begins with.
+fn init(part: &mut Silicon) -> Result<(), KmuEvent> {
+    if part.cracen_is_on() {
+        return Ok(());
+    }
+    let slots = INVALIDATION_SLOT..INVALIDATION_SLOT + 2;
+    if slots.clone().all(|slot| part.slot_metadata(slot) == Err(KmuEvent::Error)) {
+        let mut random = Zeroizing::new([0; 32]);
+        if platform::csrand_get(part, &mut *random) != 0 {
+            return Err(KmuEvent::Error);
+        }
+        provision(part, &INVALIDATION, &*random)?;
+    }
+    for slot in slots {
+        part.push_slot(slot)?;
+    }
+    part.turn_cracen_on();
+    Ok(())
+}
+
+/// `sys_csrand_get`, where PSA Crypto is behind Zephyr's random generator.
+pub fn csrand_get(part: &mut Silicon, bytes: &mut [u8]) -> Code {
+    if init(part).is_err() { platform::EIO } else { platform::csrand_get(part, bytes) }
+}
+
+/// `cracen_prepare_ik_key`: pushes the seed once after each power-on, and locks its register.
+fn prepare(part: &mut Silicon) -> Result<(), Code> {
+    if !part.seed_is_locked() {
+        for slot in SEED_SLOT..SEED_SLOT + SEED_SLOTS {
+            part.push_slot(slot).map_err(|_| NO_SEED)?;
+        }
+        part.lock_seed();
+    }
+    if ikg::has_seed(part) { Ok(()) } else { Err(NO_SEED) }
+}
+
+/// `psa_crypto_init` and `psa_export_public_key`, of the key generator's identity key.
+///
+/// # Errors
+/// `PSA_ERROR_*`.
+pub fn public_key(part: &mut Silicon, bytes: &mut [u8; 65]) -> Result<(), Code> {
+    init(part).map_err(|_| HARDWARE_FAILURE)?;
+    prepare(part)?;
+    // SEC 1, section 2.3.3: uncompressed.
+    let [form, point @ ..] = bytes;
+    *form = 4;
+    ikg::public_key(part, point).map_err(|ikg::Failed| NO_SEED)
+}
+
+/// `psa_crypto_init` and `psa_sign_hash`, with that key.
+///
+/// # Errors
+/// `PSA_ERROR_*`.
+pub fn sign(part: &mut Silicon, digest: &[u8; 32], bytes: &mut [u8; 64]) -> Result<(), Code> {
+    init(part).map_err(|_| HARDWARE_FAILURE)?;
+    prepare(part)?;
+    ikg::sign(part, digest, bytes).map_err(|ikg::Failed| NO_SEED)
+}
+
+/// A key of several slots, as the driver provisions it.
+struct KeyOfSlots {
+    first: KeySlot,
+    /// Of its first slot.
+    metadata: u32,
+    policy: RevokePolicy,
+    /// Where its first slot is pushed to.
+    dest: u32,
+}
+
+const SEED: KeyOfSlots = KeyOfSlots {
+    first: SEED_SLOT,
+    metadata: SEED_METADATA,
+    policy: RevokePolicy::Locked,
+    dest: SEED_REGISTER,
+};
+const INVALIDATION: KeyOfSlots = KeyOfSlots {
+    first: INVALIDATION_SLOT,
+    metadata: INVALIDATION_METADATA,
+    policy: RevokePolicy::Rotating,
+    dest: PROTECTED_RAM,
+};
+
+/// `psa_crypto_init` and `hw_unique_key_write`.
 pub fn write_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
-    if provision(part, seed).is_err() {
+    if init(part).is_err() {
+        return HARDWARE_FAILURE;
+    }
+    let mut write = || -> Result<(), KmuEvent> {
+        provision(part, &SEED, seed)?;
+        // `cracen_kmu_get_builtin_key`: the driver looks at what it has imported.
+        part.slot_metadata(SEED_SLOT)?;
+        clean_up(part)
+    };
+    if write().is_err() {
         error!("hw_unique_key: the seed was not written");
         return HUK_WRITE_FAILED;
     }
     0
 }
 
-/// `cracen_kmu_provision`, for a seed.
-fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
+/// `cracen_kmu_provision`.
+fn provision(part: &mut Silicon, key: &KeyOfSlots, bytes: &[u8]) -> Result<(), KmuEvent> {
     clean_up(part)?;
-    for slot in SEED_SLOT..SEED_SLOT + SEED_SLOTS {
+    let values = bytes.as_chunks().0;
+    let total = values.len() as u32; // 2 or 3
+    for slot in (key.first..).take(values.len()) {
         if part.slot_metadata(slot) != Err(KmuEvent::Error) {
             return Err(KmuEvent::Error);
         }
@@ -68,12 +189,12 @@ fn provision(part: &mut Silicon, seed: &[u8; 48]) -> Result<(), KmuEvent> {
     let note = SlotContent {
         value: [0; 4],
         dest: 0,
-        metadata: NOTE_METADATA,
+        metadata: key.first << 8 | total,
         policy: RevokePolicy::Rotating,
     };
     provision_slot(part, NOTE_SLOT, &note)?;
-    for (index, bytes) in (0..).zip(seed.as_chunks().0) {
-        let provisioned = provision_slot_of_seed(part, index, bytes);
+    for (index, bytes) in (0..).zip(values) {
+        let provisioned = provision_slot_of_key(part, key, index, bytes);
         if provisioned.is_err() {
             // It cannot revoke a slot that is locked.
             let _ = clean_up(part);
@@ -89,7 +210,7 @@ pub fn complete_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
         for (index, bytes) in (0..).zip(seed.as_chunks().0) {
             match part.slot_metadata(SEED_SLOT + index) {
                 Ok(_) => {}
-                Err(KmuEvent::Error) => provision_slot_of_seed(part, index, bytes)?,
+                Err(KmuEvent::Error) => provision_slot_of_key(part, &SEED, index, bytes)?,
                 Err(KmuEvent::Revoked) => return Err(KmuEvent::Revoked),
             }
         }
@@ -102,21 +223,22 @@ pub fn complete_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
     0
 }
 
-fn provision_slot_of_seed(
+fn provision_slot_of_key(
     part: &mut Silicon,
+    key: &KeyOfSlots,
     index: u32,
     bytes: &[u8; 16],
 ) -> Result<(), KmuEvent> {
     let mut content = SlotContent {
         value: [0; 4],
-        dest: SEED_REGISTER + 16 * index,
-        metadata: if index == 0 { SEED_METADATA } else { SECONDARY_METADATA },
-        policy: RevokePolicy::Locked,
+        dest: key.dest + 16 * index,
+        metadata: if index == 0 { key.metadata } else { SECONDARY_METADATA },
+        policy: key.policy,
     };
     for (word, bytes) in content.value.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
-    let provisioned = provision_slot(part, SEED_SLOT + index, &content);
+    let provisioned = provision_slot(part, key.first + index, &content);
     content.value.zeroize();
     provisioned
 }
@@ -162,14 +284,32 @@ fn revoke_slot(part: &mut Silicon, slot: KeySlot) -> Result<(), KmuEvent> {
     result
 }
 
-/// `hw_unique_key_derive_key` without a context.
+/// `psa_crypto_init` and `hw_unique_key_derive_key` without a context: `PSA_ALG_SP800_108_COUNTER_CMAC` of the PSA Certified Crypto API with
+/// MKEK or MEXT, which is NIST SP 800-108r1, section 4.1, with K0 behind the input of each block (section 4, "key
+/// control").
 pub fn derive_from_huk(part: &mut Silicon, huk: u32, label: &[u8], derived: &mut [u8]) -> Code {
     let key = match huk {
         0 => GeneratedKey::Mkek,
         1 => GeneratedKey::Mext,
         _ => return INVALID_ARGUMENT,
     };
-    ikg::derive(part, key, label, &[], derived).map_or(HUK_DERIVE_FAILED, |()| 0)
+    if init(part).is_err() {
+        return HARDWARE_FAILURE;
+    }
+    let mut derive = || -> Result<(), Code> {
+        let bits = DERIVED_BITS.to_be_bytes();
+        let mut cmac = |pieces: &[&[u8]]| {
+            prepare(part)?;
+            ikg::cmac(part, key, pieces).map_err(|ikg::Failed| NO_SEED)
+        };
+        let control = cmac(&[label, &[0], &bits])?;
+        for (counter, chunk) in (1_u32..).zip(derived.chunks_mut(16)) {
+            let block = cmac(&[&counter.to_be_bytes(), label, &[0], &bits, &control])?;
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    };
+    derive().map_or(HUK_DERIVE_FAILED, |()| 0)
 }
 
 #[cfg(test)]
@@ -184,8 +324,16 @@ mod tests {
     use crate::power::{Cut, Reach};
     use crate::soc::Soc;
 
-    fn part() -> Silicon {
+    fn erased() -> Silicon {
         Silicon::erased(Soc::Nrf54l15, [7; 32])
+    }
+
+    /// The driver was used before.
+    fn part() -> Silicon {
+        let mut part = erased();
+        init(&mut part).unwrap();
+        part.restart([8; 32]);
+        part
     }
 
     fn with_seed(byte: u8) -> Silicon {
@@ -236,8 +384,8 @@ mod tests {
         let mut part = with_seed(3);
         let mut public_key = [0; 65];
         let mut signature = [0; 64];
-        ikg::public_key(&mut part, &mut public_key).unwrap();
-        ikg::sign(&mut part, &[9; 32], &mut signature).unwrap();
+        super::public_key(&mut part, &mut public_key).unwrap();
+        sign(&mut part, &[9; 32], &mut signature).unwrap();
         let key = VerifyingKey::from_sec1_bytes(&public_key).unwrap();
         key.verify_prehash(&[9; 32], &Signature::from_slice(&signature).unwrap()).unwrap();
         assert!(part.seed_is_locked());
@@ -245,10 +393,30 @@ mod tests {
         assert_eq!(part.illegal_access(), Some(IllegalAccess::SeedRegister));
     }
 
+    /// Of all cuts, the one between the driver's own two slots is final. Then the note names them; else it says nothing.
+    #[test]
+    fn the_driver_needs_its_own_two_slots() {
+        let mut whole = erased();
+        init(&mut whole).unwrap();
+        for write in 1..=whole.writes() {
+            let mut part = erased();
+            part.cut(Cut { write, reach: Reach::After });
+            assert_eq!(csrand_get(&mut part, &mut [0; 32]), platform::EIO);
+            part.restart([8; 32]);
+            // The note takes seven words, and so does a slot; one of the second slot's is all ones.
+            let is_stuck = (14..20).contains(&write);
+            let note = seed_slot(&mut part, 3).unwrap().metadata;
+            assert_eq!(note, if is_stuck { Ok(INVALIDATION_NOTE) } else { BLANK }, "{write}");
+            assert_eq!(csrand_get(&mut part, &mut [0; 32]) == 0, !is_stuck, "{write}");
+            assert_eq!(write_seed(&mut part, &[1; 48]) == 0, !is_stuck, "{write}");
+            assert_eq!(part.illegal_access(), None);
+        }
+    }
+
     #[test]
     fn a_part_without_a_seed_has_no_identity() {
-        assert!(ikg::public_key(&mut part(), &mut [0; 65]).is_err());
-        assert!(ikg::sign(&mut part(), &[0; 32], &mut [0; 64]).is_err());
+        assert_eq!(public_key(&mut part(), &mut [0; 65]), Err(NO_SEED));
+        assert_eq!(sign(&mut part(), &[0; 32], &mut [0; 64]), Err(NO_SEED));
     }
 
     /// What the driver does after a cut: a note before the first slot it takes back, a slot that is locked it cannot.
@@ -339,7 +507,7 @@ mod tests {
         );
         assert_eq!(part.page()[0x144..0x14C], [0, 1, 2, 3, 4, 5, 6, 7]);
         let again = drivers::write_implementation_id_word(&mut part, 3, 0);
-        assert_eq!(again, crate::platform::EIO, "the driver looks first");
+        assert_eq!(again, platform::EIO, "the driver looks first");
         assert_eq!(part.page()[0x147], 3);
         assert_eq!(part.illegal_access(), None);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! CRACEN's seed register, which only the KMU writes, and which nobody reads but the key generator.
+//! CRACEN's seed register, which only the KMU writes, and which nobody reads but the key generator. Beside it CRACEN's
+//! protected RAM, of which nothing is modelled but that the KMU can write to it.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -12,6 +13,9 @@ pub(crate) const SEED_WORDS: usize = 12;
 /// `NRF_CRACEN->SEED`: where the SDK's driver has the seed's slots pushed to.
 pub const SEED_REGISTER: u32 = 0x5004_8410;
 
+/// CRACEN's protected RAM for AES keys: `CRACEN_PROTECTED_RAM_AES_KEY0` and its size, MDK.
+const PROTECTED_RAM: core::ops::Range<u32> = 0x5181_0040..0x5181_0060;
+
 /// The register, empty at power-on.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct SeedRegister {
@@ -21,21 +25,28 @@ pub(crate) struct SeedRegister {
     pushed: [bool; 3],
     #[zeroize(skip)]
     locked: bool,
+    /// Whether the driver has set CRACEN up: `cracen_init`.
+    #[zeroize(skip)]
+    pub(crate) is_on: bool,
 }
 
 impl SeedRegister {
     pub(crate) const EMPTY: Self =
-        Self { words: [0; SEED_WORDS], pushed: [false; 3], locked: false };
+        Self { words: [0; SEED_WORDS], pushed: [false; 3], locked: false, is_on: false };
 
     /// Power-on.
     pub(crate) fn clear(&mut self) {
         self.words.zeroize();
         self.pushed = [false; 3];
         self.locked = false;
+        self.is_on = false;
     }
 
     /// Takes a slot. Behind the lock it would be ignored without a word.
     pub(crate) fn push(&mut self, dest: u32, value: &[u32; 4]) -> Result<(), IllegalAccess> {
+        if PROTECTED_RAM.contains(&dest) {
+            return Ok(());
+        }
         let offset = dest.wrapping_sub(SEED_REGISTER);
         let slot = (offset / 16) as usize;
         let words = self.words.as_chunks_mut::<4>().0.get_mut(slot);

@@ -172,7 +172,7 @@ impl Uicr {
     }
 
     /// What `SELECTKEYSLOT` holds.
-    #[cfg(sdk_drivers)]
+    #[cfg(all(sdk_drivers, not(seed_keys)))]
     pub(crate) const fn selected(&self) -> u32 {
         self.selected
     }

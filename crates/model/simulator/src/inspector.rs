@@ -5,7 +5,7 @@
 
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use silicon::{Family, KeySlot, Silicon, Soc, UICR_WORDS, ikg, platform};
+use silicon::{Family, KeySlot, Silicon, Soc, UICR_WORDS, platform, seed_drivers};
 
 /// What a part must hold.
 #[derive(Clone, Copy, Debug)]
@@ -44,29 +44,38 @@ fn seed_problems(part: &Silicon, wanted: &Wanted) -> Vec<String> {
     must(id == wanted.implementation_id, format!("implementation ID {id:02x?}"));
     must(is_blank(&page[0x14C..]), String::from("other words of UICR are written"));
 
-    // VALUE, DEST, METADATA, RPOLICY, which is LOCKED.
+    // VALUE, DEST, METADATA, RPOLICY, which is LOCKED (2) for a seed.
     let slots = part.key_store().as_chunks::<7>().0;
     for (number, slot) in slots.iter().enumerate() {
-        if !(183..=185).contains(&number) {
-            // To the KMU a slot without a policy is erased, whatever a cut has left in it.
-            must(slot[6] == !0, format!("slot {number} is written: {slot:08x?}"));
-            continue;
-        }
-        let index = number - 183;
         let [value @ .., dest, metadata, policy] = slot;
-        let wanted = [(0x5004_8410, 0x0150_0010), (0x5004_8420, !0), (0x5004_8430, !0)][index];
-        must((*dest, *metadata) == wanted && *policy == 2, format!("slot {number}: {slot:08x?}"));
+        let (dest_wanted, metadata_wanted, policy_wanted) = match number {
+            183 => (0x5004_8410, 0x0150_0010, 2),
+            184 => (0x5004_8420, !0, 2),
+            185 => (0x5004_8430, !0, 2),
+            // What the driver writes when it is used, ROTATING, and takes back where that was cut off at its end.
+            248 | 249 if slots[248][6] == !0 && slots[249][6] == !0 => continue,
+            248 => (0x5181_0040, 0x02C0_0000, 1),
+            249 => (0x5181_0050, !0, 1),
+            _ => {
+                // To the KMU a slot without a policy is erased, whatever a cut has left in it.
+                must(*policy == !0, format!("slot {number} is written: {slot:08x?}"));
+                continue;
+            }
+        };
+        let is_as_written =
+            (*dest, *metadata, *policy) == (dest_wanted, metadata_wanted, policy_wanted);
+        must(is_as_written, format!("slot {number}: {slot:08x?}"));
         // A random word is all ones or all zeros once in 2^31.
         let is_random = value.iter().all(|word| ![0, !0].contains(word));
         must(is_random, format!("slot {number} is not random: {value:08x?}"));
-        let is_twin = (183..number).any(|other| slots[other][..4] == *value);
+        let is_twin = slots[..number].iter().any(|other| other[..4] == *value);
         must(!is_twin, format!("slot {number} holds the same as another"));
     }
 
     // By the model's own generator, on a part of its own.
     let mut other = Silicon::with_memory(part.soc(), [0; 32], &part.memory());
     let mut found = [0; 65];
-    let exported = ikg::public_key(&mut other, &mut found);
+    let exported = seed_drivers::public_key(&mut other, &mut found);
     must(exported.is_ok(), String::from("the seed gives no identity key"));
     must(
         wanted.public_key.is_none_or(|wanted| wanted == found),

@@ -272,8 +272,8 @@ fn erase(path: &Path) -> Result<ExitCode, Error> {
 }
 
 /// The pieces that can be torn, in the order in which they are written.
-const PIECES: [&str; 6] =
-    ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key", "seed"];
+const PIECES: [&str; 7] =
+    ["lifecycle", "implementation ID", "MKEK", "MEXT", "identity key", "driver slots", "seed"];
 
 fn run_sweep(scope: &Scope) -> Result<ExitCode, Error> {
     let begin = Instant::now();

@@ -8,7 +8,9 @@
 
 use std::sync::LazyLock;
 
-use provisioning::{Cause, Config, Event, Failure, IdentityKeySource, ImplementationId, Written};
+use provisioning::{
+    Cause, Config, Event, Failure, IdentityKeySource, ImplementationId, Piece, Written,
+};
 use silicon::power::Cut;
 use silicon::{ERASED, IllegalAccess, Memory, Silicon, Soc};
 use simulator::inspector::{self, Wanted};
@@ -26,6 +28,9 @@ const ID_WORDS: std::ops::Range<usize> = 0x144..0x14C;
 /// value.
 const SEED: std::ops::Range<usize> = 183..186;
 const NOTE: usize = 186;
+/// The driver's own two slots, of which it makes a note in the same way.
+const OWN: std::ops::Range<usize> = 248..250;
+const OWN_NOTE: u32 = 0xF802;
 const SLOT: usize = 7;
 const DEST: usize = 4;
 const METADATA: usize = 5;
@@ -43,6 +48,34 @@ fn slot(memory: &Memory, number: usize) -> &[u32] {
     &memory.key_store[SLOT * number..][..SLOT]
 }
 
+/// Both of the driver's own slots hold something, or neither.
+fn own_are_alike(memory: &Memory) -> bool {
+    let mut own = OWN.map(|number| [ERASED, REVOKED].contains(&slot(memory, number)[POLICY]));
+    own.next() == own.next()
+}
+
+/// The driver cannot be used at all: it cannot write its own slots, or cannot push them.
+fn driver_is_stuck(memory: &Memory) -> bool {
+    let note = slot(memory, NOTE);
+    if OWN.clone().all(|number| slot(memory, number)[POLICY] == ERASED) {
+        let is_seed_begun = SEED.clone().any(|number| slot(memory, number)[POLICY] != ERASED);
+        return match note[POLICY] {
+            ERASED => false,
+            ROTATING => note[METADATA] == NOTE_METADATA && is_seed_begun,
+            _ => true,
+        };
+    }
+    OWN.clone().any(|number| {
+        let slot = slot(memory, number);
+        [ERASED, REVOKED].contains(&slot[POLICY]) || !goes_to_cracen(slot[DEST])
+    })
+}
+
+/// The modelled memory of CRACEN: its protected RAM, and the seed register.
+fn goes_to_cracen(dest: u32) -> bool {
+    (0x5181_0040..0x5181_0060).contains(&dest) || SEED_DEST.contains(&dest)
+}
+
 /// What this project may do to a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ours {
@@ -56,7 +89,8 @@ enum Ours {
 
 /// The rule, written down once more: the state is ASSEMBLY or PROVISIONING alone; each word of the ID is blank or
 /// whole; the seed is blank, or whole behind a whole ID; no slot is revoked, and no note is there, or that of a
-/// seed of which nothing is written, or of one that is to be completed.
+/// seed of which nothing is written, or of one that is to be completed, or that of the driver's own slots, if it is not
+/// stuck between the two.
 fn ours(memory: &Memory, id: &[u8; 32], complete_seed: bool) -> Ours {
     let otp = &memory.page[OTP..];
     // The third word is not a state.
@@ -78,6 +112,7 @@ fn ours(memory: &Memory, id: &[u8; 32], complete_seed: bool) -> Ours {
         ERASED => false,
         REVOKED => return Ours::No,
         _ if note[METADATA] == NOTE_METADATA => true,
+        _ if note[METADATA] == OWN_NOTE && own_are_alike(memory) => false,
         _ => return Ours::No,
     };
     let mut written = 0;
@@ -108,7 +143,7 @@ struct Start {
 }
 
 /// What is wrong with a part that is said to be good. Words that a run may not write are judged as if erased; so is, of
-/// slots of the seed that were there before, what nobody can read: value, policy, and a destination that works.
+/// slots that were there before, what nobody can read: value, policy, and a destination that works.
 fn problems(start: &Start, left: &Memory, public_key: Option<[u8; 65]>) -> Vec<String> {
     let mut judged = left.clone();
     for (index, word) in judged.page.iter_mut().enumerate() {
@@ -117,15 +152,24 @@ fn problems(start: &Start, left: &Memory, public_key: Option<[u8; 65]>) -> Vec<S
         }
     }
     for (index, word) in judged.key_store.iter_mut().enumerate() {
-        if !SEED.contains(&(index / SLOT)) && index / SLOT != NOTE {
+        if !SEED.chain([NOTE]).chain(OWN).any(|number| number == index / SLOT) {
             *word = ERASED;
         }
+    }
+    // Slots of the driver's that another has written may be revoked for good, and then it cannot be used any more.
+    let policies = OWN.map(|number| slot(&start.memory, number)[POLICY]);
+    if policies.into_iter().any(|policy| ![ERASED, ROTATING].contains(&policy)) {
+        let own = SLOT * OWN.start..SLOT * OWN.end;
+        judged.key_store[own.clone()].copy_from_slice(&start.memory.key_store[own]);
     }
     let wanted = Wanted { implementation_id: *start.id.as_bytes(), public_key };
     let part = Silicon::with_memory(Soc::Nrf54l15, [0; 32], &judged);
     let mut problems = inspector::problems_of(&part, &wanted);
-    for number in SEED.filter(|number| slot(&start.memory, *number)[POLICY] != ERASED) {
+    for number in SEED.chain(OWN).filter(|number| slot(&start.memory, *number)[POLICY] != ERASED) {
         problems.retain(|problem| !problem.starts_with(&format!("slot {number}")));
+    }
+    if slot(&start.memory, NOTE)[METADATA] == OWN_NOTE {
+        problems.retain(|problem| !problem.starts_with("slot 186"));
     }
     problems
 }
@@ -134,7 +178,7 @@ fn problems(start: &Start, left: &Memory, public_key: Option<[u8; 65]>) -> Vec<S
 type End = u8;
 
 /// Every way in which a run ends from some content, if its drivers are honest.
-const ENDS: [End; 12] = [SUCCESS, 1, 2, 6, 14, 28, ALREADY_PROVISIONED, 33, 38, 39, 41, 44];
+const ENDS: [End; 13] = [SUCCESS, 1, 2, 6, 14, 17, 28, ALREADY_PROVISIONED, 33, 38, 39, 41, 44];
 const SUCCESS: End = 0;
 const ALREADY_PROVISIONED: End = 29;
 
@@ -159,7 +203,14 @@ fn play(start: &Start) -> Result<End, String> {
 
     // What no driver writes, and the KMU says so when it is used.
     let note = slot(before, NOTE);
-    let is_stuck = ![ERASED, ROTATING].contains(&note[POLICY]);
+    let own_stay =
+        OWN.clone().any(|number| [LOCKED, REVOKED].contains(&slot(before, number)[POLICY]));
+    let is_stuck = match note[POLICY] {
+        ERASED => false,
+        // The driver revokes what its note names before it takes the note back.
+        ROTATING => note[METADATA] == OWN_NOTE && own_stay,
+        _ => true,
+    };
     let goes_elsewhere = SEED.zip(SEED_DEST).any(|(number, dest)| {
         let slot = slot(before, number);
         slot[POLICY] != ERASED && slot[DEST] != dest
@@ -167,13 +218,24 @@ fn play(start: &Start) -> Result<End, String> {
     if let Some(access) = part.illegal_access() {
         let is_expected = match access {
             IllegalAccess::SlotTaken(slot) => is_stuck && slot as usize == NOTE,
-            IllegalAccess::NotOnThisPart(_) | IllegalAccess::SeedRegister => goes_elsewhere,
+            IllegalAccess::NotOnThisPart(_) | IllegalAccess::SeedRegister => {
+                goes_elsewhere || driver_is_stuck(before)
+            }
             _ => false,
         };
         must(is_expected, &access.to_string())?;
     }
 
-    // What was there is there still. An erased slot holds nothing, and a note is the driver's.
+    // Whoever uses the driver has it revoke what its note names, if it has no slots of its own yet. A seed that it has
+    // written is locked.
+    let is_revoked = ![ERASED, REVOKED].contains(&note[POLICY])
+        && note[METADATA] == NOTE_METADATA
+        && OWN.clone().all(|number| slot(before, number)[POLICY] == ERASED)
+        && SEED
+            .clone()
+            .any(|number| ![ERASED, LOCKED, REVOKED].contains(&slot(before, number)[POLICY]));
+
+    // What was there is there still. An erased slot holds nothing, and the note and two slots are the driver's.
     let page = before.page.iter().zip(&left.page).enumerate().all(|(index, (before, after))| {
         let may_be_written = (index == OTP && *after == 0) || ID_WORDS.contains(&index);
         before == after || (*before == ERASED && may_be_written)
@@ -182,11 +244,13 @@ fn play(start: &Start) -> Result<End, String> {
         |(index, (before_word, after_word)): (usize, _)| {
             let number = index / SLOT;
             let was_erased = slot(before, number)[POLICY] == ERASED;
-            before_word == after_word || number == NOTE || (SEED.contains(&number) && was_erased)
+            let is_drivers = number == NOTE || OWN.contains(&number) || is_revoked;
+            before_word == after_word || is_drivers || (SEED.contains(&number) && was_erased)
         },
     );
     must(page && slots, "a word was written that is not ours")?;
-    let untouched = *before == left;
+    let untouched = before.page == left.page
+        && SEED.clone().all(|number| is_revoked || slot(before, number) == slot(&left, number));
     let (cause, nothing) = match result {
         Ok(_) => (None, false),
         Err(Failure { cause, written, .. }) => (Some(cause), written == Written::Nothing),
@@ -197,14 +261,20 @@ fn play(start: &Start) -> Result<End, String> {
         Ours::No => nothing && !matches!(cause, Some(Cause::AlreadyProvisioned)),
         Ours::Complete => match cause {
             None => true,
+            // The second where a seed is to be completed.
+            Some(Cause::NoRandom(_) | Cause::Torn(Piece::Seed)) => {
+                driver_is_stuck(before) && nothing
+            }
             // A note that cannot be taken back, or not without being revoked for good.
-            Some(Cause::SeedNotWritten(_) | Cause::SeedRevoked) => is_stuck && !nothing,
+            Some(Cause::SeedNotWritten(_) | Cause::SeedRevoked) => {
+                (is_stuck || is_revoked) && !nothing
+            }
             Some(Cause::HukUnusable(..)) => goes_elsewhere,
             _ => false,
         },
         Ours::Check => match cause {
             Some(Cause::AlreadyProvisioned) => nothing,
-            Some(Cause::HukUnusable(..)) => nothing && goes_elsewhere,
+            Some(Cause::HukUnusable(..)) => nothing && (goes_elsewhere || driver_is_stuck(before)),
             _ => false,
         },
     };
@@ -271,7 +341,9 @@ fn start(case: u64) -> Start {
 /// Changes a word, of those that matter most times, or a whole slot.
 fn edit(start: &mut Start, random: &mut SplitMix64) {
     let Start { memory, id, .. } = start;
-    let number = random.among(SEED.start..NOTE + 1);
+    let number = random.among(SEED.start..NOTE + 3);
+    // The driver's own slots are numbered as if they were behind the note.
+    let number = if number > NOTE { OWN.start + number - NOTE - 1 } else { number };
     let kind = random.below(32);
     if let 28.. = kind {
         // A slot is erased, or becomes like one of its like.
@@ -298,7 +370,7 @@ fn edit(start: &mut Start, random: &mut SplitMix64) {
         4 => *word | bit,
         5 => *random.one_of(&[ROTATING, LOCKED, 3]),
         6 => *random.one_of(&SEED_DEST),
-        7 => *random.one_of(&[SEED_METADATA[0], NOTE_METADATA]),
+        7 => *random.one_of(&[SEED_METADATA[0], NOTE_METADATA, OWN_NOTE]),
         8 => u32::from_le_bytes(*random.one_of(id.as_bytes().as_chunks().0)),
         _ => u32::try_from(random.word() >> 32).unwrap(),
     };

@@ -191,7 +191,11 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
     fn choose(&mut self, device: &mut D, _: &Config) -> Result<(), Cause> {
         let mut random = Zeroizing::new([[0; 32]; 2]);
         for bytes in random.iter_mut() {
-            draw(device, bytes)?;
+            draw(device, bytes).map_err(|cause| match cause {
+                // The driver needs two slots of its own, and cannot write them beside a torn seed.
+                Cause::NoRandom(_) if self.is_begun => Cause::Torn(Piece::Seed),
+                cause => cause,
+            })?;
         }
         let [first, second] = &*random;
         // Nothing shows later that a seed is not random.

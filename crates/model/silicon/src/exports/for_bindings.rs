@@ -7,8 +7,6 @@ use core::ffi::c_int;
 use super::{NO_PART, with_part};
 use crate::drivers::{self, SlotOfKey};
 #[cfg(seed_keys)]
-use crate::ikg;
-#[cfg(seed_keys)]
 use crate::key_store::KmuEvent;
 use crate::part::Silicon;
 use crate::platform::{self, Code};
@@ -163,7 +161,11 @@ extern "C" fn nrf_keys_identity_key_write_dummy() -> i32 {
 unsafe extern "C" fn nrf_keys_random(buffer: *mut u8, size: u32) -> i32 {
     // SAFETY: the caller's promise.
     let bytes = unsafe { core::slice::from_raw_parts_mut(buffer, size as usize) };
-    call(|part| platform::csrand_get(part, bytes))
+    call(|part| match part.soc().family() {
+        Family::CryptoCell => platform::csrand_get(part, bytes),
+        #[cfg(seed_keys)]
+        Family::Cracen => seed_drivers::csrand_get(part, bytes),
+    })
 }
 
 /// # Safety
@@ -213,7 +215,7 @@ unsafe extern "C" fn nrf_keys_seed_complete(seed: *const [u8; 48]) -> i32 {
 unsafe extern "C" fn nrf_keys_public_identity_key(public_key: *mut [u8; 65]) -> i32 {
     // SAFETY: the caller's promise; an array of bytes has no alignment.
     let public_key = unsafe { &mut *public_key };
-    call(|part| ikg::public_key(part, public_key).err().unwrap_or_default())
+    call(|part| seed_drivers::public_key(part, public_key).err().unwrap_or_default())
 }
 
 /// # Safety
@@ -225,5 +227,5 @@ unsafe extern "C" fn nrf_keys_sign(digest: *const [u8; 32], signature: *mut [u8;
     let digest = unsafe { &*digest };
     // SAFETY: as above.
     let signature = unsafe { &mut *signature };
-    call(|part| ikg::sign(part, digest, signature).err().unwrap_or_default())
+    call(|part| seed_drivers::sign(part, digest, signature).err().unwrap_or_default())
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What the SDK's own drivers use, under the C names of `nrfx_nvmc.h`, `nrf_cc3xx_platform_*.h`, PSA Crypto and
+//! What the SDK's own drivers of parts with a CryptoCell use, under the C names of `nrfx_nvmc.h`, `nrf_cc3xx_platform_*.h`, PSA Crypto and
 //! Zephyr's random generator, and the KMU's register.
 //!
-//! `zephyr/abi.c` of this crate checks these signatures against the SDK's headers.
+//! `zephyr/abi_cryptocell.c` of this crate checks these signatures against the SDK's headers.
 
 use core::cell::RefCell;
 use core::ffi::{c_int, c_uint, c_void};
@@ -12,13 +12,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use critical_section::Mutex;
 
-use super::{NO_PART, with_part};
+use super::{NO_PART, input, output, with_part};
 use crate::nvmc;
 use crate::part::Silicon;
 use crate::platform::{self, Code, PSA_INVALID_HANDLE, PSA_NOT_SUPPORTED, PsaKey};
 use crate::uicr::READ_DENIED;
 
-/// The KMU as `zephyr/include/nrf.h` declares it: the drivers store to its register.
+/// The KMU as `zephyr/include/cryptocell/nrf.h` declares it: the drivers store to its register.
 #[repr(C)]
 struct Kmu {
     select_key_slot: AtomicU32,
@@ -39,26 +39,6 @@ fn call<T>(absent: T, access: impl FnOnce(&mut Silicon) -> T) -> T {
         KMU.select_key_slot.store(part.selected(), Ordering::Relaxed);
         result
     })
-}
-
-/// # Safety
-/// `bytes` must be valid for reads of `size` bytes, or `size` be 0.
-unsafe fn input<'a>(bytes: *const u8, size: usize) -> &'a [u8] {
-    if size == 0 {
-        return &[];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { slice::from_raw_parts(bytes, size) }
-}
-
-/// # Safety
-/// `bytes` must be valid for reads and writes of `size` bytes, or `size` be 0.
-unsafe fn output<'a>(bytes: *mut u8, size: usize) -> &'a mut [u8] {
-    if size == 0 {
-        return &mut [];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { slice::from_raw_parts_mut(bytes, size) }
 }
 
 // nrfx_nvmc.h
@@ -186,7 +166,7 @@ unsafe extern "C" fn nrf_cc3xx_platform_identity_key_free(key: *mut [u8; 32]) {
 
 // psa/crypto.h
 
-/// `psa_key_attributes_t` of `zephyr/include/psa/crypto.h`.
+/// `psa_key_attributes_t` of `zephyr/include/cryptocell/psa/crypto.h`.
 #[repr(C)]
 struct PsaKeyAttributes {
     usage: u32,

@@ -3,7 +3,7 @@
  */
 
 /*
- * The SDK's headers declare what src/exports/for_sdk_drivers.rs defines: a signature that has changed fails the
+ * The SDK's headers declare what src/exports/for_cryptocell.rs defines: a signature that has changed fails the
  * build here, since nothing else compares C with Rust.
  */
 
