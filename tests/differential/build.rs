@@ -8,11 +8,12 @@ use std::path::Path;
 use std::{env, fs};
 
 use differential::{Scenario, host};
-use silicon::{ERASED, Soc, UICR_BASE};
+use silicon::{ERASED, Family, Soc};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=DOTCONFIG");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(seed_keys)");
     let dotconfig = env::var("DOTCONFIG").expect("this test is built by west");
     println!("cargo::rerun-if-changed={dotconfig}");
     let config = fs::read_to_string(&dotconfig)
@@ -24,17 +25,17 @@ fn main() {
         .parse()
         .expect("the part is modelled");
 
+    if soc.family() == Family::Cracen {
+        println!("cargo::rustc-cfg=seed_keys");
+    }
     let mut code = format!(
         "/// The part of the list.\nconst SOC: silicon::Soc = silicon::Soc::{soc:?};\n\n\
          /// What the host gave, scenario by scenario.\nstatic EXPECTED: &[differential::Expected] = &[\n"
     );
     for scenario in Scenario::for_part(soc) {
         let observed = host::run(&scenario, soc);
-        let words: Vec<(u32, u32)> = (UICR_BASE..)
-            .step_by(4)
-            .zip(observed.page)
-            .filter(|(_, word)| *word != ERASED)
-            .collect();
+        let words: Vec<(usize, u32)> =
+            observed.words.into_iter().enumerate().filter(|(_, word)| *word != ERASED).collect();
         writeln!(
             code,
             "    // {scenario}\n    differential::Expected {{ lines: &{:?}, words: &{words:#010x?} }},",

@@ -4,11 +4,16 @@
 
 use core::fmt::{self, Display, Write};
 
-use differential::{Expected, SEED, Scenario, huk_size};
+use differential::{Expected, SEED, Scenario};
 use log::{error, info};
+#[cfg(not(seed_keys))]
 use nrf_keys::Drivers;
+#[cfg(seed_keys)]
+use nrf_keys::SeedDrivers as Drivers;
 use silicon::mutants::Mutant;
-use silicon::{ERASED, Silicon, UICR_BASE, with_installed};
+use silicon::{ERASED, Silicon, with_installed};
+
+use crate::vectors::Vectors;
 
 include!(concat!(env!("OUT_DIR"), "/expected.rs"));
 
@@ -18,12 +23,16 @@ include!(concat!(env!("OUT_DIR"), "/expected.rs"));
 extern "C" fn rust_main() {
     // SAFETY: the main thread is the only one that logs through Rust, and it has not logged yet.
     let _ = unsafe { zephyr::set_logger() };
-    // SAFETY: the only `Drivers` of the image, used from the main thread; what else calls the drivers
-    // (the vectors) does so while it is not used.
-    let mut drivers = unsafe { Drivers::new(huk_size(SOC)) };
+    // SAFETY: the only drivers of the image, used from the main thread; what else calls the drivers
+    // (the vectors) does so while they are not used.
+    #[cfg(not(seed_keys))]
+    let mut drivers = unsafe { Drivers::new(differential::huk_size(SOC)) };
+    // SAFETY: as above.
+    #[cfg(seed_keys)]
+    let mut drivers = unsafe { Drivers::new() };
 
     let derived = crate::vectors::derive(SOC);
-    info!("the SDK's vectors: {}", if derived { "derived" } else { "NOT derived" });
+    info!("the SDK's vectors: {derived}");
 
     let (mut scenarios, mut differences, mut leaks) = (0, 0, 0);
     for (scenario, expected) in Scenario::for_part(SOC).zip(EXPECTED) {
@@ -36,7 +45,8 @@ extern "C" fn rust_main() {
     let searched = crate::leaks::report(scenarios, leaks);
 
     let mut killed = 0;
-    for mutant in Mutant::ALL {
+    let mutants = Mutant::of(SOC);
+    for mutant in mutants.iter().copied() {
         // The differences that it logs are those that are wanted.
         let killer = Scenario::for_part(SOC)
             .zip(EXPECTED)
@@ -52,11 +62,14 @@ extern "C" fn rust_main() {
             None => error!("mutant {mutant:?}: killed by no scenario"),
         }
     }
-    let mutants = Mutant::ALL.len();
+    let mutants = mutants.len();
     info!("mutants: {killed} of {mutants} killed");
 
-    let passed =
-        derived && scenarios == EXPECTED.len() && differences == 0 && searched && killed == mutants;
+    let passed = derived != Vectors::Differ
+        && scenarios == EXPECTED.len()
+        && differences == 0
+        && searched
+        && killed == mutants;
     info!("PROJECT EXECUTION {}", if passed { "SUCCESSFUL" } else { "FAILED" });
 }
 
@@ -83,11 +96,11 @@ fn differences_in(
         scenario.conclude(part, |line| check.line(line));
         check.end_of_lines();
         let mut words = expected.words.iter().copied().peekable();
-        for (address, word) in (UICR_BASE..).step_by(4).zip(part.page()) {
-            let wanted = words.next_if(|(at, _)| *at == address).map_or(ERASED, |(_, word)| word);
-            if *word != wanted {
+        for (place, word) in part.words().enumerate() {
+            let wanted = words.next_if(|(at, _)| *at == place).map_or(ERASED, |(_, word)| word);
+            if word != wanted {
                 check.differs(format_args!(
-                    "{address:#010x}: stand-ins {wanted:08x}, SDK {word:08x}"
+                    "word {place:#x}: stand-ins {wanted:08x}, SDK {word:08x}"
                 ));
             }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Searches the RAM of the image for pieces of the part's keys: eight bytes of any HUK or identity key, in
+//! Searches the RAM of the image for pieces of the part's keys: eight bytes of any HUK, seed or identity key, in
 //! the order of bytes, of 32-bit words, of 64-bit words or backwards.
 //!
 //! Only in QEMU: on native_sim the image has no RAM of its own, and its stack is the host's.
@@ -12,14 +12,18 @@ use differential::Scenario;
 #[cfg(target_arch = "arm")]
 use log::error;
 use log::info;
-use silicon::{ERASED, Silicon, UICR_BASE, platform, value_address};
+use silicon::Silicon;
+#[cfg(seed_keys)]
+use silicon::ikg;
+#[cfg(not(seed_keys))]
+use silicon::{ERASED, UICR_BASE, platform, value_address};
 
 /// Bytes that have to be there to call it a piece.
 const PIECE: usize = 8;
 /// Orders of bytes in which a key is looked for.
 const ORDERS: usize = 4;
 
-/// The keys of the part under test: both HUKs as they stand in the KMU, and the identity key.
+/// The keys of the part under test: both HUKs or the seed as they stand in the KMU, and the identity key.
 struct Keys {
     bytes: [[u8; 96]; ORDERS],
     /// How many of the 96 are a key; the others are zero.
@@ -42,9 +46,32 @@ unsafe extern "C" {
     fn provisioning_clear_stack();
 }
 
-/// Takes down the keys that are in the part. In a frame of its own, which is dead when RAM is searched.
-#[inline(never)]
-pub fn remember(part: &mut Silicon) {
+/// The seed, and the identity key that the generator makes of it, which no driver ever has.
+#[cfg(seed_keys)]
+fn keys_of(part: &mut Silicon) -> [u8; 96] {
+    let mut bytes = [0; 96];
+    let slots = part.key_store().as_chunks::<7>().0;
+    for (bytes, slot) in bytes.chunks_exact_mut(16).zip(&slots[183..186]) {
+        // An erased slot holds no key, and there are many like it in RAM.
+        if slot[6] != !0 {
+            for (bytes, word) in bytes.chunks_exact_mut(4).zip(slot) {
+                bytes.copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+    // Restarted, since a part that lost power or is frozen uses no key.
+    part.restart([0; 32]);
+    if ikg::push_seed(part)
+        && let Ok(key) = ikg::private_key(part)
+    {
+        bytes[64..].copy_from_slice(&*key);
+    }
+    bytes
+}
+
+/// Both HUKs, and the identity key.
+#[cfg(not(seed_keys))]
+fn keys_of(part: &mut Silicon) -> [u8; 96] {
     let soc = part.soc();
     let mut bytes = [0; 96];
     let words = soc.huk_size() / 4;
@@ -72,6 +99,13 @@ pub fn remember(part: &mut Silicon) {
             }
         }
     }
+    bytes
+}
+
+/// Takes down the keys that are in the part. In a frame of its own, which is dead when RAM is searched.
+#[inline(never)]
+pub fn remember(part: &mut Silicon) {
+    let bytes = keys_of(part);
     critical_section::with(|cs| {
         let mut keys = KEYS.borrow_ref_mut(cs);
         keys.size = bytes.len();
@@ -100,6 +134,7 @@ pub fn remember(part: &mut Silicon) {
 
 /// Everybody knows the dummy key; the SDK's driver has it in its data. Half of it is there where a write was
 /// cut off.
+#[cfg(not(seed_keys))]
 const DUMMY: [u8; 32] = [
     0xA9, 0xB4, 0x54, 0xB2, 0x6D, 0x6F, 0x90, 0xA4, 0xEA, 0x31, 0x19, 0x35, 0x64, 0xCB, 0xA9, 0x1F,
     0xEC, 0x6F, 0x9A, 0x00, 0x2A, 0x7D, 0xC0, 0x50, 0x4B, 0x92, 0xA1, 0x93, 0x71, 0x34, 0x58, 0x5F,

@@ -6,18 +6,18 @@ use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use nrf_keys::Drivers;
-use silicon::{Silicon, Soc, UICR_WORDS};
+use nrf_keys::{Drivers, SeedDrivers};
+use silicon::{Family, Silicon, Soc};
 
-use crate::{SEED, Scenario, huk_size};
+use crate::{SEED, Scenario, UnderTest, huk_size};
 
 /// What a scenario gave.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The console lines and results.
     pub lines: Vec<String>,
-    /// The UICR page at the end.
-    pub page: [u32; UICR_WORDS],
+    /// What the part keeps at the end, in the order of a device file.
+    pub words: Vec<u32>,
 }
 
 /// Puts a part through a scenario.
@@ -40,14 +40,26 @@ pub fn run_on(scenario: &Scenario, mut part: Silicon) -> Observed {
     // A part that refuses to begin is frozen, which its lines will show.
     let _ = scenario.prepare(&mut part);
     assert!(silicon::install(Box::new(part)).is_none(), "this thread has a part already");
-    // SAFETY: the drivers work on this thread's part, and nothing but `run` calls them until it is
-    // removed.
-    let mut drivers = unsafe { Drivers::new(huk_size(soc)) };
+    match soc.family() {
+        Family::CryptoCell => {
+            // SAFETY: the drivers work on this thread's part, and nothing but `run_with` calls them.
+            let mut drivers = unsafe { Drivers::new(huk_size(soc)) };
+            run_with(scenario, &mut drivers, &mut lines);
+        }
+        Family::Cracen => {
+            // SAFETY: as above.
+            let mut drivers = unsafe { SeedDrivers::new() };
+            run_with(scenario, &mut drivers, &mut lines);
+        }
+    }
+    let part = silicon::remove().expect("the part was installed above");
+    scenario.conclude(&part, |line| lines.push(line.to_string()));
+    Observed { lines, words: part.words().collect() }
+}
+
+fn run_with(scenario: &Scenario, drivers: &mut impl UnderTest, lines: &mut Vec<String>) {
     let with_part = |access: fn(&mut Silicon)| {
         silicon::with_installed(access);
     };
-    scenario.run(&mut drivers, with_part, |line| lines.push(line.to_string()));
-    let part = silicon::remove().expect("the part was installed above");
-    scenario.conclude(&part, |line| lines.push(line.to_string()));
-    Observed { lines, page: *part.page() }
+    scenario.run(drivers, with_part, |line| lines.push(line.to_string()));
 }

@@ -13,19 +13,27 @@ extern crate std;
 #[cfg(feature = "std")]
 pub mod host;
 mod list;
+#[cfg(seed_keys)]
+mod seed;
+#[cfg(seed_keys)]
+mod seed_list;
+#[cfg(stored_keys)]
+mod stored;
 
 use core::fmt::{self, Display};
 
 use provisioning::{
-    Config, DriverError, Huk, HukKey, HukSize, IdentityKey, IdentityKeySource, ImplementationId,
-    KeyCheckValue, StoredKeyDevice, provision,
+    Config, Device, DriverError, Huk, HukSize, IdentityKeySource, ImplementationId, KeyCheckValue,
+    provision,
 };
 use silicon::faults::Fault;
 use silicon::power::Cut;
 use silicon::states::{State, Writes};
-use silicon::{IllegalAccess, Silicon, Soc, UICR_BASE, nvmc};
+use silicon::{Family, IllegalAccess, Silicon, Soc, nvmc};
 
 pub use list::{POWER_LOSS, SCENARIOS};
+#[cfg(seed_keys)]
+pub use seed_list::{SEED_POWER_LOSS, SEED_SCENARIOS, SEED_WRITES};
 
 /// The implementation ID with which scenarios provision.
 pub const IMPLEMENTATION_ID: ImplementationId =
@@ -73,7 +81,8 @@ pub struct Scenario {
 pub enum Start {
     /// That of a modelled state.
     State(State),
-    /// Erased but for the lifecycle halfwords PROVISIONING, SECURED, padding and DECOMMISSIONED.
+    /// Erased but for the lifecycle halfwords PROVISIONING, SECURED, padding and DECOMMISSIONED; where they are words, each
+    /// is the halfword twice.
     Lifecycle([u16; 4]),
     /// Erased but for the first bytes of the implementation ID.
     ImplementationId([u8; 4]),
@@ -81,6 +90,9 @@ pub enum Start {
     Word(u32, u32),
     /// Erased but for so many bytes of zeros from the lifecycle on.
     Zeros(u32),
+    /// A key slot of an nRF54L15 holds this: value, destination, metadata, policy.
+    #[cfg(seed_keys)]
+    Slot(u32, [u32; 7]),
 }
 
 /// One thing that is done to the part, through the bindings.
@@ -102,20 +114,49 @@ pub enum Action {
     WriteRandomIdentityKey,
     /// `Device::read_identity_key`
     ReadIdentityKey,
+    /// The whole procedure, on a part with a seed, which completes a torn one
+    ProvisionCompleting,
+    /// `SeedDevice::write_seed`, with a seed that is always the same
+    WriteSeed,
+    /// `SeedDevice::complete_seed`, with a seed that is always the same
+    CompleteSeed,
+    /// `SeedDevice::public_identity_key`
+    ExportPublicKey,
+    /// `SeedDevice::sign`
+    Sign,
     /// Power comes back; the generator's noise is another one
     Restart,
+}
+
+/// The drivers of one family of parts.
+pub trait UnderTest: Device {
+    /// Does what the drivers of this family alone can.
+    ///
+    /// # Errors
+    /// The driver's error.
+    ///
+    /// # Panics
+    /// It is nothing for this family.
+    fn act(
+        &mut self,
+        action: Action,
+        line: &mut impl FnMut(&dyn Display),
+    ) -> Result<(), DriverError>;
 }
 
 impl Scenario {
     /// The scenarios for one part: those of the list, and provisioning with each source of the identity
     /// key that loses power at each write in each of three ways, and is begun again.
     pub fn for_part(soc: Soc) -> impl Iterator<Item = Self> {
-        let listed = SCENARIOS.iter().copied();
-        let cuts = POWER_LOSS.iter().flat_map(move |scenario| {
-            (1..=Writes::of(soc).identity_key)
-                .flat_map(Cut::at)
-                .map(|cut| Self { cut: Some(cut), ..*scenario })
+        let (listed, power_loss, writes) = match soc.family() {
+            Family::CryptoCell => (SCENARIOS, POWER_LOSS, Writes::of(soc).identity_key),
+            #[cfg(seed_keys)]
+            Family::Cracen => (SEED_SCENARIOS, SEED_POWER_LOSS, SEED_WRITES),
+        };
+        let cuts = power_loss.iter().flat_map(move |scenario| {
+            (1..=writes).flat_map(Cut::at).map(|cut| Self { cut: Some(cut), ..*scenario })
         });
+        let listed = listed.iter().copied();
         listed.filter(move |scenario| scenario.only.is_none_or(|only| only == soc)).chain(cuts)
     }
 
@@ -125,21 +166,34 @@ impl Scenario {
     /// The part was not erased.
     pub fn prepare(&self, part: &mut Silicon) -> Result<(), IllegalAccess> {
         let storage = part.soc().bl_storage();
+        // Bytes of a lifecycle field.
+        let field = match part.soc().family() {
+            Family::CryptoCell => 2,
+            #[cfg(seed_keys)]
+            Family::Cracen => 4,
+        };
         match self.start {
             Start::State(state) => state.apply(part)?,
             Start::Lifecycle(halfwords) => {
-                for (address, value) in (storage..).step_by(2).zip(halfwords) {
-                    if value != 0xFFFF {
-                        nvmc::halfword_write(part, address, value);
+                for (address, value) in (storage..).step_by(field as usize).zip(halfwords) {
+                    match value {
+                        0xFFFF => {}
+                        _ if field == 2 => nvmc::halfword_write(part, address, value),
+                        _ => nvmc::word_write(part, address, u32::from(value) * 0x1_0001),
                     }
                 }
             }
             Start::ImplementationId(bytes) => {
-                nvmc::words_write(part, storage + 8, [u32::from_le_bytes(bytes)]);
+                nvmc::words_write(part, storage + 4 * field, [u32::from_le_bytes(bytes)]);
             }
             Start::Zeros(size) => nvmc::words_write(part, storage, (0..size / 4).map(|_| 0)),
             Start::Word(address, value) => {
-                part.page_mut()[(address - UICR_BASE) as usize / 4] = value;
+                let first = part.soc().uicr_base();
+                part.page_mut()[(address - first) as usize / 4] = value;
+            }
+            #[cfg(seed_keys)]
+            Start::Slot(slot, words) => {
+                part.key_store_mut()[7 * slot as usize..][..7].copy_from_slice(&words);
             }
         }
         if let Some(fault) = self.fault {
@@ -154,7 +208,7 @@ impl Scenario {
     /// Runs the actions, a line or more each. `with_part` lends the part that is under `device`.
     pub fn run(
         &self,
-        device: &mut impl StoredKeyDevice,
+        device: &mut impl UnderTest,
         mut with_part: impl FnMut(fn(&mut Silicon)),
         mut line: impl FnMut(&dyn Display),
     ) {
@@ -181,10 +235,15 @@ impl Scenario {
 }
 
 impl Action {
-    fn run(self, device: &mut impl StoredKeyDevice, line: &mut impl FnMut(&dyn Display)) {
+    fn run(self, device: &mut impl UnderTest, line: &mut impl FnMut(&dyn Display)) {
         let result = match self {
-            Self::Provision(identity_key) => {
-                let config = Config::new(IMPLEMENTATION_ID, identity_key);
+            Self::Provision(_) | Self::ProvisionCompleting => {
+                let source = match self {
+                    Self::Provision(source) => source,
+                    _ => IdentityKeySource::Generated,
+                };
+                let complete_seed = self == Self::ProvisionCompleting;
+                let config = Config { complete_seed, ..Config::new(IMPLEMENTATION_ID, source) };
                 match provision(device, &config, |event| line(&event)) {
                     Ok(part) => {
                         line(&format_args!("public key {}", Hex(part.public_key().as_bytes())));
@@ -200,31 +259,13 @@ impl Action {
             Self::Restart => return, // not the device's to do
             Self::EnterProvisioning => device.enter_provisioning(),
             Self::WriteIdWord(index, word) => device.write_implementation_id_word(index, word),
-            Self::WriteHuk(huk) => {
-                let mut key = HukKey::empty();
-                key.expose_mut().fill(0x17 + huk as u8);
-                device.write_huk(huk, &key)
-            }
             Self::DeriveFromHuk(huk) => {
                 let mut value = KeyCheckValue::empty();
                 let result = device.derive_from_huk(huk, &mut value);
                 line(&format_args!("derived {}", Hex(value.expose_mut())));
                 result
             }
-            Self::WriteIdentityKey => {
-                let mut key = IdentityKey::empty();
-                key.expose_mut().fill(0x42);
-                device.write_identity_key(&mut key)
-            }
-            Self::WriteRandomIdentityKey => device.write_random_identity_key(),
-            Self::ReadIdentityKey => {
-                let mut key = IdentityKey::empty();
-                let result = device.read_identity_key(&mut key);
-                line(&format_args!("key {}", Hex(key.expose()))); // a modelled part's: no secret
-                device.free_identity_key(&mut key);
-                line(&format_args!("freed {}", Hex(key.expose())));
-                result
-            }
+            special => device.act(special, line),
         };
         match result {
             Ok(()) => line(&format_args!("{self:?}: done")),
@@ -262,6 +303,6 @@ impl Display for Hex<'_> {
 pub struct Expected {
     /// The lines.
     pub lines: &'static [&'static str],
-    /// Address and value of each word of UICR that is not erased, in order.
-    pub words: &'static [(u32, u32)],
+    /// Place and value of each word that is not erased, in the order of a device file.
+    pub words: &'static [(usize, u32)],
 }

@@ -23,14 +23,14 @@ const F: u16 = 0xFFFF;
 
 /// The words of [`crate::IMPLEMENTATION_ID`], which are all the same.
 const ID: u32 = 0xFFD1_FFD1;
-const ID0: Action = WriteIdWord(0, ID);
-const ID1: Action = WriteIdWord(1, ID);
-const ID2: Action = WriteIdWord(2, ID);
-const ID3: Action = WriteIdWord(3, ID);
-const ID4: Action = WriteIdWord(4, ID);
-const ID5: Action = WriteIdWord(5, ID);
-const ID6: Action = WriteIdWord(6, ID);
-const ID7: Action = WriteIdWord(7, ID);
+pub(crate) const ID0: Action = WriteIdWord(0, ID);
+pub(crate) const ID1: Action = WriteIdWord(1, ID);
+pub(crate) const ID2: Action = WriteIdWord(2, ID);
+pub(crate) const ID3: Action = WriteIdWord(3, ID);
+pub(crate) const ID4: Action = WriteIdWord(4, ID);
+pub(crate) const ID5: Action = WriteIdWord(5, ID);
+pub(crate) const ID6: Action = WriteIdWord(6, ID);
+pub(crate) const ID7: Action = WriteIdWord(7, ID);
 const MKEK: Action = WriteHuk(Huk::Mkek);
 const MEXT: Action = WriteHuk(Huk::Mext);
 const GO: Action = Provision(Generated);

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::faults::{Call, Effect};
+use crate::mutants::Mutant;
 use crate::part::Silicon;
 use crate::uicr::KeySlot;
 
@@ -37,12 +38,21 @@ pub enum GeneratedKey {
     Identity,
 }
 
+/// Has the KMU push the seed, past the driver: for tests. Whether there is a whole one.
+pub fn push_seed(part: &mut Silicon) -> bool {
+    (SEED_SLOT..SEED_SLOT + SEED_SLOTS).all(|slot| part.push_slot(slot).is_ok())
+}
+
 /// Whether a whole seed was pushed.
 pub(crate) fn has_seed(part: &mut Silicon) -> bool {
     part.pushed_seed().is_ok()
 }
 
 fn key(part: &mut Silicon, key: GeneratedKey, counter: u8) -> Result<Zeroizing<[u8; 32]>, Failed> {
+    let key = match key {
+        GeneratedKey::Mext if part.is(Mutant::HuksAreOne) => GeneratedKey::Mkek,
+        key => key,
+    };
     let seed = part.pushed_seed().map_err(|_| Failed)?;
     let mut hash = Sha256::new_with_prefix(b"a key of the modelled generator");
     hash.update([key as u8, counter]);
@@ -96,6 +106,8 @@ pub fn sign(part: &mut Silicon, digest: &[u8; 32], bytes: &mut [u8; 64]) -> Resu
         Some(Effect::Nothing) => return Ok(()),
         None => {}
     }
+    let other = [0; 32];
+    let digest = if part.is(Mutant::OtherHashSigned) { &other } else { digest };
     let signature: Signature = identity_key(part)?.sign_prehash(digest).map_err(|_| Failed)?;
     bytes.copy_from_slice(&signature.to_bytes());
     Ok(())

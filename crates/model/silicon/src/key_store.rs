@@ -137,15 +137,16 @@ impl KeyStore {
         Ok(self.writes(slot, new))
     }
 
-    /// The words that `TASKS_REVOKE` writes, the one that decides first.
+    /// The words that `TASKS_REVOKE` writes, the one that decides first. `seen` is what the KMU takes the slot's policy for.
     pub(crate) fn revoke(
         &self,
         slot: KeySlot,
+        seen: impl Fn(u32) -> u32,
     ) -> Result<Result<[SlotWrite; SLOT_WORDS], KmuEvent>, IllegalAccess> {
         const ROTATING: u32 = RevokePolicy::Rotating as u32;
         const LOCKED: u32 = RevokePolicy::Locked as u32;
 
-        let policy = match self.slot(slot)?[POLICY] {
+        let policy = match seen(self.slot(slot)?[POLICY]) {
             ERASED | REVOKED | LOCKED => return Ok(Err(KmuEvent::Error)),
             ROTATING => ERASED,
             _ => REVOKED,
@@ -209,7 +210,7 @@ mod tests {
         let slots = KeyStore::erased();
         assert_eq!(slots.metadata(SLOT), Ok(Err(KmuEvent::Error)));
         assert_eq!(slots.push(SLOT), Ok(Err(KmuEvent::Error)));
-        assert_eq!(slots.revoke(SLOT), Ok(Err(KmuEvent::Error)));
+        assert_eq!(slots.revoke(SLOT, |policy| policy), Ok(Err(KmuEvent::Error)));
     }
 
     #[test]
@@ -230,13 +231,13 @@ mod tests {
             (RevokePolicy::Revoked, Err(KmuEvent::Revoked)),
         ] {
             let mut slots = provisioned(policy);
-            let writes = slots.revoke(SLOT).unwrap();
+            let writes = slots.revoke(SLOT, |policy| policy).unwrap();
             assert_eq!(writes.is_err(), policy == RevokePolicy::Locked);
             store(&mut slots, writes.into_iter().flatten());
             assert_eq!(slots.metadata(SLOT), Ok(after));
             if policy == RevokePolicy::Revoked {
                 assert_eq!(slots.push(SLOT), Ok(Err(KmuEvent::Revoked)));
-                assert_eq!(slots.revoke(SLOT), Ok(Err(KmuEvent::Error)));
+                assert_eq!(slots.revoke(SLOT, |policy| policy), Ok(Err(KmuEvent::Error)));
                 assert!(slots.provision(SLOT, &content(policy)).is_err());
                 assert_eq!(slots.words()[SLOT as usize * SLOT_WORDS..][..4], [ERASED; 4]);
             }
@@ -267,7 +268,7 @@ mod tests {
         assert!(slots.metadata(249).is_ok());
         assert_eq!(slots.metadata(250), Err(none));
         assert_eq!(slots.push(250), Err(none));
-        assert_eq!(slots.revoke(250), Err(none));
+        assert_eq!(slots.revoke(250, |policy| policy), Err(none));
         assert_eq!(slots.provision(250, &content(RevokePolicy::Locked)), Err(none));
     }
 }

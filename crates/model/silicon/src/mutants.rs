@@ -3,6 +3,7 @@
 //! Ways to break the model on purpose, to see that a test notices. Only with the feature `mutants`; without
 //! it the model is never broken, and asking costs nothing.
 
+use crate::soc::{Family, Soc};
 use crate::uicr::{Rule, Rules};
 
 /// What is broken.
@@ -32,11 +33,32 @@ pub enum Mutant {
     RandomRepeats,
     /// The derivation leaves out the label.
     LabelIgnored,
+    /// A key slot whose policy is LOCKED can be revoked.
+    LockedSlotRevoked,
+    /// A key slot whose policy is ROTATING is revoked for good.
+    RotatingSlotRevoked,
+    /// A key slot is provisioned with other metadata.
+    MetadataLost,
+    /// A push of the seed's last slot does not arrive.
+    PushLost,
+    /// The key generator makes one key of both HUKs.
+    HuksAreOne,
+    /// The key generator signs another hash.
+    OtherHashSigned,
 }
 
 impl Mutant {
-    /// Every mutant.
-    pub const ALL: [Self; 12] = [
+    /// Those of a model of this part.
+    #[must_use]
+    pub const fn of(soc: Soc) -> &'static [Self] {
+        match soc.family() {
+            Family::CryptoCell => &Self::OF_CRYPTOCELL,
+            #[cfg(seed_keys)]
+            Family::Cracen => &Self::OF_CRACEN,
+        }
+    }
+
+    const OF_CRYPTOCELL: [Self; 12] = [
         Self::BitsSetBack,
         Self::OtpWrittenTwice,
         Self::SlotWrittenTwice,
@@ -49,6 +71,18 @@ impl Mutant {
         Self::WrongHalfword,
         Self::RandomRepeats,
         Self::LabelIgnored,
+    ];
+
+    #[cfg(seed_keys)]
+    const OF_CRACEN: [Self; 8] = [
+        Self::NotFrozen,
+        Self::RandomRepeats,
+        Self::LockedSlotRevoked,
+        Self::RotatingSlotRevoked,
+        Self::MetadataLost,
+        Self::PushLost,
+        Self::HuksAreOne,
+        Self::OtherHashSigned,
     ];
 
     /// The rules of UICR that are left. The other mutants break what is above UICR.
@@ -65,7 +99,13 @@ impl Mutant {
             | Self::NotFrozen
             | Self::WrongHalfword
             | Self::RandomRepeats
-            | Self::LabelIgnored => Rules::ALL,
+            | Self::LabelIgnored
+            | Self::LockedSlotRevoked
+            | Self::RotatingSlotRevoked
+            | Self::MetadataLost
+            | Self::PushLost
+            | Self::HuksAreOne
+            | Self::OtherHashSigned => Rules::ALL,
         }
     }
 }

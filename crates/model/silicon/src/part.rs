@@ -12,7 +12,9 @@ use crate::entropy::Entropy;
 use crate::faults::{ArmedFault, Call, Effect, Fault, Noise};
 use crate::illegal_access::IllegalAccess;
 #[cfg(seed_keys)]
-use crate::key_store::{KEY_STORE_WORDS, KeyStore, KmuEvent, SlotContent, SlotWrite, is_decisive};
+use crate::key_store::{
+    KEY_STORE_WORDS, KeyStore, KmuEvent, RevokePolicy, SlotContent, SlotWrite, is_decisive,
+};
 use crate::mutants::Mutant;
 use crate::power::{Cut, Power};
 #[cfg(seed_keys)]
@@ -147,6 +149,14 @@ impl Silicon {
     /// The UICR page, past all protection: to set up a part before a run.
     pub const fn page_mut(&mut self) -> &mut [u32; UICR_WORDS] {
         self.uicr.page_mut()
+    }
+
+    /// Every word that the part keeps, in the order of a device file, past all protection.
+    pub fn words(&self) -> impl Iterator<Item = u32> {
+        let words = self.page().iter();
+        #[cfg(seed_keys)]
+        let words = words.chain(self.key_store());
+        words.copied()
     }
 
     /// Keeps each write in `backing` too, from now on.
@@ -372,7 +382,9 @@ impl Silicon {
     pub fn provision_slot(&mut self, slot: KeySlot, content: &SlotContent) -> Result<(), KmuEvent> {
         self.task(|part| {
             part.check_slot_write(slot)?;
-            let writes = part.key_store.provision(slot, content)?;
+            let lost = if part.is(Mutant::MetadataLost) { 1 } else { 0 };
+            let content = SlotContent { metadata: content.metadata ^ lost, ..*content };
+            let writes = part.key_store.provision(slot, &content)?;
             part.write_slot(&writes).map(Ok)
         })
     }
@@ -382,9 +394,17 @@ impl Silicon {
     /// # Errors
     /// As [`Self::slot_metadata`].
     pub fn revoke_slot(&mut self, slot: KeySlot) -> Result<(), KmuEvent> {
+        const ROTATING: u32 = RevokePolicy::Rotating as u32;
+        const LOCKED: u32 = RevokePolicy::Locked as u32;
+
         self.task(|part| {
             part.check_slot_write(slot)?;
-            match part.key_store.revoke(slot)? {
+            let seen = |policy| match (part.mutant(), policy) {
+                (Some(Mutant::LockedSlotRevoked), LOCKED)
+                | (Some(Mutant::RotatingSlotRevoked), ROTATING) => RevokePolicy::Revoked as u32,
+                _ => policy,
+            };
+            match part.key_store.revoke(slot, seen)? {
                 Ok(writes) => part.write_slot(&writes).map(Ok),
                 Err(event) => Ok(Err(event)),
             }
@@ -398,6 +418,7 @@ impl Silicon {
     /// As [`Self::slot_metadata`].
     pub fn push_slot(&mut self, slot: KeySlot) -> Result<(), KmuEvent> {
         self.task(|part| match part.key_store.push(slot)? {
+            Ok(_) if part.is(Mutant::PushLost) && slot == 185 => Ok(Ok(())),
             Ok((dest, value)) => part.seed.push(dest, &value).map(Ok),
             Err(event) => Ok(Err(event)),
         })

@@ -12,7 +12,9 @@ use crate::illegal_access::IllegalAccess;
 use crate::nvmc;
 use crate::part::Silicon;
 use crate::platform;
-use crate::soc::Soc;
+#[cfg(seed_keys)]
+use crate::seed_drivers;
+use crate::soc::{Family, Soc};
 
 /// What a modelled part has gone through before the image starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,18 +76,33 @@ impl State {
         };
         let storage = part.soc().bl_storage();
         for (offset, value) in halfwords {
-            nvmc::halfword_write(part, storage + offset, *value);
+            match part.soc().family() {
+                Family::CryptoCell => nvmc::halfword_write(part, storage + offset, *value),
+                // Words in the place of halfwords.
+                #[cfg(seed_keys)]
+                Family::Cracen => nvmc::word_write(part, storage + 2 * offset, u32::from(*value)),
+            }
         }
         if matches!(self, Self::Provisioned | Self::Secured | Self::Decommissioned) {
             for (index, word) in (0..).zip(EXAMPLE_ID) {
                 drivers::write_implementation_id_word(part, index, word);
             }
-            for huk in [0, 1] {
-                let mut key = Zeroizing::new([0; 32]);
-                platform::csrand_get(part, key.as_mut());
-                drivers::write_huk(part, huk, &key);
+            match part.soc().family() {
+                Family::CryptoCell => {
+                    for huk in [0, 1] {
+                        let mut key = Zeroizing::new([0; 32]);
+                        platform::csrand_get(part, key.as_mut());
+                        drivers::write_huk(part, huk, &key);
+                    }
+                    drivers::write_random_identity_key(part);
+                }
+                #[cfg(seed_keys)]
+                Family::Cracen => {
+                    let mut seed = Zeroizing::new([0; 48]);
+                    seed_drivers::csrand_get(part, seed.as_mut());
+                    seed_drivers::write_seed(part, &seed);
+                }
             }
-            drivers::write_random_identity_key(part);
         }
         part.illegal_access().map_or(Ok(()), Err)
     }
