@@ -4,7 +4,6 @@
 
 #[cfg(not(seed_keys))]
 use core::ffi::{c_int, c_uint};
-use core::fmt;
 
 use silicon::Soc;
 #[cfg(not(seed_keys))]
@@ -13,30 +12,6 @@ use silicon::platform::slot::{MEXT, MKEK};
 use silicon::vectors::Vector;
 #[cfg(not(seed_keys))]
 use silicon::with_installed;
-
-/// How the drivers compare with the SDK's vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vectors {
-    /// They give the same.
-    #[cfg_attr(seed_keys, expect(dead_code, reason = "there are none"))]
-    Derived,
-    /// They do not.
-    #[cfg_attr(seed_keys, expect(dead_code, reason = "there are none"))]
-    Differ,
-    /// The SDK has none for this part: how its keys follow from a seed is not published.
-    #[cfg_attr(not(seed_keys), expect(dead_code, reason = "there are some"))]
-    None,
-}
-
-impl fmt::Display for Vectors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Derived => "derived",
-            Self::Differ => "NOT derived",
-            Self::None => "none for this part",
-        })
-    }
-}
 
 #[cfg(not(seed_keys))]
 unsafe extern "C" {
@@ -65,16 +40,17 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// There is nothing to compare with.
+/// The SDK has no vectors for this part: how its keys follow from a seed is not published.
 #[cfg(seed_keys)]
-pub fn derive(_: Soc) -> Vectors {
-    Vectors::None
+pub fn derive(_: Soc) -> Option<bool> {
+    None
 }
 
-/// Writes each HUK through the SDK's driver and derives from it, through the driver and directly.
+/// Writes each HUK through the SDK's driver and derives from it, through the driver and directly; whether that gives
+/// what the vectors say.
 #[cfg(not(seed_keys))]
-pub fn derive(soc: Soc) -> Vectors {
-    if is_derived(soc) { Vectors::Derived } else { Vectors::Differ }
+pub fn derive(soc: Soc) -> Option<bool> {
+    Some(is_derived(soc))
 }
 
 #[cfg(not(seed_keys))]

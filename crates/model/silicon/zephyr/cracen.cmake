@@ -25,6 +25,9 @@ foreach(driver
   target_sources(app PRIVATE ${source})
 endforeach()
 target_sources(app PRIVATE cracen.c)
+if(CONFIG_CPU_CORTEX_M)
+  zephyr_linker_sources(NOINIT kmu_push_area.ld)
+endif()
 target_include_directories(app PRIVATE
   include/cracen
   ${ZEPHYR_NRF_MODULE_DIR}/${cracen}/common/include
