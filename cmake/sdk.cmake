@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Which SDK this image is built with; include it after project(). The checks are in src/nrf_keys.c and
-# crates/model/silicon/zephyr/abi.c: where they hold, an SDK that nobody has tried builds, too.
+# crates/model/silicon/zephyr/abi_cryptocell.c: where they hold, an SDK that nobody has tried builds, too.
 
 # Tried: built, and run on modelled silicon. docs/sdk-versions.rst says what was done with each.
-set(sdk_tried 2.7.0 3.1.0)
+set(sdk_tried 2.7.0 3.1.0 3.4.99)
 set(zephyr_tried 4.0.0 4.1.99)
 
 # Where nrf has a file: the first of several paths in that module that exists. A driver that has none is named here,

@@ -36,7 +36,7 @@ pub fn power_on(soc: &str, state: &str, seed: u32) -> Result<Model, BootError> {
         part.replace(soc, entropy::seed(number));
         #[cfg(device_file)]
         if let Some(file) = device::file_option() {
-            device::load(file, part.page_mut()).map_err(|device::Unusable| BootError::Device)?;
+            part.load_from(file).map_err(|device::Unusable| BootError::Device)?;
             part.keep_in_device_file();
             return Ok(());
         }

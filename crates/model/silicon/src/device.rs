@@ -5,12 +5,11 @@
 
 use core::ffi::{CStr, c_char};
 
-use crate::uicr::UICR_WORDS;
-
 unsafe extern "C" {
     fn silicon_option_seed() -> *const c_char;
     fn silicon_option_device() -> *const c_char;
-    fn silicon_device_load(path: *const c_char, page: *mut [u32; UICR_WORDS]) -> bool;
+    fn silicon_device_open(path: *const c_char, size: u32) -> bool;
+    fn silicon_device_read(offset: u32, bytes: *mut u8, size: u32) -> bool;
     fn silicon_device_store(offset: u32, word: *const [u8; 4]) -> bool;
 }
 
@@ -33,22 +32,34 @@ pub(crate) fn file_option() -> Option<&'static CStr> {
 /// The file cannot be used. The console says why.
 pub(crate) struct Unusable;
 
-/// Fills the page from a file, to which [`store`] writes from now on.
+/// Fills what a part keeps from a file, to which [`store`] writes from now on: these words, one slice behind the other.
 ///
 /// # Errors
 /// The file cannot be used.
-pub(crate) fn load(file: &CStr, page: &mut [u32; UICR_WORDS]) -> Result<(), Unusable> {
-    // SAFETY: `file` is a text, and the page has the 4096 bytes that the header names.
-    if !unsafe { silicon_device_load(file.as_ptr(), page) } {
+pub(crate) fn load(file: &CStr, kept: &mut [&mut [u32]]) -> Result<(), Unusable> {
+    let size = |words: &[u32]| u32::try_from(4 * words.len()).map_err(|_| Unusable);
+    let mut total = 0;
+    for words in kept.iter() {
+        total += size(words)?;
+    }
+    // SAFETY: `file` is a text.
+    if !unsafe { silicon_device_open(file.as_ptr(), total) } {
         return Err(Unusable);
     }
-    for word in page {
-        *word = u32::from_le(*word);
+    let mut offset = 0;
+    for words in kept {
+        let size = size(words)?;
+        // SAFETY: the words are valid for the write of so many bytes, of which any are words.
+        if !unsafe { silicon_device_read(offset, words.as_mut_ptr().cast(), size) } {
+            return Err(Unusable);
+        }
+        words.iter_mut().for_each(|word| *word = u32::from_le(*word));
+        offset += size;
     }
     Ok(())
 }
 
-/// Writes a word of the page to the file; whether that went well.
+/// Writes a word to the file; whether that went well.
 pub(crate) fn store(offset: usize, word: u32) -> bool {
     let Ok(offset) = u32::try_from(offset) else { return false };
     let bytes = word.to_le_bytes();

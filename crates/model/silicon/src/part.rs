@@ -3,11 +3,16 @@
 //! One modelled part: UICR under its rules, and what can happen to it. Here a write can be cut off by a loss of
 //! power, a call can be made to fail, the noise is drawn, and a refused access freezes everything after it.
 
+#[cfg(device_file)]
+use core::ffi::CStr;
+
 use zeroize::Zeroizing;
 
 #[cfg(feature = "std")]
 use crate::backing::Backing;
 use crate::backing::{Copies, NotKept};
+#[cfg(device_file)]
+use crate::device::{self, Unusable};
 use crate::entropy::Entropy;
 use crate::faults::{ArmedFault, Call, Effect, Fault, Noise};
 use crate::illegal_access::IllegalAccess;
@@ -165,6 +170,19 @@ impl Silicon {
     pub fn with_backing(mut self, backing: Box<dyn Backing>) -> Self {
         self.copies.backing = Some(backing);
         self
+    }
+
+    /// Takes what the part keeps from the image's device file.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    #[cfg(device_file)]
+    pub(crate) fn load_from(&mut self, file: &CStr) -> Result<(), Unusable> {
+        #[cfg(seed_keys)]
+        if self.soc().family() == Family::Cracen {
+            return device::load(file, &mut [self.uicr.page_mut(), self.key_store.words_mut()]);
+        }
+        device::load(file, &mut [self.uicr.page_mut()])
     }
 
     /// Keeps each write in the image's device file too, from now on.
@@ -382,7 +400,7 @@ impl Silicon {
     pub fn provision_slot(&mut self, slot: KeySlot, content: &SlotContent) -> Result<(), KmuEvent> {
         self.task(|part| {
             part.check_slot_write(slot)?;
-            let lost = if part.is(Mutant::MetadataLost) { 1 } else { 0 };
+            let lost = u32::from(part.is(Mutant::MetadataLost));
             let content = SlotContent { metadata: content.metadata ^ lost, ..*content };
             let writes = part.key_store.provision(slot, &content)?;
             part.write_slot(&writes).map(Ok)

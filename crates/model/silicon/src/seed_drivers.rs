@@ -180,11 +180,12 @@ pub fn write_seed(part: &mut Silicon, seed: &[u8; 48]) -> Code {
 fn provision(part: &mut Silicon, key: &KeyOfSlots, bytes: &[u8]) -> Result<(), KmuEvent> {
     clean_up(part)?;
     let values = bytes.as_chunks().0;
-    let total = values.len() as u32; // 2 or 3
-    for slot in (key.first..).take(values.len()) {
+    let mut total = 0;
+    for (slot, _) in (key.first..).zip(values) {
         if part.slot_metadata(slot) != Err(KmuEvent::Error) {
             return Err(KmuEvent::Error);
         }
+        total += 1;
     }
     let note = SlotContent {
         value: [0; 4],

@@ -5,7 +5,7 @@
 /*
  * What src/device.rs calls: the command line of the image, and the file that keeps the part. One
  * implementation for native_sim, one for QEMU. The file is the host simulator's: a UICR page of
- * 4096 bytes, words little-endian.
+ * 4096 bytes, and behind it the key slots of an nRF54L15; words little-endian.
  */
 
 #ifndef SILICON_DEVICE_H_
@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SILICON_PAGE_SIZE 4096
-
 /* The text behind --seed=, or NULL. */
 const char *silicon_option_seed(void);
 
@@ -23,12 +21,15 @@ const char *silicon_option_seed(void);
 const char *silicon_option_device(void);
 
 /*
- * Opens the file and fills in the page; creates the file erased where it is missing. Says on the
- * console why it cannot be used, and leaves it as it is then.
+ * Opens the file of a part that keeps so many bytes; creates it erased where it is missing. Says on
+ * the console why it cannot be used, and leaves it as it is then.
  */
-bool silicon_device_load(const char *path, uint8_t page[SILICON_PAGE_SIZE]);
+bool silicon_device_open(const char *path, uint32_t size);
 
-/* Writes one word to the file that was loaded. */
+/* Reads from the file that was opened. */
+bool silicon_device_read(uint32_t offset, uint8_t *bytes, uint32_t size);
+
+/* Writes one word to the file that was opened. */
 bool silicon_device_store(uint32_t offset, const uint8_t word[4]);
 
 #endif /* SILICON_DEVICE_H_ */

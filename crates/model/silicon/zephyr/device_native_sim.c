@@ -22,7 +22,7 @@ static void add_options(void)
 			.name = "FILE",
 			.type = 's',
 			.dest = &device,
-			.descript = "Keep the modelled part's UICR in FILE, a raw 4 KiB image; "
+			.descript = "Keep the modelled part in FILE, a raw image; "
 				    "created erased where it is missing",
 		},
 		{

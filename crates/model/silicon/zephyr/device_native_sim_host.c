@@ -27,12 +27,12 @@ static bool refuse(const char *path, const char *why)
 }
 
 /* Filled before it gets its name, so that a killed run leaves a whole file or none. */
-static bool create(const char *path)
+static bool create(const char *path, uint32_t size)
 {
 	char new_path[4096];
-	uint8_t erased[SILICON_PAGE_SIZE];
+	uint8_t erased[64];
 	int new_fd;
-	bool written;
+	bool written = true;
 
 	if (snprintf(new_path, sizeof(new_path), "%s.%ld", path, (long)getpid()) >=
 	    (int)sizeof(new_path)) {
@@ -44,7 +44,11 @@ static bool create(const char *path)
 		return false;
 	}
 	memset(erased, 0xFF, sizeof(erased));
-	written = write(new_fd, erased, sizeof(erased)) == sizeof(erased);
+	for (uint32_t at = 0; written && at < size; at += sizeof(erased)) {
+		uint32_t chunk = size - at < sizeof(erased) ? size - at : sizeof(erased);
+
+		written = write(new_fd, erased, chunk) == chunk;
+	}
 	close(new_fd);
 	/* Unlike rename(), link() leaves a file alone that somebody else has created meanwhile. */
 	written = written && (link(new_path, path) == 0 || errno == EEXIST);
@@ -52,12 +56,12 @@ static bool create(const char *path)
 	return written;
 }
 
-bool silicon_device_load(const char *path, uint8_t page[SILICON_PAGE_SIZE])
+bool silicon_device_open(const char *path, uint32_t size)
 {
 	struct stat status;
-	char why[80];
+	char why[100];
 
-	if (access(path, F_OK) != 0 && errno == ENOENT && !create(path)) {
+	if (access(path, F_OK) != 0 && errno == ENOENT && !create(path, size)) {
 		return refuse(path, strerror(errno));
 	}
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -71,14 +75,20 @@ bool silicon_device_load(const char *path, uint8_t page[SILICON_PAGE_SIZE])
 	if (fstat(fd, &status) != 0) {
 		return refuse(path, strerror(errno));
 	}
-	if (status.st_size != SILICON_PAGE_SIZE) {
+	if (status.st_size != size) {
 		snprintf(why, sizeof(why),
-			 "%lld bytes is not a UICR image, which has %d; the file was left alone",
-			 (long long)status.st_size, SILICON_PAGE_SIZE);
+			 "%lld bytes is not a UICR image of this part, which has %u; the file was left alone",
+			 (long long)status.st_size, size);
 		return refuse(path, why);
 	}
-	if (pread(fd, page, SILICON_PAGE_SIZE, 0) != SILICON_PAGE_SIZE) {
-		return refuse(path, "cannot be read");
+	return true;
+}
+
+bool silicon_device_read(uint32_t offset, uint8_t *bytes, uint32_t size)
+{
+	if (fd < 0 || pread(fd, bytes, size, offset) != size) {
+		fprintf(stderr, "error: the device file cannot be read\n");
+		return false;
 	}
 	return true;
 }

@@ -12,6 +12,7 @@
 #include <zephyr/arch/common/semihost.h>
 #include <zephyr/kernel.h>
 #include <zephyr/sys/printk.h>
+#include <zephyr/sys/util.h>
 
 #include "device.h"
 
@@ -70,15 +71,15 @@ static bool refuse(const char *path, const char *why)
 }
 
 /* Opened to append, so that a file which is there but cannot be used is not cut to nothing. */
-static bool create(const char *path)
+static bool create(const char *path, uint32_t size)
 {
 	uint8_t erased[64];
 	long new_fd = semihost_open(path, SEMIHOST_OPEN_AB_PLUS);
 	bool written = new_fd >= 0 && semihost_flen(new_fd) == 0;
 
 	memset(erased, 0xFF, sizeof(erased));
-	for (size_t i = 0; written && i < SILICON_PAGE_SIZE; i += sizeof(erased)) {
-		written = semihost_write(new_fd, erased, sizeof(erased)) == 0;
+	for (uint32_t at = 0; written && at < size; at += sizeof(erased)) {
+		written = semihost_write(new_fd, erased, MIN(size - at, sizeof(erased))) == 0;
 	}
 	if (new_fd >= 0) {
 		semihost_close(new_fd);
@@ -86,27 +87,33 @@ static bool create(const char *path)
 	return written;
 }
 
-bool silicon_device_load(const char *path, uint8_t page[SILICON_PAGE_SIZE])
+bool silicon_device_open(const char *path, uint32_t size)
 {
-	long size;
+	long found;
 
 	fd = semihost_open(path, SEMIHOST_OPEN_RB_PLUS);
-	if (fd < 0 && create(path)) {
+	if (fd < 0 && create(path, size)) {
 		fd = semihost_open(path, SEMIHOST_OPEN_RB_PLUS);
 	}
 	if (fd < 0) {
 		return refuse(path, "cannot be opened");
 	}
-	size = semihost_flen(fd);
-	if (size != SILICON_PAGE_SIZE) {
-		printk("error: %s: %ld bytes is not a UICR image, which has %d; "
+	found = semihost_flen(fd);
+	if (found != size) {
+		printk("error: %s: %ld bytes is not a UICR image of this part, which has %u; "
 		       "the file was left alone\n",
-		       path, size, SILICON_PAGE_SIZE);
+		       path, found, size);
+		fd = -1;
 		return false;
 	}
-	if (semihost_seek(fd, 0) != 0 ||
-	    semihost_read(fd, page, SILICON_PAGE_SIZE) != SILICON_PAGE_SIZE) {
-		return refuse(path, "cannot be read");
+	return true;
+}
+
+bool silicon_device_read(uint32_t offset, uint8_t *bytes, uint32_t size)
+{
+	if (fd < 0 || semihost_seek(fd, offset) != 0 || semihost_read(fd, bytes, size) != size) {
+		printk("error: the device file cannot be read\n");
+		return false;
 	}
 	return true;
 }

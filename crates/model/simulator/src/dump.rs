@@ -68,6 +68,7 @@ fn seed_slot_name(slot: u32) -> &'static str {
         184 => "seed, second third",
         185 => "seed, last third",
         186 => "the driver's note: a write of several slots has begun",
+        248 | 249 => "random numbers of the driver's own",
         _ => "",
     }
 }
