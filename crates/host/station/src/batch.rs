@@ -25,6 +25,7 @@ use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt, Refusal};
 use crate::port::{FollowError, SerialPort, Source, TimeOut, Timeouts, follow};
 use crate::record::{self, RecordError, Wanted};
 use crate::simulated::{Seed, Simulated};
+use silicon::Soc;
 
 /// Entries that are committed at once, at most. One commit costs a sync of the disk, however many.
 const GROUP: usize = 64;
@@ -48,7 +49,7 @@ pub enum Parts {
     /// Those that an operator connects to it.
     Serial(SerialPort),
     /// Modelled parts.
-    Simulated(Seed, ImplementationId),
+    Simulated(Soc, Seed, ImplementationId),
 }
 
 /// What a batch is to do.
@@ -269,11 +270,11 @@ impl Worker<'_> {
     fn work(self, parts: Parts) {
         match parts {
             Parts::Serial(mut port) => self.follow_port(&mut port),
-            Parts::Simulated(seed, id) => self.make_parts(seed, id),
+            Parts::Simulated(soc, seed, id) => self.make_parts(soc, seed, id),
         }
     }
 
-    fn make_parts(&self, seed: Seed, id: ImplementationId) {
+    fn make_parts(&self, soc: Soc, seed: Seed, id: ImplementationId) {
         loop {
             let number = self.progress.made.fetch_add(1, Ordering::Relaxed);
             if number >= self.batch.parts || self.is_stopped() {
@@ -281,7 +282,7 @@ impl Worker<'_> {
             }
             let result = match seed.of_part(number) {
                 Ok(seed) => {
-                    let mut part = Simulated::new(seed, id);
+                    let mut part = Simulated::new(soc, seed, id);
                     self.part(&mut part, &self.batch.timeouts, || self.is_stopped()).1
                 }
                 Err(error) => Err(PartError::NoSeed(error)),

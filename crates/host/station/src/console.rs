@@ -41,19 +41,37 @@ const EVENTS: &[(Event, &[Event])] = &[
         &[Event::GeneratingHuks, Event::GeneratingMext, Event::KeepingHuks, Event::DummyKey],
     ),
     (Event::HuksNotProven, &[Event::Resuming, Event::GeneratingMext, Event::KeepingHuks]),
+    (Event::CompletingSeed, &[Event::Resuming]),
+    (Event::SeedNotProven, &[Event::Resuming, Event::GeneratingHuks, Event::CompletingSeed]),
     (Event::Success, &[]),
 ];
 
-/// The events that the record of a part may follow which this run has completed.
-const BEFORE_RECORD: &[Event] = &[Event::WritingIdentityKey];
+/// The record of a part that was complete before follows this, and what was not proven of its keys.
+const BEFORE_OLD_RECORD: Event = Event::Resuming;
 
-/// The events that the record of a part may follow which was complete before.
-const BEFORE_OLD_RECORD: &[Event] = &[Event::Resuming];
+/// Which record may follow an event, with what was said behind it to be not proven.
+const fn record_after(last: Event, not_proven: Option<Event>) -> Option<Last> {
+    match (last, not_proven) {
+        (Event::WritingIdentityKey, None)
+        | (Event::GeneratingHuks | Event::CompletingSeed, Some(Event::SeedNotProven)) => {
+            Some(Last::Record)
+        }
+        (BEFORE_OLD_RECORD, Some(Event::HuksNotProven | Event::SeedNotProven)) => {
+            Some(Last::OldRecord)
+        }
+        _ => None,
+    }
+}
 
-/// Whether [`Event::HuksNotProven`] must stand between the two.
-const fn wants_not_proven(last: Event, next: Event) -> bool {
-    matches!(last, Event::GeneratingMext | Event::KeepingHuks)
-        && matches!(next, Event::DummyKey | Event::WritingIdentityKey)
+/// What must be said to be not proven between the two.
+const fn wants_not_proven(last: Event, next: Event) -> Option<Event<'static>> {
+    match (last, next) {
+        (
+            Event::GeneratingMext | Event::KeepingHuks,
+            Event::DummyKey | Event::WritingIdentityKey,
+        ) => Some(Event::HuksNotProven),
+        _ => None,
+    }
 }
 
 /// What the console has shown.
@@ -205,8 +223,8 @@ pub struct Follower {
     record: String,
     resumed: bool,
     dummy_warned: bool,
-    /// Whether the line about HUKs that are not proven came after `last`.
-    not_proven: bool,
+    /// What was said behind `last` to be not proven.
+    not_proven: Option<Event<'static>>,
     end: Option<Result<RunEnd, ConsoleError>>,
 }
 
@@ -354,7 +372,7 @@ impl Follower {
                     dummy_warned: self.dummy_warned,
                     resumed: self.resumed,
                 }),
-                Last::Event(last) if BEFORE_RECORD.contains(&last) => {
+                Last::Event(last) if record_after(last, self.not_proven) == Some(Last::Record) => {
                     return Err(ConsoleError::NoRecord);
                 }
                 _ => return Err(out_of_order()),
@@ -372,17 +390,17 @@ impl Follower {
                 self.resumed |= event == Event::Resuming;
                 self.dummy_warned |= event == Event::DummyKey;
                 // It says more of the event before it, and what comes next is what that one allows.
-                self.not_proven = event == Event::HuksNotProven;
-                if !self.not_proven {
+                self.not_proven =
+                    matches!(event, Event::HuksNotProven | Event::SeedNotProven).then_some(event);
+                if self.not_proven.is_none() {
                     self.last = Last::Event(event);
                 }
                 Observed::Event(event)
             }
             Line::Record(record) => {
                 self.last = match last {
-                    Last::Event(last) if BEFORE_RECORD.contains(&last) => Last::Record,
-                    Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) && self.not_proven => {
-                        Last::OldRecord
+                    Last::Event(last) => {
+                        record_after(last, self.not_proven).ok_or_else(out_of_order)?
                     }
                     Last::Record | Last::OldRecord => return Err(ConsoleError::SecondRecord),
                     _ => return Err(out_of_order()),
@@ -394,7 +412,7 @@ impl Follower {
                 Last::OldRecord => {
                     self.finish(RunEnd::AlreadyProvisioned { record: self.record.clone(), ueid })
                 }
-                Last::Event(last) if BEFORE_OLD_RECORD.contains(&last) => {
+                Last::Event(BEFORE_OLD_RECORD) => {
                     return Err(ConsoleError::NoRecord);
                 }
                 _ => return Err(out_of_order()),

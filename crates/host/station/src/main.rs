@@ -20,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, Ueid};
 use report::Report;
+use silicon::Soc;
 use station::batch::{self, Batch, Parts, Port, check};
 use station::console::{Observed, RunEnd};
 use station::export::{self, Options, Profile};
@@ -152,6 +153,9 @@ struct Provision {
     /// Provision N modelled parts, which need no port
     #[arg(long, value_name = "N", conflicts_with = "port")]
     simulate: Option<NonZeroUsize>,
+    /// Which part the modelled ones are: nrf5340, nrf9160 or nrf54l15
+    #[arg(long, requires = "simulate", default_value = "nrf5340")]
+    soc: Soc,
     /// Derive everything random in the modelled parts from N alone
     #[arg(long, value_name = "N", requires = "simulate")]
     seed: Option<u64>,
@@ -264,7 +268,10 @@ fn provision(options: &Provision, place: &Place, json: bool) -> Result<bool, Err
     let ports: Vec<Port> = if options.simulate.is_some() {
         let seed = options.seed.map_or(Seed::System, Seed::Number);
         (1..=thread::available_parallelism()?.get())
-            .map(|n| Port { name: format!("simulated-{n}"), parts: Parts::Simulated(seed, id) })
+            .map(|n| Port {
+                name: format!("simulated-{n}"),
+                parts: Parts::Simulated(options.soc, seed, id),
+            })
             .collect()
     } else {
         let open = |name: &String| {

@@ -42,9 +42,10 @@ impl Seed {
     }
 }
 
-/// A blank nRF5340 whose image waits for a nonce (`CONFIG_PROVISIONING_RECORD_NONCE`).
+/// A blank part whose image waits for a nonce (`CONFIG_PROVISIONING_RECORD_NONCE`).
 #[derive(Debug)]
 pub struct Simulated {
+    soc: Soc,
     seed: [u8; 32],
     implementation_id: ImplementationId,
     /// What is still to be read of the console.
@@ -55,9 +56,9 @@ pub struct Simulated {
 impl Simulated {
     /// A part that has just been started.
     #[must_use]
-    pub fn new(seed: [u8; 32], implementation_id: ImplementationId) -> Self {
+    pub fn new(soc: Soc, seed: [u8; 32], implementation_id: ImplementationId) -> Self {
         let console = format!("{NONCE_PROMPT}\r\n").into_bytes();
-        Self { seed, implementation_id, console, read: 0 }
+        Self { soc, seed, implementation_id, console, read: 0 }
     }
 
     fn run(&mut self, nonce: Nonce) {
@@ -67,7 +68,7 @@ impl Simulated {
         let mut print = |line: &dyn std::fmt::Display| {
             let _ = write!(console, "{line}\r\n"); // writing to a String cannot fail
         };
-        let part = Silicon::erased(Soc::Nrf5340, self.seed);
+        let part = Silicon::erased(self.soc, self.seed);
         let (_, result) = simulator::run(part, &config, |event| print(&event));
         if let Err(failure) = result {
             print(&failure);

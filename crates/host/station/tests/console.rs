@@ -17,7 +17,7 @@ use provisioning::{
     Cause, Config, Event, Failure, Huk, IdentityKeySource, Nonce, Piece, Ueid, Written,
 };
 use rayon::prelude::*;
-use silicon::{Silicon, Soc};
+use silicon::{Family, Silicon, Soc};
 use simulator::sweep::{self, Case};
 use station::batch;
 use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, RunEnd};
@@ -103,6 +103,18 @@ const DUMMY: [Event; 5] = [
     Event::WritingIdentityKey,
 ];
 
+/// A part whose keys are derived from a seed.
+const FRESH_SEED: [Event; 4] = [
+    Event::LifecycleVerified,
+    Event::LifecycleSwitched,
+    Event::GeneratingHuks,
+    Event::SeedNotProven,
+];
+
+fn resumed_seed(seed: Event<'static>) -> [Event<'static>; 3] {
+    [Event::Resuming, seed, Event::SeedNotProven]
+}
+
 fn resumed(huks: Event<'static>) -> Vec<Event<'static>> {
     let mut events = vec![Event::Resuming, huks, Event::WritingIdentityKey];
     if huks != Event::GeneratingHuks {
@@ -112,7 +124,11 @@ fn resumed(huks: Event<'static>) -> Vec<Event<'static>> {
 }
 
 fn complete(part: u8) -> Vec<String> {
-    let mut lines = messages(&[Event::Resuming, Event::HuksNotProven]);
+    complete_but_for(part, Event::HuksNotProven)
+}
+
+fn complete_but_for(part: u8, not_proven: Event<'static>) -> Vec<String> {
+    let mut lines = messages(&[Event::Resuming, not_proven]);
     lines.push(format!("{RECORD_PREFIX}{}", record(part)));
     lines.push(already(part));
     lines
@@ -129,6 +145,13 @@ fn good_runs(part: u8) -> Vec<(Vec<String>, RunEnd)> {
         (run(part, &resumed(Event::GeneratingMext)), provisioned(false, true)),
         (run(part, &resumed(Event::KeepingHuks)), provisioned(false, true)),
         (complete(part), RunEnd::AlreadyProvisioned { record: record(part), ueid: ueid(part) }),
+        (run(part, &FRESH_SEED), provisioned(false, false)),
+        (run(part, &resumed_seed(Event::GeneratingHuks)), provisioned(false, true)),
+        (run(part, &resumed_seed(Event::CompletingSeed)), provisioned(false, true)),
+        (
+            complete_but_for(part, Event::SeedNotProven),
+            RunEnd::AlreadyProvisioned { record: record(part), ueid: ueid(part) },
+        ),
     ]
 }
 
@@ -238,8 +261,13 @@ fn the_first_end_counts() {
 /// The console of `cargo sim`, bare and as a kit prints the same lines.
 #[test]
 fn the_console_of_the_simulator_is_followed() {
-    for soc in Soc::CRYPTOCELL {
-        for source in IdentityKeySource::ALL {
+    for soc in Soc::ALL.iter().copied() {
+        let sources = match soc.family() {
+            Family::CryptoCell => &IdentityKeySource::ALL[..],
+            // The identity key is derived, whatever was asked for.
+            Family::Cracen => &[IdentityKeySource::Generated],
+        };
+        for source in sources.iter().copied() {
             for runs in [1, 2] {
                 let config = Config::new(common::id(), source);
                 let mut lines = vec![ModelledSilicon { part: soc.name(), seed: 7 }.to_string()];
@@ -267,27 +295,29 @@ fn the_console_of_the_simulator_is_followed() {
 /// The console of the station's own modelled parts.
 #[test]
 fn the_console_of_a_simulated_port_is_followed() {
-    let mut port = Simulated::new([7; 32], common::id());
-    let nonce = [0xA5; 32];
-    let mut seen = Vec::new();
-    let end = port::follow(
-        &mut port,
-        &Timeouts::default(),
-        Instant::now,
-        || false,
-        || nonce,
-        |observed| seen.push(observed.clone()),
-    );
-    let RunEnd::Provisioned { record, dummy_warned: false, resumed: false } = end.unwrap() else {
-        panic!("{seen:?}")
-    };
-    let events = FRESH.map(Observed::Event);
-    let mut expected = vec![Observed::NonceWanted];
-    expected.extend(events);
-    expected.extend([Observed::Record(record.clone()), Observed::Finished]);
-    assert_eq!(seen, expected);
-    let wanted = Wanted { nonce: Some(Nonce(nonce)), ..Wanted::default() };
-    batch::check(&record, None, &wanted).unwrap();
+    for (soc, events) in [(Soc::Nrf5340, FRESH), (Soc::Nrf54l15, FRESH_SEED)] {
+        let mut port = Simulated::new(soc, [7; 32], common::id());
+        let nonce = [0xA5; 32];
+        let mut seen = Vec::new();
+        let end = port::follow(
+            &mut port,
+            &Timeouts::default(),
+            Instant::now,
+            || false,
+            || nonce,
+            |observed| seen.push(observed.clone()),
+        );
+        let RunEnd::Provisioned { record, dummy_warned: false, resumed: false } = end.unwrap()
+        else {
+            panic!("{seen:?}")
+        };
+        let mut expected = vec![Observed::NonceWanted];
+        expected.extend(events.map(Observed::Event));
+        expected.extend([Observed::Record(record.clone()), Observed::Finished]);
+        assert_eq!(seen, expected);
+        let wanted = Wanted { nonce: Some(Nonce(nonce)), ..Wanted::default() };
+        batch::check(&record, None, &wanted).unwrap();
+    }
 }
 
 /// The lines of the procedure itself, after power was lost at each write of a first run, before, in and
@@ -295,11 +325,11 @@ fn the_console_of_a_simulated_port_is_followed() {
 #[test]
 fn the_order_is_the_procedures() {
     let mut kinds = [0; 4];
-    for source in ["generated", "driver", "dummy"] {
+    for part in ["nrf9160-generated", "nrf9160-driver", "nrf9160-dummy", "nrf54l15-generated"] {
         for cut in
             (1..).flat_map(|write| [format!("{write}b"), format!("{write}t7"), format!("{write}a")])
         {
-            let case: Case = format!("nrf9160-{source}-1-{cut}").parse().unwrap();
+            let case: Case = format!("{part}-1-{cut}").parse().unwrap();
             let played = sweep::play(&case);
             if played.verdict.as_ref().is_err_and(|what| what.contains("did not fire")) {
                 break;
@@ -314,7 +344,7 @@ fn the_order_is_the_procedures() {
             {
                 lines.insert(at, format!("{RECORD_PREFIX}{}", record(1)));
             }
-            let is_dummy = source == "dummy";
+            let is_dummy = part.ends_with("dummy");
             let kind = match (end_of(&Style::Kit.log(&lines)), &last.result) {
                 (Ok(RunEnd::Provisioned { dummy_warned, resumed, .. }), Ok(_)) => {
                     assert_eq!(dummy_warned, is_dummy, "{case}");

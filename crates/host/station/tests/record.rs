@@ -24,7 +24,7 @@ const ANY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: 
 
 #[test]
 fn the_record_of_each_part_is_believed() {
-    for soc in Soc::CRYPTOCELL {
+    for soc in Soc::ALL.iter().copied() {
         for source in [IdentityKeySource::Generated, IdentityKeySource::Driver] {
             let nonce = Nonce([0x11; 32]);
             let (text, public_key) = made_by(soc, source, Some(nonce));
