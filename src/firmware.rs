@@ -9,14 +9,14 @@ use log::{error, info, warn};
 use nrf_keys::Drivers;
 #[cfg(CONFIG_PROVISIONING_SEED_KEYS)]
 use nrf_keys::SeedDrivers;
+#[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
+use provisioning::HukSize;
 #[cfg(CONFIG_SILICON_MODEL)]
 use provisioning::console;
 use provisioning::console::{LOG_TARGET, Measured, NONCE_PROMPT};
-#[cfg(not(CONFIG_PROVISIONING_SEED_KEYS))]
-use provisioning::HukSize;
 use provisioning::{
-    Config, Event, Failure, IdentityKeySource, ImplementationId, Level, Measurement,
-    Nonce, Provisioned, provision,
+    Config, Event, Failure, IdentityKeySource, ImplementationId, Level, Measurement, Nonce,
+    Provisioned, provision,
 };
 
 use crate::glue;
