@@ -66,11 +66,7 @@ UNCHANGED_TYPE(hw_unique_key_derive_key,
 UNCHANGED_VALUE(PROTECTED_RAM_INVALIDATION_DATA_SLOT1, OWN_SLOT);
 #endif
 
-/* What the KMU reports of a slot: NRF_KEYS_SLOT_*, or an error. */
-static int32_t slot_state(uint32_t slot, uint32_t *metadata);
-static int32_t slot_provision(uint32_t slot, const uint8_t value[SLOT_SIZE], uint32_t dest, uint32_t metadata);
-static int32_t slot_revoke(uint32_t slot);
-
+/* The KMU by either library: slot_state() gives NRF_KEYS_SLOT_* or an error, the others 0 or an error. */
 #if __has_include(<cracen/lib_kmu.h>)
 
 static int32_t slot_state(uint32_t slot, uint32_t *metadata)
@@ -87,9 +83,14 @@ static int32_t slot_state(uint32_t slot, uint32_t *metadata)
 	}
 }
 
-static int32_t slot_provision(uint32_t slot, const uint8_t value[SLOT_SIZE], uint32_t dest, uint32_t metadata)
+static int32_t slot_provision(uint32_t slot, const uint8_t value[SLOT_SIZE], uint32_t dest,
+			      uint32_t metadata)
 {
-	struct kmu_src src = {.rpolicy = LIB_KMU_REV_POLICY_LOCKED, .dest = dest, .metadata = metadata};
+	struct kmu_src src = {
+		.rpolicy = LIB_KMU_REV_POLICY_LOCKED,
+		.dest = dest,
+		.metadata = metadata,
+	};
 	int err;
 
 	memcpy(src.value, value, SLOT_SIZE);
@@ -124,7 +125,8 @@ static int32_t slot_state(uint32_t slot, uint32_t *metadata)
 	}
 }
 
-static int32_t slot_provision(uint32_t slot, const uint8_t value[SLOT_SIZE], uint32_t dest, uint32_t metadata)
+static int32_t slot_provision(uint32_t slot, const uint8_t value[SLOT_SIZE], uint32_t dest,
+			      uint32_t metadata)
 {
 	nrfx_kmu_key_slot_data_t data = {
 		.revoke_policy = NRFX_KMU_RPOLICY_LOCKED,
@@ -231,8 +233,8 @@ int32_t nrf_keys_huk_derive(uint32_t huk, const uint8_t *label, uint32_t label_s
 		return status;
 	}
 	/* No context: the pointer is not used, but memcpy() takes no NULL. */
-	return hw_unique_key_derive_key(huk == NRF_KEYS_MKEK ? HUK_KEYSLOT_MKEK : HUK_KEYSLOT_MEXT, label, 0,
-					label, label_size, derived, size);
+	return hw_unique_key_derive_key(huk == NRF_KEYS_MKEK ? HUK_KEYSLOT_MKEK : HUK_KEYSLOT_MEXT,
+					label, 0, label, label_size, derived, size);
 }
 
 static mbedtls_svc_key_id_t identity_key(void)
@@ -257,8 +259,8 @@ int32_t nrf_keys_sign(const uint8_t digest[32], uint8_t signature[64])
 	psa_status_t status = psa_crypto_init();
 
 	if (status == PSA_SUCCESS) {
-		status = psa_sign_hash(identity_key(), PSA_ALG_ECDSA(PSA_ALG_SHA_256), digest, 32, signature, 64,
-				       &length);
+		status = psa_sign_hash(identity_key(), PSA_ALG_ECDSA(PSA_ALG_SHA_256), digest, 32,
+				       signature, 64, &length);
 	}
 	return status == PSA_SUCCESS && length != 64 ? -EIO : status;
 }
