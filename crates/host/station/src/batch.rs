@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 use provisioning::{ImplementationId, Nonce, Ueid};
+use silicon::Soc;
 use thiserror::Error;
 
 use crate::Identity;
@@ -25,7 +26,6 @@ use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt, Refusal};
 use crate::port::{FollowError, SerialPort, Source, TimeOut, Timeouts, follow};
 use crate::record::{self, RecordError, Wanted};
 use crate::simulated::{Seed, Simulated};
-use silicon::Soc;
 
 /// Entries that are committed at once, at most. One commit costs a sync of the disk, however many.
 const GROUP: usize = 64;

@@ -16,10 +16,10 @@ use crate::Action::{
 use crate::Scenario;
 use crate::Start::{self, ImplementationId, Lifecycle, Word, Zeros};
 
-const ERASED: Start = Start::State(State::Erased);
-const PROVISION: &[Action] = &[Provision(Generated)];
+pub(crate) const ERASED: Start = Start::State(State::Erased);
+pub(crate) const PROVISION: &[Action] = &[Provision(Generated)];
 /// Halfword that is still erased.
-const F: u16 = 0xFFFF;
+pub(crate) const F: u16 = 0xFFFF;
 
 /// The words of [`crate::IMPLEMENTATION_ID`], which are all the same.
 const ID: u32 = 0xFFD1_FFD1;
@@ -33,9 +33,13 @@ pub(crate) const ID6: Action = WriteIdWord(6, ID);
 pub(crate) const ID7: Action = WriteIdWord(7, ID);
 const MKEK: Action = WriteHuk(Huk::Mkek);
 const MEXT: Action = WriteHuk(Huk::Mext);
-const GO: Action = Provision(Generated);
+pub(crate) const GO: Action = Provision(Generated);
 
-const fn scenario(name: &'static str, start: Start, actions: &'static [Action]) -> Scenario {
+pub(crate) const fn scenario(
+    name: &'static str,
+    start: Start,
+    actions: &'static [Action],
+) -> Scenario {
     Scenario { name, only: None, start, fault: None, cut: None, actions }
 }
 

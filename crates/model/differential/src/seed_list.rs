@@ -3,29 +3,19 @@
 //! The scenarios of parts with a seed: data only.
 
 use provisioning::Huk;
-use provisioning::IdentityKeySource::Generated;
 use silicon::faults::Effect::{self, Error, Nothing};
 use silicon::faults::{Call, Fault};
 use silicon::states::State;
 
 use crate::Action::{
-    self, CompleteSeed, DeriveFromHuk, EnterProvisioning, ExportPublicKey, Provision,
-    ProvisionCompleting, Restart, Sign, WriteIdWord, WriteSeed,
+    CompleteSeed, DeriveFromHuk, EnterProvisioning, ExportPublicKey, ProvisionCompleting, Restart,
+    Sign, WriteIdWord, WriteSeed,
 };
 use crate::Scenario;
 use crate::Start::{self, ImplementationId, Lifecycle, Slot, Zeros};
-use crate::list::{ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7};
+use crate::list::{ERASED, F, GO, ID0, ID1, ID2, ID3, ID4, ID5, ID6, ID7, PROVISION, scenario};
 
-const ERASED: Start = Start::State(State::Erased);
-const GO: Action = Provision(Generated);
-const PROVISION: &[Action] = &[GO];
-/// Halfword that is still erased.
-const F: u16 = 0xFFFF;
 const NONE: u32 = 0xFFFF_FFFF;
-
-const fn scenario(name: &'static str, start: Start, actions: &'static [Action]) -> Scenario {
-    Scenario { name, only: None, start, fault: None, cut: None, actions }
-}
 
 /// Provisioning of an erased part in which the `nth` of these calls goes wrong, and once more after a restart.
 const fn fault(name: &'static str, call: Call, nth: u32, effect: Effect) -> Scenario {

@@ -38,7 +38,7 @@ pub enum GeneratedKey {
     Identity,
 }
 
-/// Has the KMU push the seed, past the driver: for tests. Whether there is a whole one.
+/// Has the KMU push the seed. Whether there is a whole one.
 pub fn push_seed(part: &mut Silicon) -> bool {
     (SEED_SLOT..SEED_SLOT + SEED_SLOTS).all(|slot| part.push_slot(slot).is_ok())
 }

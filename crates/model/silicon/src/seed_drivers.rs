@@ -104,8 +104,8 @@ pub fn csrand_get(part: &mut Silicon, bytes: &mut [u8]) -> Code {
 /// `cracen_prepare_ik_key`: pushes the seed once after each power-on, and locks its register.
 fn prepare(part: &mut Silicon) -> Result<(), Code> {
     if !part.seed_is_locked() {
-        for slot in SEED_SLOT..SEED_SLOT + SEED_SLOTS {
-            part.push_slot(slot).map_err(|_| NO_SEED)?;
+        if !ikg::push_seed(part) {
+            return Err(NO_SEED);
         }
         part.lock_seed();
     }
