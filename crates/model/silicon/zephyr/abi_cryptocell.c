@@ -18,9 +18,7 @@
 #include <nrf_cc3xx_platform_identity_key.h>
 #include <nrf_cc3xx_platform_kmu.h>
 
-#define UNCHANGED_VALUE(name, value) BUILD_ASSERT((name) == (value), #name " has changed")
-#define UNCHANGED_TYPE(name, ...)                                                                  \
-	BUILD_ASSERT(__builtin_types_compatible_p(__typeof__(name), __VA_ARGS__), #name " has changed")
+#include "unchanged.h"
 
 UNCHANGED_TYPE(nrf_cc3xx_platform_kmu_write_key_slot,
 	       int(uint32_t slot, uint32_t dest, uint32_t perm, const uint8_t *key));
