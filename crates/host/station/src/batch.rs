@@ -9,22 +9,21 @@
 //! modelled parts makes so many, and is over then.
 
 use std::cell::Cell;
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Instant;
 
-use provisioning::{ImplementationId, Nonce, Ueid};
+use provisioning::{ImplementationId, Nonce};
 use silicon::Soc;
-use thiserror::Error;
 
 use crate::Identity;
 use crate::console::{ConsoleError, Observed, RunEnd};
-use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt, Refusal};
+use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt};
+use crate::part::{PartError, check};
 use crate::port::{FollowError, SerialPort, Source, TimeOut, Timeouts, follow};
-use crate::record::{self, RecordError, Wanted};
+use crate::record::Wanted;
 use crate::simulated::{Seed, Simulated};
 
 /// Entries that are committed at once, at most. One commit costs a sync of the disk, however many.
@@ -89,44 +88,6 @@ pub struct Entered {
     pub receipt: Receipt,
     /// Who it is.
     pub identity: Identity,
-}
-
-/// Why a part is not in the ledger.
-#[derive(Debug, Error)]
-pub enum PartError {
-    /// Its console could not be followed to the end.
-    #[error(transparent)]
-    Follow(#[from] FollowError),
-    /// Its run failed, in its own words.
-    #[error("the part says: {0}")]
-    Failed(String),
-    /// Its record is not believed, or not the one wanted.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// It says it is complete already, as another part than the one in its record.
-    #[error(
-        "the part calls itself {0}, and its record is another part's. Nothing was entered. Start the part again, \
-         with no other program on its port."
-    )]
-    OtherPart(Ueid),
-    /// The image runs on modelled silicon.
-    #[error(
-        "this is modelled silicon, whose keys are not secret. Nothing was entered. Use --allow-modelled, and \
-         another ledger than that of the line."
-    )]
-    Modelled,
-    /// Its image has not asked for a nonce.
-    #[error(
-        "the image did not ask for a nonce. Nothing was entered. Build it with \
-         CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce."
-    )]
-    NoNonce,
-    /// The ledger has it, or something of it, already.
-    #[error("{0}")]
-    Refused(#[source] Refusal, Ueid),
-    /// A modelled part could not be made.
-    #[error("the operating system has no random numbers ({0}). Nothing was entered.")]
-    NoSeed(#[source] io::Error),
 }
 
 /// A part whose record is good, on its way to the ledger.
@@ -406,7 +367,7 @@ impl Worker<'_> {
         let (text, named) = match end {
             RunEnd::Provisioned { record, .. } => (record, None),
             RunEnd::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
-            RunEnd::Failed { line, .. } => return Err(PartError::Failed(line)),
+            RunEnd::Failed { line, code } => return Err(PartError::Failed { line, code }),
         };
         if modelled && !self.batch.allow_modelled {
             return Err(PartError::Modelled);
@@ -418,57 +379,5 @@ impl Worker<'_> {
         check(&text, named, &Wanted { nonce, ..self.batch.wanted }).map(|(record, bytes)| {
             NewEntry { identity: record.identity, port: self.name.clone(), record: bytes }
         })
-    }
-}
-
-/// Checks the record of a part, and that it is of the part that has named itself, if one has.
-///
-/// # Errors
-/// The record is not believed, not the one wanted, or that of another part.
-pub fn check(
-    text: &str,
-    named: Option<Ueid>,
-    wanted: &Wanted,
-) -> Result<(record::VerifiedRecord, Vec<u8>), PartError> {
-    let bytes = record::decode(text)?;
-    let record = record::verify(&bytes, wanted)?;
-    match named {
-        Some(ueid) if ueid != record.identity.ueid() => Err(PartError::OtherPart(ueid)),
-        _ => Ok((record, bytes)),
-    }
-}
-
-impl PartError {
-    /// Whether no other part can come on this port: nobody starts one, or the port is gone.
-    #[must_use]
-    pub const fn ends_port(&self) -> bool {
-        matches!(
-            self,
-            Self::Follow(
-                FollowError::TimeOut(TimeOut::Start(_))
-                    | FollowError::Lost(_)
-                    | FollowError::NotSent(_)
-                    | FollowError::Stopped
-            ) | Self::NoSeed(_)
-        )
-    }
-
-    /// One word for it, for machines.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Follow(FollowError::TimeOut(TimeOut::Start(_))) => "start-timeout",
-            Self::Follow(FollowError::TimeOut(TimeOut::Line(_))) => "line-timeout",
-            Self::Follow(FollowError::TimeOut(TimeOut::Run(_))) => "run-timeout",
-            Self::Follow(FollowError::Console(_)) => "console",
-            Self::Follow(FollowError::Lost(_) | FollowError::NotSent(_)) => "port",
-            Self::Follow(FollowError::Stopped) => "stopped",
-            Self::Failed(_) => "failed",
-            Self::Record(_) | Self::OtherPart(_) => "record",
-            Self::Modelled => "modelled",
-            Self::NoNonce => "no-nonce",
-            Self::Refused(..) => "seen-before",
-            Self::NoSeed(_) => "no-random-numbers",
-        }
     }
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
-use station::batch::{Entered, PartError};
+use station::batch::Entered;
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Found, Problem, Receipt};
+use station::part::PartError;
 use station::record::{Software, VerifiedRecord};
 
-use crate::hex;
+use base16ct::lower::encode_string as hex;
 
 /// Prints itself as a line.
 struct Line<T>(T);

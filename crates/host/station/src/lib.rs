@@ -8,6 +8,7 @@ pub mod console;
 pub mod export;
 pub mod identity;
 pub mod ledger;
+pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;

@@ -7,11 +7,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use station::batch::{Entered, Notice, PartError};
+use station::batch::{Entered, Notice};
 use station::console::Observed;
 use station::ledger::Receipt;
+use station::part::PartError;
 
-use crate::{hex, json};
+use crate::json;
+use base16ct::lower::encode_string as hex;
 
 /// Shows what happens in a batch, and counts it.
 pub struct Report {

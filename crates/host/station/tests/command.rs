@@ -105,7 +105,7 @@ fn append_forged(folder: &Path) {
 fn checked(console: &str) -> (station::Identity, Vec<u8>) {
     let text = record_in(console.lines());
     let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
-    let (record, bytes) = station::batch::check(text, None, &wanted).unwrap();
+    let (record, bytes) = station::part::check(text, None, &wanted).unwrap();
     (record.identity, bytes)
 }
 

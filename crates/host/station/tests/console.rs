@@ -19,7 +19,6 @@ use provisioning::{
 use rayon::prelude::*;
 use silicon::{Family, Silicon, Soc};
 use simulator::sweep::{self, Case};
-use station::batch;
 use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, RunEnd};
 use station::port::{self, Timeouts};
 use station::record::Wanted;
@@ -316,7 +315,7 @@ fn the_console_of_a_simulated_port_is_followed() {
         expected.extend([Observed::Record(record.clone()), Observed::Finished]);
         assert_eq!(seen, expected);
         let wanted = Wanted { nonce: Some(Nonce(nonce)), ..Wanted::default() };
-        batch::check(&record, None, &wanted).unwrap();
+        station::part::check(&record, None, &wanted).unwrap();
     }
 }
 

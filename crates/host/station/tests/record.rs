@@ -17,7 +17,7 @@ use provisioning::{
     VERSION,
 };
 use silicon::Soc;
-use station::batch::{PartError, check};
+use station::part::{PartError, check};
 use station::record::{RecordError, VerifiedRecord, Wanted, decode, verify};
 
 const ANY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: false };

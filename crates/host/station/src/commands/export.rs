@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `export`: the ledger for an attestation verifier.
+
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use provisioning::DUMMY_PUBLIC_KEY;
+use station::export::{self, Options, Profile};
+use station::ledger::Row;
+
+use super::{Error, Place, check_record, hash, print_problems};
+use crate::json;
+
+/// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
+///
+/// The ledger is audited first, and nothing is written if there is a problem. Only the records that are
+/// exported are verified.
+#[derive(clap::Args)]
+pub struct Export {
+    /// psa-2025 (Veraison since August 2026), or psa-iot-1 (before)
+    #[arg(long, value_parser = profile)]
+    profile: Profile,
+    /// The folder for comid.json, corim.json and endorsements.cbor; created if it is missing
+    #[arg(long, value_name = "FOLDER", default_value = "endorsements")]
+    output: PathBuf,
+    /// Export these entries only, as FIRST..LAST: no part may be exported to one verifier twice
+    #[arg(long, value_name = "RANGE", value_parser = range)]
+    entries: Option<RangeInclusive<u64>>,
+    /// The head that was written down earlier, which must still be in the chain
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    head: Option<[u8; 32]>,
+    /// The vendor in the class of each part
+    #[arg(long)]
+    vendor: Option<String>,
+    /// The model in the class of each part
+    #[arg(long)]
+    model: Option<String>,
+    /// Replace the files of an earlier export
+    #[arg(long)]
+    overwrite: bool,
+    /// Also export the test-only key, with which anybody can pretend to be the part
+    #[arg(long)]
+    allow_dummy: bool,
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::from_name(name).ok_or_else(|| String::from("the profiles are psa-iot-1 and psa-2025"))
+}
+
+fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
+    text.split_once("..")
+        .and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?))
+        .filter(|range| !range.is_empty())
+        .ok_or_else(|| String::from("a range of entries is FIRST..LAST, such as 1..500"))
+}
+
+impl Export {
+    fn contains(&self, number: u64) -> bool {
+        self.entries.as_ref().is_none_or(|entries| entries.contains(&number))
+    }
+}
+
+/// Carries the command out.
+pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
+    let Export { output, overwrite, .. } = arguments;
+    let ledger = place.open()?;
+    let mut identities = Vec::new();
+    let mut left_out = 0;
+    // A record that stays here is not verified: it takes most of the time. The chain covers it.
+    let check = |row: &Row| {
+        if arguments.contains(row.number) { check_record(row, true) } else { Ok(()) }
+    };
+    let found = ledger.walk::<Error>(arguments.head, check, |found| {
+        match found.row.filter(|row| arguments.contains(row.number)) {
+            Some(row) if row.identity.public_key == DUMMY_PUBLIC_KEY && !arguments.allow_dummy => {
+                left_out += 1;
+            }
+            Some(row) => identities.push(row.identity),
+            None => {}
+        }
+        Ok(())
+    })?;
+    if !found.is_clean() {
+        if json {
+            writeln!(io::stdout().lock(), "{}", json::not_exported(&found))?;
+        } else {
+            print_problems(&found, true, &mut io::stdout().lock())?;
+        }
+        eprintln!(
+            "error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it"
+        );
+        return Ok(false);
+    }
+    if let Some(entries) = &arguments.entries
+        && (*entries.start() == 0 || *entries.end() > found.entries)
+    {
+        return Err(format!("the ledger has {} entries", found.entries).into());
+    }
+    if left_out > 0 {
+        eprintln!("warning: the part with the test-only key was left out (--allow-dummy)");
+    }
+    let options = Options {
+        profile: arguments.profile,
+        head: found.head.hash,
+        vendor: arguments.vendor.clone(),
+        model: arguments.model.clone(),
+    };
+    let files = export::export(&options, identities)?;
+    files.write(output, *overwrite)?;
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", json::exported(&files, options.profile, output))?;
+    } else {
+        let folder = output.display();
+        writeln!(
+            out,
+            "{} parts as {} in {folder}: {} ({} bytes), {}, {}",
+            files.parts,
+            options.profile,
+            export::ENDORSEMENTS_FILE,
+            files.endorsements.len(),
+            export::COMID_FILE,
+            export::CORIM_FILE
+        )?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! The commands, a file each, and what they share.
+
+pub mod audit;
+pub mod export;
+pub mod list;
+pub mod provision;
+pub mod show;
+pub mod verify;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use station::ledger::{Audit, Ledger, LedgerError, Row};
+use station::record::{self, Wanted};
+
+/// Why a command cannot be carried out.
+pub type Error = Box<dyn std::error::Error>;
+
+/// The ledger, and the file that shows that it is the same ledger as before.
+pub struct Place {
+    /// The ledger.
+    pub ledger: PathBuf,
+    /// One more file that keeps its head.
+    pub head_file: Option<PathBuf>,
+}
+
+impl Place {
+    /// Opens it.
+    fn open(&self) -> Result<Ledger, Error> {
+        if let Some(file) = &self.head_file
+            && !file.try_exists()?
+        {
+            let file = file.display();
+            return Err(format!(
+                "{file}: no head was kept here; name the file that provision has written"
+            )
+            .into());
+        }
+        Ok(Ledger::open_with(&self.ledger, self.head_file.as_deref())?)
+    }
+
+    /// Opens it.
+    fn open_or_create(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open_or_create_with(&self.ledger, self.head_file.as_deref())
+    }
+}
+
+fn hash(text: &str) -> Result<[u8; 32], String> {
+    bytes(text).ok_or_else(|| String::from("a hash has 64 hexadecimal digits"))
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let length = base16ct::mixed::decode(text, &mut bytes).ok()?.len();
+    (length == N).then_some(bytes)
+}
+
+/// What is in the ledger may be the test-only key's.
+const ANY_KEY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: true };
+
+/// What the ledger keeps must be what its record says.
+fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
+    let wanted = Wanted { allow_dummy, ..ANY_KEY };
+    let record = record::verify(&row.record, &wanted).map_err(|error| error.to_string())?;
+    if record.identity == row.identity {
+        Ok(())
+    } else {
+        Err(String::from("it is of another part than the entry says"))
+    }
+}
+
+/// Prints the ledger's problems; those of entries only where they were not printed with their entries.
+fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
+    for problem in &found.problems {
+        if of_entries || !problem.is_of_an_entry() {
+            writeln!(out, "problem: {problem}")?;
+        }
+    }
+    if of_entries && found.unlisted > 0 {
+        writeln!(out, "and {} problems more", found.unlisted)?;
+    }
+    Ok(())
+}
+
+/// A text of the ledger without characters that control a terminal, which someone may have put into the file.
+fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control(), "?")
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! What becomes of a part whose run was followed: a checked record, or why there is none.
+
+use std::io;
+
+use provisioning::Ueid;
+use thiserror::Error;
+
+use crate::ledger::Refusal;
+use crate::port::{FollowError, TimeOut};
+use crate::record::{self, RecordError, Wanted};
+
+/// Checks the record of a part, and that it is of the part that has named itself, if one has.
+///
+/// # Errors
+/// The record is not believed, not the one wanted, or that of another part.
+pub fn check(
+    text: &str,
+    named: Option<Ueid>,
+    wanted: &Wanted,
+) -> Result<(record::VerifiedRecord, Vec<u8>), PartError> {
+    let bytes = record::decode(text)?;
+    let record = record::verify(&bytes, wanted)?;
+    match named {
+        Some(ueid) if ueid != record.identity.ueid() => Err(PartError::OtherPart(ueid)),
+        _ => Ok((record, bytes)),
+    }
+}
+
+/// Why a part is not in the ledger.
+#[derive(Debug, Error)]
+pub enum PartError {
+    /// Its console could not be followed to the end.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// Its run failed, in its own words.
+    #[error("the part says: {line}")]
+    Failed {
+        /// Those words.
+        line: String,
+        /// The number of the cause; `None` where there was no part to provision.
+        code: Option<u8>,
+    },
+    /// Its record is not believed, or not the one wanted.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It says it is complete already, as another part than the one in its record.
+    #[error(
+        "the part calls itself {0}, and its record is another part's. Nothing was entered. Start the part again, \
+         with no other program on its port."
+    )]
+    OtherPart(Ueid),
+    /// The image runs on modelled silicon.
+    #[error(
+        "this is modelled silicon, whose keys are not secret. Nothing was entered. Use --allow-modelled, and \
+         another ledger than that of the line."
+    )]
+    Modelled,
+    /// Its image has not asked for a nonce.
+    #[error(
+        "the image did not ask for a nonce. Nothing was entered. Build it with \
+         CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce."
+    )]
+    NoNonce,
+    /// The ledger has it, or something of it, already.
+    #[error("{0}")]
+    Refused(#[source] Refusal, Ueid),
+    /// A modelled part could not be made.
+    #[error("the operating system has no random numbers ({0}). Nothing was entered.")]
+    NoSeed(#[source] io::Error),
+}
+
+impl PartError {
+    /// Whether no other part can come on this port: nobody starts one, or the port is gone.
+    #[must_use]
+    pub const fn ends_port(&self) -> bool {
+        matches!(
+            self,
+            Self::Follow(
+                FollowError::TimeOut(TimeOut::Start(_))
+                    | FollowError::Lost(_)
+                    | FollowError::NotSent(_)
+                    | FollowError::Stopped
+            ) | Self::NoSeed(_)
+        )
+    }
+
+    /// One word for it, for machines.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Follow(FollowError::TimeOut(TimeOut::Start(_))) => "start-timeout",
+            Self::Follow(FollowError::TimeOut(TimeOut::Line(_))) => "line-timeout",
+            Self::Follow(FollowError::TimeOut(TimeOut::Run(_))) => "run-timeout",
+            Self::Follow(FollowError::Console(_)) => "console",
+            Self::Follow(FollowError::Lost(_) | FollowError::NotSent(_)) => "port",
+            Self::Follow(FollowError::Stopped) => "stopped",
+            Self::Failed { .. } => "failed",
+            Self::Record(_) | Self::OtherPart(_) => "record",
+            Self::Modelled => "modelled",
+            Self::NoNonce => "no-nonce",
+            Self::Refused(..) => "seen-before",
+            Self::NoSeed(_) => "no-random-numbers",
+        }
+    }
+}
