@@ -4,6 +4,7 @@
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
 pub mod batch;
+pub mod clock;
 pub mod console;
 pub mod export;
 pub mod identity;
@@ -12,6 +13,10 @@ pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod transcript;
 
 pub use identity::Identity;
 pub use provisioning::DeviceId;
+
+/// The version of this program, which each link of a ledger keeps.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,10 +4,10 @@
 
 use std::io;
 
-use provisioning::Ueid;
+use provisioning::{Measurement, Ueid};
 use thiserror::Error;
 
-use crate::ledger::Refusal;
+use crate::ledger::{Refusal, SEEN_BEFORE};
 use crate::port::{FollowError, TimeOut};
 use crate::record::{self, RecordError, Wanted};
 
@@ -63,6 +63,17 @@ pub enum PartError {
          CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce."
     )]
     NoNonce,
+    /// It has another image than the line's.
+    #[error(
+        "the part was provisioned by another image, with the measurement {0}. Nothing was entered. Program the image \
+         of --image, or name the right one."
+    )]
+    OtherImage(Measurement),
+    /// Nobody has said which part it is.
+    #[error(
+        "no serial number was given for the part. Nothing was entered. Start the part again, it prints its record anew."
+    )]
+    NoSerialNumber,
     /// The ledger has it, or something of it, already.
     #[error("{0}")]
     Refused(#[source] Refusal, Ueid),
@@ -72,18 +83,13 @@ pub enum PartError {
 }
 
 impl PartError {
-    /// Whether no other part can come on this port: nobody starts one, or the port is gone.
+    /// The number of the cause, where the part has said one: `provisioning::Cause::code`.
     #[must_use]
-    pub const fn ends_port(&self) -> bool {
-        matches!(
-            self,
-            Self::Follow(
-                FollowError::TimeOut(TimeOut::Start(_))
-                    | FollowError::Lost(_)
-                    | FollowError::NotSent(_)
-                    | FollowError::Stopped
-            ) | Self::NoSeed(_)
-        )
+    pub const fn failure(&self) -> Option<u8> {
+        match self {
+            Self::Failed { code, .. } => *code,
+            _ => None,
+        }
     }
 
     /// One word for it, for machines.
@@ -100,7 +106,9 @@ impl PartError {
             Self::Record(_) | Self::OtherPart(_) => "record",
             Self::Modelled => "modelled",
             Self::NoNonce => "no-nonce",
-            Self::Refused(..) => "seen-before",
+            Self::OtherImage(_) => "image",
+            Self::NoSerialNumber => "no-serial-number",
+            Self::Refused(..) => SEEN_BEFORE,
             Self::NoSeed(_) => "no-random-numbers",
         }
     }

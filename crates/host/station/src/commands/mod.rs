@@ -12,7 +12,7 @@ pub mod verify;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use station::ledger::{Audit, Ledger, LedgerError, Row};
+use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
 
 /// Why a command cannot be carried out.
@@ -61,24 +61,24 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 const ANY_KEY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: true };
 
 /// What the ledger keeps must be what its record says.
-fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
+fn check_record(entry: &Entry, allow_dummy: bool) -> Result<(), String> {
     let wanted = Wanted { allow_dummy, ..ANY_KEY };
-    let record = record::verify(&row.record, &wanted).map_err(|error| error.to_string())?;
-    if record.identity == row.identity {
+    let record = record::verify(&entry.record, &wanted).map_err(|error| error.to_string())?;
+    if record.identity == entry.identity {
         Ok(())
     } else {
         Err(String::from("it is of another part than the entry says"))
     }
 }
 
-/// Prints the ledger's problems; those of entries only where they were not printed with their entries.
-fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
+/// Prints the ledger's problems; those of links only where they were not printed with them.
+fn print_problems(found: &Audit, of_links: bool, out: &mut impl Write) -> io::Result<()> {
     for problem in &found.problems {
-        if of_entries || !problem.is_of_an_entry() {
+        if of_links || !problem.is_of_a_link() {
             writeln!(out, "problem: {problem}")?;
         }
     }
-    if of_entries && found.unlisted > 0 {
+    if of_links && found.unlisted > 0 {
         writeln!(out, "and {} problems more", found.unlisted)?;
     }
     Ok(())
@@ -87,4 +87,9 @@ fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::
 /// A text of the ledger without characters that control a terminal, which someone may have put into the file.
 fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control(), "?")
+}
+
+/// When a link was appended, as RFC 3339 writes it, with milliseconds.
+pub fn time(link: Option<&Link>) -> String {
+    link.map_or_else(String::new, |link| format!("{:.3}", link.time))
 }
