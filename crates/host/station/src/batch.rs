@@ -13,6 +13,7 @@ mod operator;
 mod worker;
 mod writer;
 
+use std::cell::Cell;
 use std::fmt::{self, Debug};
 use std::io;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ pub struct Batch {
     pub require_nonce: bool,
     /// Whether a port may be that of an image on modelled silicon.
     pub allow_modelled: bool,
-    /// After so many runs in a row that were not good, a port is given up.
+    /// After so many runs in a row that have entered nothing, a port is given up.
     pub give_up_after: Option<usize>,
     /// How long a run that has begun may take, and after which time the operator is told that a port is idle.
     pub timeouts: Timeouts,
@@ -122,7 +123,7 @@ pub enum Notice {
     Asked(usize, Question),
     /// The operator's answer was not taken, for this reason.
     NotTaken(usize, String),
-    /// The port is given up after [`Batch::give_up_after`] runs in a row that were not good.
+    /// The port is given up after [`Batch::give_up_after`] runs in a row that have entered nothing.
     GivenUp(usize),
 }
 
@@ -200,7 +201,7 @@ struct Progress {
     made: AtomicUsize,
     /// Good parts that this batch has entered.
     good: AtomicUsize,
-    /// For each port, runs in a row that were not good.
+    /// For each port, runs in a row that have entered nothing.
     failed: Vec<AtomicUsize>,
 }
 
@@ -219,8 +220,7 @@ impl Progress {
                 self.failed[port].store(0, Ordering::Relaxed);
                 self.good.fetch_add(1, Ordering::Relaxed);
             }
-            Verdict::Known(..) => {}
-            Verdict::Failed(_) => {
+            Verdict::Known(..) | Verdict::Failed(_) => {
                 self.failed[port].fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -258,6 +258,8 @@ pub fn run(
                 answers,
                 notices: notices.clone(),
                 requests: requests.clone(),
+                waits: matches!(port.parts, Parts::Connected(_)),
+                noisy: Cell::new(false),
             };
             scope.spawn(move || worker.work(port.parts));
         }

@@ -10,7 +10,7 @@ use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
 use station::batch::{Done, Entered, Verdict};
 use station::export::{Files, Profile};
-use station::ledger::{Audit, Entry, Found, Problem, Receipt, Run};
+use station::ledger::{Audit, Entry, Found, Link, Problem, Receipt, Run};
 use station::part::PartError;
 use station::record::{Software, VerifiedRecord};
 
@@ -266,7 +266,7 @@ pub fn entry(
         problems: texts(found.problems),
         public_key: Hex(entry.identity.public_key.as_bytes()),
         record: Hex(&entry.record),
-        serial_number: run.and_then(Run::serial_number),
+        serial_number: link.and_then(Link::serial_number),
         station: link.and_then(|link| link.author.station.as_deref()),
         time: time(link),
         ueid: Text(entry.identity.ueid()),
@@ -332,7 +332,7 @@ pub fn bad(error: &PartError) -> impl Display {
 #[cfg(test)]
 mod tests {
     use station::Identity;
-    use station::ledger::{Attempt, Author, End, Fact, Link, Outcome, Refusal};
+    use station::ledger::{Attempt, Author, End, Fact, Outcome, Refusal};
 
     use super::*;
 

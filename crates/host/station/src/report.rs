@@ -26,6 +26,8 @@ pub struct Report {
     output: io::Result<()>,
     begun: Instant,
     counts: Counts,
+    /// A port was given up.
+    given_up: bool,
 }
 
 /// How many runs have ended, and how.
@@ -57,6 +59,10 @@ struct Rows {
     ports: Vec<ProgressBar>,
 }
 
+/// About a port that is given up.
+const GIVEN_UP: &str = "GIVEN UP, too many runs in a row have entered nothing (--give-up-after). Check the fixture, the \
+                        image and the parts, then start the station again";
+
 /// What a bar counts of a run: the steps up to the record, and its end.
 const STEPS: u64 = 6;
 
@@ -71,7 +77,8 @@ impl Screen {
 
     /// Something that is not a result.
     pub fn note(&self, line: &dyn Display) {
-        self.suspend(|| eprintln!("{line}"));
+        // A reader that is gone does not stop a line.
+        self.suspend(|| _ = writeln!(io::stderr(), "{line}"));
     }
 
     fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
@@ -87,7 +94,16 @@ impl Report {
     pub fn new(names: Vec<String>, parts: Option<usize>, json: bool, screen: Screen) -> Self {
         let rows = screen.0.as_ref().map(|all| Rows::new(all, &names, parts));
         let begun = Instant::now();
-        Self { names, json, screen, rows, output: Ok(()), begun, counts: Counts::default() }
+        Self {
+            names,
+            json,
+            screen,
+            rows,
+            output: Ok(()),
+            begun,
+            counts: Counts::default(),
+            given_up: false,
+        }
     }
 
     /// Shows one notice. What is on standard output then is final.
@@ -102,23 +118,26 @@ impl Report {
             Notice::Idle(port, time) => self.port(
                 *port,
                 "idle",
-                &format!("no part has begun for {} s. Start one, or check cable and image", time.as_secs()),
+                &format!(
+                    "no part has begun for {} s. Start one, or check cable and image",
+                    time.as_secs()
+                ),
             ),
             Notice::Noise(port, error) => self.port(*port, "noise", &error.to_string()),
             Notice::Lost(port, error) => self.port(
                 *port,
                 "lost",
-                &format!("the port is lost ({error}). Connect it again: the station goes on by itself"),
+                &format!(
+                    "the port is lost ({error}). Connect it again: the station goes on by itself"
+                ),
             ),
             Notice::Back(port) => self.port(*port, "back", "the port is back"),
             Notice::Asked(port, question) => self.port(*port, "asked", &question.to_string()),
             Notice::NotTaken(port, reason) => self.port(*port, "not-taken", reason),
-            Notice::GivenUp(port) => self.port(
-                *port,
-                "given-up",
-                "GIVEN UP, too many runs in a row were not good (--give-up-after). Check the fixture, the image and \
-                 the parts, then start the station again",
-            ),
+            Notice::GivenUp(port) => {
+                self.given_up = true;
+                self.port(*port, "given-up", GIVEN_UP);
+            }
         }
     }
 
@@ -170,7 +189,7 @@ impl Report {
             rows.ports[port].set_position(STEPS);
             rows.ports[port].set_message(format!("{block} {text}"));
             if word == "FAIL" {
-                self.screen.suspend(|| eprint!("\x07"));
+                self.screen.suspend(|| _ = write!(io::stderr(), "\x07"));
             }
         }
         let name = &self.names[port];
@@ -202,7 +221,8 @@ impl Report {
     }
 
     /// The last words on the batch, of which so many good parts were wanted. The ledger has so many entries, and
-    /// `head` is its last link. Whether every part that has begun is good.
+    /// `head` is its last link. Whether every run that has
+    /// begun was of a good part, and no port was given up.
     ///
     /// # Errors
     /// Something could not be printed.
@@ -229,7 +249,7 @@ impl Report {
                 hex(&head.hash)
             ));
         }
-        self.output.map(|()| counts.failed == 0)
+        self.output.map(|()| counts.failed == 0 && !self.given_up)
     }
 
     fn line(&mut self, line: &dyn Display) {

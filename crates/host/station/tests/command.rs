@@ -15,6 +15,8 @@ use provisioning::console::{ModelledSilicon, RECORD_PREFIX};
 use provisioning::{Cause, Config, Failure, IdentityKeySource, Written};
 use serde_json::Value;
 use silicon::{Silicon, Soc};
+use station::ledger::{Attempt, Begun, Ledger, New, NewEnd, NewEntry, NewOutcome};
+use station::transcript::Transcript;
 use tempfile::TempDir;
 
 /// A station in a folder of its own.
@@ -92,13 +94,26 @@ fn with_bad_record(console: &str) -> String {
     bad
 }
 
+/// Appends an entry, as a station would that believes the record.
+fn append(ledger: &mut Ledger, identity: station::Identity, record: Vec<u8>) {
+    let outcome = NewOutcome {
+        attempt: Begun::Now(Attempt { port: String::from("port"), ..Attempt::default() }),
+        end: NewEnd::Good(NewEntry { identity, record }),
+        serial_number: None,
+        image: None,
+        steps: Vec::new(),
+        console: Transcript::default(),
+    };
+    let kept = ledger.append(&[New::Outcome(Box::new(outcome))]).unwrap();
+    kept[0].entry.unwrap().unwrap();
+}
+
 /// Appends an entry whose record is of another part: a new chain can be made by anybody, a signature cannot.
 fn append_forged(folder: &Path) {
-    let mut ledger = station::ledger::Ledger::open_or_create(&folder.join("ledger.db")).unwrap();
+    let mut ledger = Ledger::open_or_create(&folder.join("ledger.db")).unwrap();
     let (mut identity, record) = checked(&console(IdentityKeySource::Generated, 1));
     identity.device_id = station::DeviceId([9; 8]);
-    let entry = station::ledger::NewEntry { identity, port: String::from("port"), record };
-    ledger.append(&[entry]).unwrap()[0].unwrap();
+    append(&mut ledger, identity, record);
 }
 
 /// The part in a console, and its record.
@@ -115,11 +130,14 @@ fn from_blank_parts_to_endorsements_in_one_command_each() {
     let printed = station.run(0, &["provision", "--simulate", "20"]);
     assert_eq!(printed.matches(": entered as ").count(), 20, "{printed}");
     assert!(printed.contains("20 of 20 parts entered"), "{printed}");
-    assert!(printed.contains("The ledger has 20 entries. Its head, to write down: "), "{printed}");
+    let runs = "20 runs: 20 good, 0 known already, 0 failed; 0 of them retries";
+    assert!(printed.contains(runs), "{printed}");
+    let ledger = "The ledger has 20 entries in 40 links. Its head, to write down: ";
+    assert!(printed.contains(ledger), "{printed}");
     let head = printed.trim_end().rsplit(' ').next().unwrap();
 
     let audited = station.run(0, &["audit", "--head", head]);
-    assert_eq!(audited, format!("20 entries, all of them good. Head: {head}\n"));
+    assert_eq!(audited, format!("20 entries, 20 attempts, all of them good. Head: {head}\n"));
     for profile in ["psa-iot-1", "psa-2025"] {
         let exported = station.run(0, &["export", "--profile", profile, "--output", profile]);
         assert!(
@@ -143,7 +161,7 @@ fn every_part_is_in_the_list_and_can_be_shown() {
     let (end, entered) = entered.split_last().unwrap();
     assert_eq!(entered.len(), 7);
     assert_eq!(
-        [&end["event"], &end["entered"], &end["ledger_entries"]],
+        [&end["event"], &end["good"], &end["ledger_entries"]],
         ["end", "7", "7"]
             .map(|text| {
                 serde_json::from_str::<Value>(text).unwrap_or_else(|_| Value::from(text))
@@ -177,15 +195,14 @@ fn every_part_is_in_the_list_and_can_be_shown() {
 fn a_part_is_entered_once() {
     let station = Station::new();
     station.run(0, &["provision", "--simulate", "3", "--seed", "1"]);
-    let again = station.json(1, &["provision", "--simulate", "4", "--seed", "1"]);
-    let refused: Vec<_> = again.iter().filter(|event| event["error"] == "seen-before").collect();
-    assert_eq!(refused.len(), 3, "{again:?}");
-    assert_eq!(again.last().unwrap()["entered"], 1);
-    let printed = station.run(1, &["provision", "--simulate", "1", "--seed", "1"]);
-    assert!(
-        printed.contains("NOT ENTERED: this part is in the ledger already, as entry "),
-        "{printed}"
-    );
+    let again = station.json(0, &["provision", "--simulate", "4", "--seed", "1"]);
+    let known: Vec<_> = again.iter().filter(|event| event["event"] == "known").collect();
+    assert_eq!(known.len(), 3, "{again:?}");
+    let end = again.last().unwrap();
+    assert_eq!([&end["begun"], &end["good"], &end["known"]], [4, 1, 3]);
+    let printed = station.run(0, &["provision", "--simulate", "1", "--seed", "1"]);
+    assert!(printed.contains("KNOWN: entry "), "{printed}");
+    assert!(printed.contains(" has this part already. Take it out"), "{printed}");
     assert_eq!(station.json(0, &["list"]).len(), 4);
     station.run(0, &["audit"]);
 }
@@ -198,7 +215,7 @@ fn a_changed_ledger_shows() {
     ledger
         .execute_batch(
             "DROP TRIGGER entries_are_not_changed;
-             UPDATE entries SET port = 'elsewhere' WHERE number = 2;",
+             UPDATE entries SET record = x'00' WHERE number = 2;",
         )
         .unwrap();
     drop(ledger);
@@ -298,7 +315,7 @@ fn nothing_leaves_a_tampered_ledger() {
             let text = String::from_utf8(shown.stdout).unwrap();
             let complaint = String::from_utf8(shown.stderr).unwrap();
             assert_eq!(complaint.contains("the ledger is NOT GOOD"), code == 1, "{complaint}");
-            assert_eq!(complaint.contains("no entry has the UEID"), row.is_none(), "{complaint}");
+            assert_eq!(complaint.contains("no entry is of the part"), row.is_none(), "{complaint}");
             for problem in row.iter().flat_map(|row| row["problems"].as_array().unwrap()) {
                 let problem = format!("NOT GOOD: {}", problem.as_str().unwrap());
                 assert!(text.contains(&problem), "{edit}: {text}");
@@ -322,11 +339,11 @@ fn an_export_is_of_the_ledger_whose_head_was_written_down() {
     }
     let before = contents(&station.path().join("endorsements"));
     let printed = export(1, &["--head", &("00".repeat(31) + "01")]);
-    assert!(printed.contains("the expected head is not the hash of an entry"), "{printed}");
+    assert!(printed.contains("the expected head is not the hash of a link"), "{printed}");
     assert!(contents(&station.path().join("endorsements")) == before);
 
     append_forged(station.path());
-    let problem = "entry 4: its record is bad: it is of another part than the entry says";
+    let problem = "link 8: its record is bad: it is of another part than the entry says";
     for printed in [export(1, &[]), export(1, &["--entries", "4..4"]), station.run(1, &["list"])] {
         assert!(printed.contains(problem), "{printed}");
     }
@@ -355,7 +372,7 @@ fn a_lost_ledger_is_reported_by_every_command() {
             let output = station.start(&[command, &head_file].concat(), b"");
             assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]), "{command:?}");
             let complaint = String::from_utf8(output.stderr).unwrap();
-            assert!(complaint.contains("the ledger is gone, and it had 3 entries"), "{complaint}");
+            assert!(complaint.contains("the ledger is gone, and it had 6 links"), "{complaint}");
             assert!(!station.path().join("ledger.db").exists());
             let _ = fs::remove_file(station.path().join("ledger.db-head"));
         }
@@ -371,11 +388,11 @@ fn the_audit_reads_each_record() {
     assert_eq!(audited[0]["problems"], Value::Array(Vec::new()));
     let head = "00".repeat(31) + "01";
     let other = station.run(1, &["audit", "--head", &head]);
-    assert!(other.contains("the expected head is not the hash of an entry"), "{other}");
+    assert!(other.contains("the expected head is not the hash of a link"), "{other}");
 
     append_forged(station.path());
     let audited = station.run(1, &["audit"]);
-    let problem = "entry 3: its record is bad: it is of another part than the entry says";
+    let problem = "link 6: its record is bad: it is of another part than the entry says";
     assert!(audited.contains(problem), "{audited}");
 }
 
@@ -469,15 +486,13 @@ fn modelled_silicon_is_verified_on_request_only() {
 fn the_dummy_key_gets_in_and_out_on_request_only() {
     let station = Station::new();
     station.run(0, &["provision", "--simulate", "2"]);
-    let mut ledger =
-        station::ledger::Ledger::open_or_create(&station.path().join("ledger.db")).unwrap();
+    let mut ledger = Ledger::open_or_create(&station.path().join("ledger.db")).unwrap();
     let (identity, record) = checked(&console(IdentityKeySource::Dummy, 1));
-    let entry = station::ledger::NewEntry { identity, port: String::from("port"), record };
-    ledger.append(&[entry]).unwrap()[0].unwrap();
+    append(&mut ledger, identity, record);
     drop(ledger);
 
     let audited = station.run(1, &["audit"]);
-    assert!(audited.contains("entry 3: its record is bad"), "{audited}");
+    assert!(audited.contains("link 6: its record is bad"), "{audited}");
     station.run(0, &["audit", "--allow-dummy"]);
     let parts = |arguments: &[&str]| {
         let export = ["export", "--profile", "psa-2025", "--overwrite"];
@@ -506,7 +521,7 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
         (&["audit"], "there is no ledger here"),
         (&["audit", "--head", "12"], "64 hexadecimal digits"),
         (&["list"], "there is no ledger here"),
-        (&["show", "01ab"], "66 hexadecimal digits"),
+        (&["show", "01ab"], "there is no ledger here"),
         (&["audit", "--head-file", "nowhere"], "nowhere: no head was kept here"),
     ] {
         let said = station.refused(arguments);

@@ -37,6 +37,10 @@ pub struct Worker<'a> {
     pub answers: Option<&'a Answers>,
     pub notices: SyncSender<Notice>,
     pub requests: SyncSender<Request<'a>>,
+    /// Whether the next part begins when the last one is kept.
+    pub waits: bool,
+    /// Whether the operator knows that something comes that is not the image's.
+    pub noisy: Cell<bool>,
 }
 
 /// What the station has seen of a run.
@@ -53,7 +57,7 @@ struct Run {
 /// How a run has ended, in the station's eyes.
 type Ended = Result<(NewEntry, Measurement), PartError>;
 
-impl<'a> Worker<'a> {
+impl Worker<'_> {
     pub fn work(self, parts: Parts) {
         match parts {
             Parts::Connected(mut port) => self.follow_port(&mut *port),
@@ -77,13 +81,15 @@ impl<'a> Worker<'a> {
     }
 
     fn follow_port(&self, port: &mut dyn Connect) {
-        let failed = &self.progress.failed[self.number];
         let mut connected = None;
         let mut lost = false;
         let mut serial_number = None;
-        while !self.is_over() {
-            if self.batch.give_up_after.is_some_and(|runs| failed.load(Ordering::Relaxed) >= runs) {
+        loop {
+            if self.is_given_up() {
                 self.notice(Notice::GivenUp(self.number));
+                return;
+            }
+            if self.is_over() {
                 return;
             }
             let Some(source) = &mut connected else {
@@ -167,7 +173,15 @@ impl<'a> Worker<'a> {
     /// Whether no run may begin any more.
     fn is_over(&self) -> bool {
         let good = self.progress.good.load(Ordering::Relaxed);
-        self.batch.parts.is_some_and(|parts| good >= parts) || self.control.is_ending()
+        self.batch.parts.is_some_and(|parts| good >= parts)
+            || self.control.is_ending()
+            || self.is_given_up()
+    }
+
+    /// Whether too many runs of this port have entered nothing. The last of them counts when it is kept.
+    fn is_given_up(&self) -> bool {
+        let failed = self.progress.failed[self.number].load(Ordering::Relaxed);
+        self.batch.give_up_after.is_some_and(|runs| failed >= runs)
     }
 
     /// Keeps something and waits until it is kept. `None` where the ledger cannot be written.
@@ -200,7 +214,9 @@ impl<'a> Worker<'a> {
             Err(PartError::Follow(FollowError::Console(error @ ConsoleError::Noise)))
                 if !has_begun =>
             {
-                self.notice(Notice::Noise(self.number, error));
+                if !self.noisy.replace(true) {
+                    self.notice(Notice::Noise(self.number, error));
+                }
                 return Followed::Nothing;
             }
             Err(PartError::Follow(FollowError::Lost(error))) if !has_begun => {
@@ -262,6 +278,7 @@ impl<'a> Worker<'a> {
         };
         let (number, progress, notices) = (self.number, self.progress, self.notices.clone());
         let begun = run.attempt;
+        let (send, done) = mpsc::sync_channel(1);
         let kept = move |kept: Kept| {
             let verdict = match (result, kept.entry) {
                 (Ok(identity), Some(Ok(receipt))) => Verdict::Good(Entered { receipt, identity }),
@@ -279,9 +296,14 @@ impl<'a> Worker<'a> {
             let is_retry = kept.is_retry;
             let done = Done { verdict, serial_number, attempt, is_retry, time };
             let _ = notices.send(Notice::Done(number, Box::new(done)));
+            let _ = send.send(());
         };
         // If the ledger has failed, the batch ends with its error.
         let _ = self.requests.send(Request::Keep(New::Outcome(Box::new(outcome)), Box::new(kept)));
+        // Modelled parts come faster than the disk is: they do not wait for it.
+        if self.waits {
+            let _ = done.recv();
+        }
     }
 
     /// Follows a part and checks its record.
@@ -351,6 +373,7 @@ impl<'a> Worker<'a> {
         let mut run = run.borrow_mut();
         run.begun = Some(self.batch.clock.instant());
         run.attempt = kept.map(|kept| kept.link.number);
+        self.noisy.set(false);
         self.notice(Notice::Begun(self.number));
         run.attempt.is_some()
     }

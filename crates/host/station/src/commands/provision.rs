@@ -56,7 +56,7 @@ pub struct Provision {
     /// Accept modelled silicon, in QEMU for example, whose keys are not secret
     #[arg(long, conflicts_with = "simulate")]
     allow_modelled: bool,
-    /// Give a port up after this many runs in a row that were not good [default: never]
+    /// Give a port up after this many runs in a row that have entered nothing [default: never]
     #[arg(long, value_name = "RUNS", conflicts_with = "simulate")]
     give_up_after: Option<NonZeroUsize>,
     /// Ask for the serial number of each part, before its run or after it: a scanner is a keyboard

@@ -35,7 +35,9 @@ pub fn is_part(text: &str, entry: &Entry) -> bool {
 
 /// An entry that is shown, with what was wrong with it.
 struct Shown {
-    run: Run,
+    /// `None` where the link of its attempt cannot be read.
+    run: Option<Run>,
+    link: Link,
     entry: Entry,
     withdrawn: Option<u64>,
     line: String,
@@ -52,9 +54,10 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
         None,
         |_| Ok(()),
         |found| {
-            let Some(run) = found.link.and_then(|link| runs.take(link)) else { return Ok(()) };
-            let Some(entry) = found.link.and_then(Link::entry) else { return Ok(()) };
-            if !options.is_wanted(entry, run.serial_number()) {
+            let Some(link) = found.link else { return Ok(()) };
+            let run = runs.take(link);
+            let Some(entry) = link.entry() else { return Ok(()) };
+            if !options.is_wanted(entry, link.serial_number()) {
                 return Ok(());
             }
             let mut problems: Vec<_> = found.problems.to_vec();
@@ -67,11 +70,11 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
                 &found,
                 entry,
                 record.as_ref().map(|record| &record.software),
-                Some(&run),
+                run.as_ref(),
             );
             let problems = problems.iter().map(ToString::to_string).collect();
-            let (entry, withdrawn) = (entry.clone(), found.withdrawn);
-            shown.push(Shown { run, entry, withdrawn, line, problems });
+            let (link, entry, withdrawn) = (link.clone(), entry.clone(), found.withdrawn);
+            shown.push(Shown { run, link, entry, withdrawn, line, problems });
             Ok(())
         },
     )?;
@@ -101,31 +104,33 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
 }
 
 fn show_entry(shown: &Shown, out: &mut impl Write) -> Result<(), Error> {
-    let Shown { run, entry, withdrawn, problems, .. } = shown;
+    let Shown { run, link, entry, withdrawn, problems, .. } = shown;
+    let attempt = run.as_ref().map(Run::attempt);
     let key = p256::PublicKey::from_sec1_bytes(entry.identity.public_key.as_bytes())?
         .to_public_key_pem(LineEnding::LF)?;
     let verdict = if problems.is_empty() { "signed by the key below" } else { "NOT GOOD" };
     let mut line = |name: &str, value: &str| writeln!(out, "{name:18} {}", printable(value));
     line("entry", &entry.number.to_string())?;
-    line("time", &time(run.ended.as_ref()))?;
-    line("port", &run.attempt().port)?;
-    let author = &run.begun.author;
+    line("time", &time(Some(link)))?;
     for (name, value) in [
-        ("serial number", run.serial_number()),
-        ("batch", run.attempt().batch.as_deref()),
-        ("station", author.station.as_deref()),
-        ("operator", author.operator.as_deref()),
+        ("port", attempt.map(|attempt| &attempt.port[..])),
+        ("serial number", link.serial_number()),
+        ("batch", attempt.and_then(|attempt| attempt.batch.as_deref())),
+        ("station", link.author.station.as_deref()),
+        ("operator", link.author.operator.as_deref()),
     ] {
         if let Some(value) = value {
             line(name, value)?;
         }
     }
-    line("station's version", &run.begun.version)?;
-    line("attempt", &run.begun.number.to_string())?;
+    line("version", &link.version)?;
+    if let Some(run) = run {
+        line("attempt", &run.begun.number.to_string())?;
+    }
     line("UEID", &entry.identity.ueid().to_string())?;
     line("device ID", &entry.identity.device_id.to_string())?;
     line("implementation ID", &entry.identity.implementation_id.to_string())?;
-    line("hash", &hex(&run.ended.as_ref().map_or([0; 32], |link| link.hash)))?;
+    line("hash", &hex(&link.hash))?;
     line("record", &format!("{} bytes, {verdict}", entry.record.len()))?;
     if let Ok(record) = record::verify(&entry.record, &ANY_KEY) {
         let record::Software { version, measurement } = record.software;

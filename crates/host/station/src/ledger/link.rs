@@ -336,6 +336,16 @@ impl Link {
         }
     }
 
+    /// The serial number of its part, where one was asked for.
+    #[must_use]
+    pub fn serial_number(&self) -> Option<&str> {
+        match &self.fact {
+            Fact::Attempt(attempt) => attempt.serial_number.as_deref(),
+            Fact::Outcome(outcome) => outcome.serial_number.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The hash that this link should have: see the [module](super) for the format.
     ///
     /// # Panics

@@ -69,8 +69,7 @@ impl Run {
     /// The serial number of its part, where one was asked for.
     #[must_use]
     pub fn serial_number(&self) -> Option<&str> {
-        let ended = self.outcome().and_then(|outcome| outcome.serial_number.as_deref());
-        ended.or(self.attempt().serial_number.as_deref())
+        self.ended.as_ref().and_then(Link::serial_number).or(self.begun.serial_number())
     }
 
     /// `good`, `known`, `failed` or `unfinished`.

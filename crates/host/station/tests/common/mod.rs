@@ -97,7 +97,6 @@ fn make_entry(n: u8) -> NewEntry {
             implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
             public_key: public_key(n),
         },
-        port: format!("/dev/tty{n}"),
         record: vec![n; 400],
     }
 }
