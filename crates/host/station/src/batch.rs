@@ -239,14 +239,13 @@ pub fn run(
     ports: Vec<Port>,
     ledger: &mut Ledger,
     control: &Control,
-    answers: Option<Answers>,
+    answers: Option<&Answers>,
     mut on_notice: impl FnMut(Notice),
 ) -> Result<(), LedgerError> {
     let progress = Progress::new(ports.len());
     // Both bounded: parts that are faster than the screen or the disk wait for it, and memory does not grow.
     let (notices, happened) = mpsc::sync_channel(NOTICES_WAITING);
     let (requests, to_write) = mpsc::sync_channel(writer::GROUP);
-    let answers = answers.as_ref();
     thread::scope(|scope| {
         for (number, port) in ports.into_iter().enumerate() {
             let worker = Worker {

@@ -160,6 +160,20 @@ pub fn end(counts: &Counts, time: Duration, entries: u64, head: &Receipt) -> imp
     })
 }
 
+/// An entry that was withdrawn, and the verifiers that were given it.
+pub fn withdrawn<'a>(entry: u64, link: &'a Receipt, verifiers: &'a [String]) -> impl Display + 'a {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        entry: u64,
+        event: &'static str,
+        hash: Hex<'a>,
+        link: u64,
+        verifiers: &'a [String],
+    }
+    let (hash, link) = (Hex(&link.hash), link.number);
+    Line(Object { entry, event: "withdrawn", hash, link, verifiers })
+}
+
 /// What an audit found.
 pub fn audit(found: &Audit) -> impl Display {
     #[derive(Serialize)]
@@ -185,7 +199,7 @@ pub fn audit(found: &Audit) -> impl Display {
     })
 }
 
-/// Why nothing was exported.
+/// What is wrong with a ledger, and why nothing was exported.
 pub fn not_exported(found: &Audit) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -400,6 +414,7 @@ mod tests {
             super::done("port", &done(Verdict::Failed(failed))).to_string(),
             port("port", "idle", text()).to_string(),
             end(&counts, Duration::from_millis(1500), 7, &receipt).to_string(),
+            withdrawn(7, &receipt, &[String::from("v")]).to_string(),
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),
             exported(&files, Profile::Psa2025, Path::new("folder")).to_string(),

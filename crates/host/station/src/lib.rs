@@ -4,6 +4,7 @@
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
 pub mod batch;
+pub mod chart;
 pub mod clock;
 pub mod console;
 pub mod export;
@@ -13,6 +14,7 @@ pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod stats;
 pub mod transcript;
 
 pub use identity::Identity;

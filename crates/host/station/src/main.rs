@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{Place, audit, export, list, provision, show, verify};
+use commands::{Place, attempts, audit, export, list, provision, replace, show, stats, verify};
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -41,6 +41,9 @@ enum Command {
     /// List the entries
     List,
     Show(show::Show),
+    Attempts(attempts::Attempts),
+    Stats(stats::Stats),
+    Replace(replace::Replace),
     Verify(verify::Verify),
 }
 
@@ -53,6 +56,9 @@ fn main() -> ExitCode {
         Command::Export(options) => export::run(options, &place, json),
         Command::List => list::run(&place, json),
         Command::Show(options) => show::run(options, &place, json),
+        Command::Attempts(options) => attempts::run(options, &place, json),
+        Command::Stats(options) => stats::run(options, &place, json),
+        Command::Replace(options) => replace::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
     };
     match result {

@@ -2,11 +2,16 @@
 
 //! The commands, a file each, and what they share.
 
+pub mod attempts;
 pub mod audit;
+pub mod author;
 pub mod export;
 pub mod list;
 pub mod provision;
+pub mod replace;
+pub mod selection;
 pub mod show;
+pub mod stats;
 pub mod verify;
 
 use std::io::{self, Write};
@@ -14,6 +19,8 @@ use std::path::PathBuf;
 
 use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
+
+use crate::json;
 
 /// Why a command cannot be carried out.
 pub type Error = Box<dyn std::error::Error>;
@@ -92,4 +99,18 @@ fn printable(text: &str) -> String {
 /// When a link was appended, as RFC 3339 writes it, with milliseconds.
 pub fn time(link: Option<&Link>) -> String {
     link.map_or_else(String::new, |link| format!("{:.3}", link.time))
+}
+
+/// The last words of a command that has shown what is in the ledger: what is wrong with it.
+fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
+    if !found.is_clean() {
+        let mut out = io::stdout().lock();
+        if json {
+            writeln!(out, "{}", json::not_exported(found))?;
+        } else {
+            print_problems(found, true, &mut out)?;
+        }
+        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+    }
+    Ok(found.is_clean())
 }

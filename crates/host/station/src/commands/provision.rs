@@ -15,11 +15,11 @@ use provisioning::ImplementationId;
 use silicon::Soc;
 use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan};
 use station::clock::SystemClock;
-use station::ledger::{Author, is_good_text};
 use station::port::{self, SerialPort, Source, Timeouts};
 use station::record::Wanted;
 use station::simulated::Seed;
 
+use super::author::{AuthorOptions, name};
 use super::{Error, Place};
 use crate::report::{Report, Screen};
 
@@ -69,18 +69,11 @@ pub struct Provision {
         conflicts_with = "simulate"
     )]
     scan: Option<When>,
-    /// Keep this name of the operator with each part
-    #[arg(long, value_name = "NAME", value_parser = text)]
-    operator: Option<String>,
     /// Keep this name of the batch with each part
-    #[arg(long, value_name = "NAME", value_parser = text)]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     batch: Option<String>,
-    /// Keep this name of the station with each part
-    #[arg(long, value_name = "NAME", value_parser = text)]
-    station_name: Option<String>,
-    /// Accept a clock that was set back since the last part, or is not set
-    #[arg(long)]
-    accept_clock: bool,
+    #[command(flatten)]
+    author: AuthorOptions,
     /// After how long an idle port is mentioned
     #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
     start_timeout: u64,
@@ -104,14 +97,6 @@ enum When {
 /// A time-out ends within a day.
 fn seconds() -> RangedU64ValueParser {
     value_parser!(u64).range(1..=86_400)
-}
-
-fn text(text: &str) -> Result<String, String> {
-    if is_good_text(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(String::from("a name has 1 to 128 characters, and none of them controls a terminal"))
-    }
 }
 
 /// The implementation ID that is the default in Kconfig.
@@ -142,9 +127,9 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
         };
         options.port.iter().map(open).collect::<Result<_, _>>()?
     };
-    let parts = options.simulate.or(options.parts).map(NonZeroUsize::get);
+    let wanted = options.simulate.or(options.parts).map(NonZeroUsize::get);
     let batch = Batch {
-        parts,
+        parts: wanted,
         wanted: Wanted {
             implementation_id: Some(id),
             nonce: None,
@@ -170,25 +155,23 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     };
 
     let mut ledger = place.open_or_create()?;
-    ledger.set_author(Author {
-        station: options.station_name.clone(),
-        operator: options.operator.clone(),
-    });
-    ledger.set_clock(Arc::new(SystemClock), options.accept_clock);
+    ledger.set_author(options.author.author());
+    ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
     ledger.check_clock()?;
     let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
-        let until = if parts.is_some() { "" } else { " Ctrl-C ends the batch." };
+        let until = if wanted.is_some() { "" } else { " Ctrl-C ends the batch." };
         eprintln!("Waiting for parts on {}. Start them now.{until}", names.join(", "));
     }
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;
     let answers = options.scan.is_some().then(typed_lines);
-    let mut report = Report::new(names, parts, json, screen);
-    let result =
-        batch::run(&batch, ports, &mut ledger, &control, answers, |notice| report.show(&notice));
-    let all_good = report.end(parts, ledger.entries()?, &ledger.head()?);
+    let mut report = Report::new(names, wanted, json, screen);
+    let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
+        report.show(&notice)
+    });
+    let all_good = report.end(wanted, ledger.entries()?, &ledger.head()?);
     result?;
     Ok(all_good?)
 }

@@ -40,7 +40,7 @@ struct Shown {
     link: Link,
     entry: Entry,
     withdrawn: Option<u64>,
-    line: String,
+    as_json: String,
     problems: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             }
             let found = station::ledger::Found { problems: &problems, ..found };
             let record = record::verify(&entry.record, &ANY_KEY).ok();
-            let line = json::entry(
+            let as_json = json::entry(
                 &found,
                 entry,
                 record.as_ref().map(|record| &record.software),
@@ -74,14 +74,14 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             );
             let problems = problems.iter().map(ToString::to_string).collect();
             let (link, entry, withdrawn) = (link.clone(), entry.clone(), found.withdrawn);
-            shown.push(Shown { run, link, entry, withdrawn, line, problems });
+            shown.push(Shown { run, link, entry, withdrawn, as_json, problems });
             Ok(())
         },
     )?;
     let mut out = io::stdout().lock();
     for (n, shown) in shown.iter().enumerate() {
         if json {
-            writeln!(out, "{}", shown.line)?;
+            writeln!(out, "{}", shown.as_json)?;
         } else {
             if n > 0 {
                 writeln!(out)?;

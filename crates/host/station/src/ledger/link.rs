@@ -305,6 +305,16 @@ impl Outcome {
         }
     }
 
+    /// Its UEID, where that is known.
+    #[must_use]
+    pub fn ueid(&self) -> Option<Ueid> {
+        match &self.end {
+            End::Good(entry) => Some(entry.identity.ueid()),
+            End::Known { part, .. } | End::Failed(Failed { part: Some(part), .. }) => Some(part.1),
+            End::Failed(_) => None,
+        }
+    }
+
     /// The columns of an end that are not those of an entry: error, failure, text, seen, and the part.
     pub(super) fn failed(&self) -> Failed {
         match &self.end {
