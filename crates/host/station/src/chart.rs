@@ -18,6 +18,9 @@ const SIZE: (u32, u32) = (960, 720);
 const GOOD: RGBColor = RGBColor(0, 114, 178);
 const FAILED: RGBColor = RGBColor(213, 94, 0);
 
+/// Hours that the picture has at least, so that a bar is a bar.
+const HOURS: i64 = 8;
+
 /// Causes that are drawn; the others are one more.
 const CAUSES: usize = 10;
 
@@ -42,16 +45,16 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Error>> {
     let first = hours.keys().next().copied().unwrap_or_default();
-    let last = hours.keys().next_back().copied().unwrap_or(first);
+    let last = hours.keys().next_back().copied().unwrap_or(first).max(first + HOURS - 1);
     let most = hours.values().map(|hour| hour.good + hour.failed).max().unwrap_or_default();
     let mut chart = ChartBuilder::on(area)
         .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20))
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(50)
-        .build_cartesian_2d(first..last + 1, 0..most.max(1) + most / 10)?;
-    let label = |hours: &i64| {
-        let time = Timestamp::from_second(3600 * hours);
+        .build_cartesian_2d(60 * first..60 * (last + 1), 0..most.max(1) + most / 10)?;
+    let label = |minutes: &i64| {
+        let time = Timestamp::from_second(60 * minutes);
         time.map_or_else(|_| String::new(), |time| time.strftime("%m-%d %H:%M").to_string())
     };
     chart
@@ -64,7 +67,7 @@ fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Err
         .draw()?;
     for (hour, Hour { good, failed }) in hours {
         let bar = |from, to, colour: &RGBColor| {
-            Rectangle::new([(*hour, from), (*hour + 1, to)], colour.filled())
+            Rectangle::new([(60 * hour + 4, from), (60 * hour + 56, to)], colour.filled())
         };
         chart.draw_series([bar(0, *good, &GOOD), bar(*good, good + failed, &FAILED)])?;
     }
@@ -83,10 +86,11 @@ fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
     if others > 0 {
         causes.push((String::from("others"), others));
     }
+    let caption = if causes.is_empty() { "No run has failed" } else { "Failed runs by cause" };
     let most = causes.iter().map(|(_, count)| *count).max().unwrap_or_default();
     let columns = i32::try_from(causes.len().max(1))?;
     let mut chart = ChartBuilder::on(area)
-        .caption("Failed runs by cause", ("sans-serif", 20))
+        .caption(caption, ("sans-serif", 20))
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(50)

@@ -17,6 +17,7 @@ pub mod verify;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use provisioning::{DeviceId, Ueid};
 use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
 
@@ -113,4 +114,10 @@ fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
         eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
+}
+
+/// Whether a text names a part, by its device ID or its UEID, as both are printed.
+fn is_identity(text: &str, device_id: DeviceId, ueid: Ueid) -> bool {
+    text.eq_ignore_ascii_case(&device_id.to_string())
+        || text.eq_ignore_ascii_case(&ueid.to_string())
 }

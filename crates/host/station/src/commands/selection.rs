@@ -5,9 +5,10 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use station::DeviceId;
 use station::ledger::{Audit, Found, Ledger, Run, Runs};
 
-use super::{Error, bytes};
+use super::{Error, is_identity};
 
 /// Which runs.
 #[derive(clap::Args)]
@@ -99,8 +100,7 @@ impl Selection {
 fn is_of(run: &Run, part: &str) -> bool {
     run.serial_number() == Some(part)
         || run.outcome().is_some_and(|outcome| {
-            let ueid = outcome.ueid();
-            outcome.device_id().is_some_and(|id| bytes(part) == Some(id))
-                || ueid.is_some_and(|ueid| bytes(part) == Some(*ueid.as_bytes()))
+            let known = outcome.device_id().map(DeviceId).zip(outcome.ueid());
+            known.is_some_and(|(device_id, ueid)| is_identity(part, device_id, ueid))
         })
 }

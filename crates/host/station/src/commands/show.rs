@@ -9,7 +9,7 @@ use p256::pkcs8::{EncodePublicKey, LineEnding};
 use station::ledger::{Entry, Link, Problem, Run, Runs};
 use station::record;
 
-use super::{ANY_KEY, Error, Place, bytes, check_record, printable, time};
+use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, time};
 use crate::json;
 
 /// Show the entry of a part
@@ -28,8 +28,7 @@ impl Show {
 
 /// Whether a text names the part of an entry, by its UEID, its device ID or the entry's number.
 pub fn is_part(text: &str, entry: &Entry) -> bool {
-    bytes(text) == Some(*entry.identity.ueid().as_bytes())
-        || bytes(text) == Some(entry.identity.device_id.0)
+    is_identity(text, entry.identity.device_id, entry.identity.ueid())
         || text.parse() == Ok(entry.number)
 }
 
