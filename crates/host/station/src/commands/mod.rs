@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod export;
 pub mod list;
+pub mod ports;
 pub mod provision;
 pub mod show;
 pub mod verify;
