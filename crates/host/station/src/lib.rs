@@ -12,6 +12,7 @@ pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod steps;
 
 pub use identity::Identity;
 pub use provisioning::DeviceId;
