@@ -12,6 +12,7 @@ pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod station_file;
 pub mod steps;
 
 pub use identity::Identity;
