@@ -7,6 +7,7 @@ pub mod batch;
 pub mod console;
 pub mod export;
 pub mod identity;
+pub mod image;
 pub mod ledger;
 pub mod part;
 pub mod port;
