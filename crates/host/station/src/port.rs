@@ -66,7 +66,9 @@ impl SerialPort {
             .open()
             .map(|port| Self { port, claim: None })
             .map_err(|error| {
-                let is_there = is_there(name);
+                // It may be back by now.
+                let is_missing = error.kind() == serialport::ErrorKind::Io(io::ErrorKind::NotFound);
+                let is_there = !is_missing && is_there(name);
                 OpenError::Failed { name: name.to_owned(), is_there, error }
             })
     }
@@ -235,7 +237,7 @@ pub enum OpenError {
     Failed {
         /// The port.
         name: String,
-        /// Whether the system has a port of that name.
+        /// Whether the system had a port of that name.
         is_there: bool,
         /// What the system says.
         #[source]
