@@ -2,6 +2,7 @@
 
 //! What `--json` prints: one object a line. Its members stand in alphabetical order.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use station::batch::{Done, Entered, Verdict};
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Entry, Found, Link, Problem, Receipt, Run};
 use station::part::PartError;
+use station::port::list::Listed;
 use station::record::{Software, VerifiedRecord};
 
 use crate::commands::time;
@@ -119,7 +121,7 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
 }
 
 /// Something about a port, in one word, and in words for people where there are any.
-pub fn port(port: &str, event: &'static str, text: Option<String>) -> impl Display {
+pub fn port_event(port: &str, event: &'static str, text: Option<String>) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
         event: &'static str,
@@ -309,6 +311,38 @@ pub fn problems(problems: &[&Problem]) -> impl Display {
     Line(Object { problems: problems.iter().copied().map(Text).collect() })
 }
 
+/// A serial port of the machine. Vendor and product ID have four hexadecimal digits, as lsusb prints them.
+pub fn port(port: &Listed) -> String {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        argument: Cow<'a, str>,
+        links: Vec<Cow<'a, str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        manufacturer: Option<&'a str>,
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        product: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        product_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        serial_number: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vendor_id: Option<String>,
+    }
+    let usb = port.usb.as_ref();
+    Line(Object {
+        argument: port.argument().to_string_lossy(),
+        links: port.links.iter().map(|link| link.to_string_lossy()).collect(),
+        manufacturer: usb.and_then(|usb| usb.manufacturer.as_deref()),
+        name: &port.name,
+        product: usb.and_then(|usb| usb.product.as_deref()),
+        product_id: usb.map(|usb| format!("{:04x}", usb.pid)),
+        serial_number: usb.and_then(|usb| usb.serial_number.as_deref()),
+        vendor_id: usb.map(|usb| format!("{:04x}", usb.vid)),
+    })
+    .to_string()
+}
+
 /// A log whose record is good.
 pub fn good(VerifiedRecord { identity, software, .. }: &VerifiedRecord) -> impl Display {
     #[derive(Serialize)]
@@ -407,12 +441,23 @@ mod tests {
         };
         let files = Files { comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
         let counts = Counts { good: 1, known: 2, failed: 3, retried: 1 };
+        let listed = Listed {
+            name: String::from("port"),
+            links: vec!["by-id".into()],
+            usb: Some(serialport::UsbPortInfo {
+                vid: 1,
+                pid: 2,
+                serial_number: Some(String::from("3")),
+                manufacturer: Some(String::from("4")),
+                product: Some(String::from("5")),
+            }),
+        };
         for line in [
             super::done("port", &done(Verdict::Good(Entered { receipt, identity }))).to_string(),
             super::done("port", &done(Verdict::Known(7, identity.ueid()))).to_string(),
             super::done("port", &done(Verdict::Failed(refused))).to_string(),
             super::done("port", &done(Verdict::Failed(failed))).to_string(),
-            port("port", "idle", text()).to_string(),
+            port_event("port", "idle", text()).to_string(),
             end(&counts, Duration::from_millis(1500), 7, &receipt).to_string(),
             withdrawn(7, &receipt, &[String::from("v")]).to_string(),
             audit(&audited).to_string(),
@@ -422,6 +467,8 @@ mod tests {
             super::entry(&found, &entry, Some(&software), Some(&run)),
             bad_link(&found).to_string(),
             super::problems(&[&problems[0]]).to_string(),
+            port(&listed),
+            port(&Listed { usb: None, ..listed }),
             good(&record).to_string(),
             bad(&PartError::Modelled).to_string(),
         ] {

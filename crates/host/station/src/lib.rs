@@ -9,12 +9,15 @@ pub mod clock;
 pub mod console;
 pub mod export;
 pub mod identity;
+pub mod image;
 pub mod ledger;
 pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod station_file;
 pub mod stats;
+pub mod steps;
 pub mod transcript;
 
 pub use identity::Identity;

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{Place, attempts, audit, export, list, provision, replace, show, stats, verify};
+use commands::{
+    Place, attempts, audit, export, list, ports, provision, replace, show, stats, verify,
+};
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -36,6 +38,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Provision(provision::Provision),
+    /// List the serial ports of this machine, and what to give as --port
+    Ports,
     Audit(audit::Audit),
     Export(export::Export),
     /// List the entries
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let place = Place { ledger, head_file };
     let result = match &command {
         Command::Provision(options) => provision::run(options, &place, json),
+        Command::Ports => ports::run(json),
         Command::Audit(options) => audit::run(options, &place, json),
         Command::Export(options) => export::run(options, &place, json),
         Command::List => list::run(&place, json),

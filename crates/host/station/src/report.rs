@@ -208,7 +208,7 @@ impl Report {
         let name = self.names[port].clone();
         self.row(port, |row| row.set_message(text.to_owned()));
         if self.json {
-            self.line(&json::port(&name, event, Some(text.to_owned())));
+            self.line(&json::port_event(&name, event, Some(text.to_owned())));
         } else {
             self.screen.note(&format_args!("{name}: {text}"));
         }

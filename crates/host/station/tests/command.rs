@@ -192,6 +192,26 @@ fn every_part_is_in_the_list_and_can_be_shown() {
 }
 
 #[test]
+fn the_serial_ports_are_listed() {
+    let station = Station::new();
+    let ports = station::port::list::list().unwrap();
+    let text = station.run(0, &["ports"]);
+    let objects = station.json(0, &["ports"]);
+    assert_eq!(objects.len(), ports.len());
+    for (port, object) in ports.iter().zip(&objects) {
+        let argument = port.argument().to_str().unwrap();
+        assert_eq!(
+            (&object["name"], &object["argument"]),
+            (&port.name.clone().into(), &argument.into())
+        );
+        assert!(text.contains(&format!("\n    --port {argument}\n")), "{text}");
+    }
+    let output = station.start(&["ports"], b"");
+    let says_none = output.stderr.starts_with(b"There is no serial port. Connect");
+    assert_eq!(says_none, ports.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_part_is_entered_once() {
     let station = Station::new();
     station.run(0, &["provision", "--simulate", "3", "--seed", "1"]);

@@ -353,27 +353,12 @@ fn another_file_than_a_port_is_named() {
 mod terminal {
     use std::io::Write;
     use std::sync::mpsc::{Receiver, channel};
-    use std::sync::{Mutex, PoisonError};
     use std::thread;
 
-    use serialport::{SerialPort as _, TTYPort};
+    use common::terminal::{BAUD, pair};
+    use serialport::TTYPort;
 
     use super::*;
-
-    /// Some systems mind when two threads make pseudo terminals at once.
-    static PAIR: Mutex<()> = Mutex::new(());
-
-    /// macOS sets no speed on a pseudo terminal.
-    const BAUD: u32 = if cfg!(target_os = "macos") { 0 } else { DEFAULT_BAUD };
-
-    /// The part's end, the station's end, and what keeps that one there until it is opened.
-    fn pair() -> (TTYPort, String, TTYPort) {
-        let _guard = PAIR.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut part, end) = TTYPort::pair().unwrap();
-        part.set_timeout(Duration::from_secs(60)).unwrap();
-        let name = end.name().unwrap();
-        (part, name, end)
-    }
 
     /// Lets `part` play at one end while the station follows the other. The part gets everything that
     /// the station has observed.

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod author;
 pub mod export;
 pub mod list;
+pub mod ports;
 pub mod provision;
 pub mod replace;
 pub mod selection;

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
 pub mod edits;
+#[cfg(unix)]
+pub mod terminal;
 
 use std::sync::LazyLock;
 
