@@ -120,43 +120,29 @@ pub enum RunEnd {
     },
 }
 
-/// Why what a console shows is not one run of one part.
+/// Why what a console shows is not one run of one part: what happened. What to do about it is in
+/// [`crate::advice`].
 ///
 /// A line in an error is escaped and shortened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConsoleError {
     /// More than [`MAX_NOISE`] bytes without a line of the provisioning image.
-    #[error(
-        "{} KiB came that are not the provisioning image's. Nothing was entered in the ledger: {CHECK_PORT}",
-        MAX_NOISE / 1024
-    )]
+    #[error("{} KiB came that are not the provisioning image's", MAX_NOISE / 1024)]
     Noise,
     /// The stream ended without a line of the provisioning image.
-    #[error(
-        "the console ended without a line of the provisioning image. Nothing was entered in the ledger: \
-         {CHECK_PORT}"
-    )]
+    #[error("the console ended without a line of the provisioning image")]
     Silent,
     /// The first line is not one that begins a run.
-    #[error(
-        "the beginning of the run was missed, the first line is {0}. Nothing was entered in the ledger: \
-         {LEAVE_ALONE}"
-    )]
+    #[error("the beginning of the run was missed, the first line is {0}")]
     MissedStart(String),
     /// A line that the image does not print.
-    #[error(
-        "the console shows a line that the provisioning image does not print, {0}. Nothing was entered in the \
-         ledger: {AGAIN}"
-    )]
+    #[error("the console shows a line that the provisioning image does not print, {0}")]
     Garbage(String),
     /// A message inside a line of something else.
-    #[error("two lines are mixed into one, {0}. Nothing was entered in the ledger: {AGAIN}")]
+    #[error("two lines are mixed into one, {0}")]
     Interleaved(String),
     /// A message that may not come at this point.
-    #[error(
-        "the line {line} came after \"{after}\", where it cannot be. Nothing was entered in the ledger: \
-         {AGAIN}"
-    )]
+    #[error("the line {line} came after \"{after}\", where it cannot be")]
     OutOfOrder {
         /// The line.
         line: String,
@@ -164,50 +150,27 @@ pub enum ConsoleError {
         after: &'static str,
     },
     /// A line that begins a run, in mid-run.
-    #[error(
-        "the part was restarted in mid-run, with {0}. Nothing was entered in the ledger: {LEAVE_ALONE}"
-    )]
+    #[error("the part was restarted in mid-run, with {0}")]
     Restarted(String),
     /// A line of more than [`MAX_LINE`] bytes.
-    #[error(
-        "a line has more than {MAX_LINE} bytes, it begins with {0}. Nothing was entered in the ledger: \
-         {AGAIN}"
-    )]
+    #[error("a line has more than {MAX_LINE} bytes, it begins with {0}")]
     TooLong(String),
     /// The image has crashed.
-    #[error(
-        "the image on the part has crashed, {0}. Nothing was entered in the ledger: start the part again, it \
-         goes on where it stopped; if that does not help, set it aside."
-    )]
+    #[error("the image on the part has crashed, {0}")]
     Crashed(String),
     /// A second record.
-    #[error("the part printed two records. Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the part printed two records")]
     SecondRecord,
     /// The end of a good run without a record.
     #[error(
         "the part is provisioned and printed no record, as its image was built without \
-         CONFIG_PROVISIONING_RECORD. Nothing was entered in the ledger: program an image built with it and \
-         start the part again, it will print its record."
+         CONFIG_PROVISIONING_RECORD"
     )]
     NoRecord,
     /// The stream ended in mid-run. This came last.
-    #[error(
-        "the console ended in mid-run, after \"{0}\". Nothing was entered in the ledger: {AGAIN}"
-    )]
+    #[error("the console ended in mid-run, after \"{0}\"")]
     Cut(&'static str),
 }
-
-/// What helps where no run was seen.
-const CHECK_PORT: &str = "check that this is the part's console, its --baud and the image on the part, then \
-                          start the part again.";
-
-/// What helps where a run was not seen whole.
-const LEAVE_ALONE: &str = "start the part again and leave it alone until it is done, it will print its record \
-                           again.";
-
-/// What helps where the console cannot be trusted.
-pub(crate) const AGAIN: &str = "check the cable, close other programs on that port and start the part \
-                                again, it will print its record again.";
 
 /// Follows one run of one part.
 ///

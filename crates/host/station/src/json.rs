@@ -79,7 +79,7 @@ pub fn not_entered<'a>(port: &'a str, error: &'a PartError) -> impl Display + 'a
         #[serde(skip_serializing_if = "Option::is_none")]
         number: Option<u64>,
         port: &'a str,
-        text: Text<&'a PartError>,
+        text: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         ueid: Option<Text<Ueid>>,
     }
@@ -92,7 +92,7 @@ pub fn not_entered<'a>(port: &'a str, error: &'a PartError) -> impl Display + 'a
         event: "not-entered",
         number,
         port,
-        text: Text(error),
+        text: error.at_port(),
         ueid,
     })
 }
@@ -258,12 +258,12 @@ pub fn good(VerifiedRecord { identity, software, .. }: &VerifiedRecord) -> impl 
 /// A log that is not believed.
 pub fn bad(error: &PartError) -> impl Display {
     #[derive(Serialize)]
-    struct Object<'a> {
+    struct Object {
         error: &'static str,
         event: &'static str,
-        text: Text<&'a PartError>,
+        text: String,
     }
-    Line(Object { error: error.name(), event: "bad", text: Text(error) })
+    Line(Object { error: error.name(), event: "bad", text: error.in_log() })
 }
 
 #[cfg(test)]

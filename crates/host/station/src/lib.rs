@@ -3,6 +3,7 @@
 //! The station of a production line: follows the console of a part that is being provisioned, checks the
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
+pub mod advice;
 pub mod batch;
 pub mod console;
 pub mod export;

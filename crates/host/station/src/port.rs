@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::console::{AGAIN, ConsoleError, Follower, Observed, RunEnd};
+use crate::console::{ConsoleError, Follower, Observed, RunEnd};
 
 /// The speed of the kits' consoles, in baud.
 pub const DEFAULT_BAUD: u32 = 115_200;
@@ -234,30 +234,21 @@ fn explain(name: &str, error: &serialport::Error) -> String {
     }
 }
 
-/// A part that was silent for longer than this.
+/// A part that was silent for longer than this. What to do about it is in [`crate::advice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimeOut {
     /// [`Timeouts::start`] has passed.
-    #[error(
-        "no line of the provisioning image came within {0:?}. Nothing was entered in the ledger: check the \
-         cable, the port and --baud, start the part again, or wait longer with --start-timeout."
-    )]
+    #[error("no line of the provisioning image came within {0:?}")]
     Start(Duration),
     /// [`Timeouts::line`] has passed.
-    #[error(
-        "the part stopped in mid-run, no line came for {0:?}. Nothing was entered in the ledger: start the \
-         part again, it will print its record again, or wait longer with --line-timeout."
-    )]
+    #[error("the part stopped in mid-run, no line came for {0:?}")]
     Line(Duration),
     /// [`Timeouts::run`] has passed.
-    #[error(
-        "the run was not over after {0:?}. Nothing was entered in the ledger: start the part again, it will \
-         print its record again, or wait longer with --run-timeout."
-    )]
+    #[error("the run was not over after {0:?}")]
     Run(Duration),
 }
 
-/// Why a run was not followed to its end.
+/// Why a run was not followed to its end. What to do about it is in [`crate::advice`].
 #[derive(Debug, Error)]
 pub enum FollowError {
     /// What the console shows is not one run of one part.
@@ -267,15 +258,12 @@ pub enum FollowError {
     #[error(transparent)]
     TimeOut(#[from] TimeOut),
     /// The console is gone.
-    #[error("the console is gone ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the console is gone ({0})")]
     Lost(#[source] io::Error),
     /// The nonce did not reach the part.
-    #[error("the nonce could not be sent ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the nonce could not be sent ({0})")]
     NotSent(#[source] io::Error),
     /// The operator has stopped the station.
-    #[error(
-        "the station was stopped before the run was over. Nothing was entered in the ledger: start the part \
-         again, it will print its record again."
-    )]
+    #[error("the station was stopped before the run was over")]
     Stopped,
 }

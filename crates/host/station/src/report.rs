@@ -102,7 +102,7 @@ impl Report {
         if self.json {
             self.line(&json::not_entered(&name, error));
         } else {
-            self.line(&format!("{name}: NOT ENTERED: {error}"));
+            self.line(&format!("{name}: NOT ENTERED: {}", error.at_port()));
         }
     }
 

@@ -303,26 +303,6 @@ fn a_recorded_console_is_followed() {
 }
 
 #[test]
-fn every_error_says_what_happened_and_what_to_do() {
-    let time = Duration::from_secs(60);
-    for (error, what, advice) in [
-        (FollowError::TimeOut(TimeOut::Start(time)), "within 60s", "--start-timeout"),
-        (FollowError::TimeOut(TimeOut::Line(time)), "for 60s", "--line-timeout"),
-        (FollowError::TimeOut(TimeOut::Run(time)), "after 60s", "--run-timeout"),
-        (FollowError::Lost(io::ErrorKind::BrokenPipe.into()), "(broken pipe)", "check the cable"),
-        (FollowError::NotSent(io::ErrorKind::TimedOut.into()), "(timed out)", "check the cable"),
-        (FollowError::Stopped, "was stopped", ""),
-        (FollowError::Console(ConsoleError::SecondRecord), "two records", "other programs"),
-    ] {
-        let text = error.to_string();
-        let (before, after) = text.split_once(". Nothing was entered in the ledger: ").unwrap();
-        assert!(before.contains(what) && after.contains(advice), "{text}");
-        assert!(after.contains("start the part again") && after.ends_with('.'), "{text}");
-        assert!(!text.contains("  "), "{text}");
-    }
-}
-
-#[test]
 fn an_error_gives_the_error_behind_it() {
     let lost = FollowError::Lost(io::ErrorKind::BrokenPipe.into());
     assert!(lost.source().unwrap().is::<io::Error>());

@@ -63,7 +63,7 @@ pub fn run(options: &Verify, json: bool) -> Result<bool, Error> {
             writeln!(out, "      image {}, SHA-256 {}", software.version, software.measurement)?;
         }
         (Ok((record, _)), true) => writeln!(out, "{}", json::good(record))?,
-        (Err(error), false) => writeln!(out, "NOT GOOD: {error}")?,
+        (Err(error), false) => writeln!(out, "NOT GOOD: {}", error.in_log())?,
         (Err(error), true) => writeln!(out, "{}", json::bad(error))?,
     }
     Ok(checked.is_ok())
