@@ -6,6 +6,7 @@
 //! are a cable, an operator and a ledger, and with a log there are none of them.
 
 use crate::console::ConsoleError;
+use crate::log::NoRun;
 use crate::part::PartError;
 use crate::port::{FollowError, TimeOut};
 use crate::record::RecordError;
@@ -27,6 +28,27 @@ impl PartError {
             Some(advice) => format!("{self}. {advice}."),
             None => self.to_string(),
         }
+    }
+}
+
+impl NoRun {
+    /// For a reader of a log, on one line: what was found, and what to do.
+    #[must_use]
+    pub fn in_log(&self) -> String {
+        let advice = match self {
+            Self::Empty => "Record the console of a part",
+            Self::Known(_) | Self::Binary => {
+                "Verify the text that a terminal program has recorded, after it was uncompressed or saved as plain text"
+            }
+            Self::Strange(..) => {
+                "If a program has put something else before each line, such as the time in a form that is not known \
+                 here, record the console without it. Else record it from before the part is started"
+            }
+            Self::Nothing => {
+                "Check that this is the log of a part's console, recorded at its speed from before the part is started"
+            }
+        };
+        format!("{self}. {advice}.")
     }
 }
 

@@ -176,7 +176,7 @@ pub enum ConsoleError {
 ///
 /// It keeps at most one line of [`MAX_LINE`] bytes and the record. What comes after the end of the run,
 /// such as Zephyr's words on the panic after a failure, is ignored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Follower {
     /// What has come of the line.
     line: Vec<u8>,
@@ -226,6 +226,11 @@ impl Follower {
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.last != Last::Nothing || self.end.is_some()
+    }
+
+    /// Whether the image waits for its nonce, or has it and has not begun yet.
+    pub(crate) fn is_at_prompt(&self) -> bool {
+        self.last == Last::NoncePrompt
     }
 
     /// Takes bytes off the front of `bytes` until something was observed, or all of them, and gives `None` then.
@@ -295,15 +300,7 @@ impl Follower {
         if self.last != Last::Nothing {
             return self.advance(Line::read(line)?, line);
         }
-        // A glitch when the part gets power looks like bytes right before its first line.
-        let start = LOG_PREFIXES
-            .iter()
-            .filter_map(|prefix| {
-                let windows = &mut line.windows(prefix.len());
-                windows.rposition(|window| window == prefix.as_bytes()).map(|at| at + prefix.len())
-            })
-            .max();
-        let message = &line[start.unwrap_or(0)..];
+        let message = first_message(line);
         match Line::read(message) {
             Err(_) | Ok(Line::Boot | Line::Crash | Line::Other) => Ok(None),
             Ok(Line::Modelled) => Ok(Some(Observed::Modelled)),
@@ -484,6 +481,41 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The message in the first line of a run: a glitch when the part gets power looks like bytes right before it.
+fn first_message(line: &[u8]) -> &[u8] {
+    let start = LOG_PREFIXES
+        .iter()
+        .filter_map(|prefix| {
+            let windows = &mut line.windows(prefix.len());
+            windows.rposition(|window| window == prefix.as_bytes()).map(|at| at + prefix.len())
+        })
+        .max();
+    &line[start.unwrap_or(0)..]
+}
+
+/// How a line may begin a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// The image boots: a banner of Zephyr's, the line about the model, or the prompt for a nonce.
+    Boot,
+    /// The procedure begins.
+    Procedure,
+}
+
+/// Whether a run begins with this line, wherever the run before it was left.
+pub(crate) fn beginning(line: &[u8]) -> Option<Beginning> {
+    match Line::read(first_message(line)).ok()? {
+        Line::Boot | Line::Modelled | Line::NoncePrompt => Some(Beginning::Boot),
+        Line::Event(event, []) if event != Event::Success => Some(Beginning::Procedure),
+        _ => None,
+    }
+}
+
+/// Whether something that only the provisioning image prints stands somewhere in a line.
+pub(crate) fn has_message(line: &[u8]) -> bool {
+    is_mixed(&String::from_utf8_lossy(line))
+}
+
 /// Whether a message of the provisioning image, or its beginning, stands somewhere in `text`.
 fn is_mixed(text: &str) -> bool {
     let prefixes = [NONCE_PROMPT, RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX, LOG_PREFIX_END];
@@ -513,7 +545,7 @@ fn is_log_line(text: &str) -> bool {
 }
 
 /// What an error shows of a line.
-fn excerpt(line: &[u8]) -> String {
+pub(crate) fn excerpt(line: &[u8]) -> String {
     const LENGTH: usize = 80;
     let dots = if line.len() > LENGTH { "..." } else { "" };
     format!("\"{}{dots}\"", line[..line.len().min(LENGTH)].escape_ascii())

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use station::batch::Entered;
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Found, Problem, Receipt};
+use station::log::{GoodRun, NoRun, Run};
 use station::part::PartError;
 use station::record::{Software, VerifiedRecord};
 
@@ -232,44 +233,77 @@ pub fn problems(problems: &[&Problem]) -> impl Display {
     Line(Object { problems: problems.iter().copied().map(Text).collect() })
 }
 
-/// A log whose record is good.
-pub fn good(VerifiedRecord { identity, software, .. }: &VerifiedRecord) -> impl Display {
+/// A run in a log whose record is good.
+pub fn good<'a>(file: &'a str, run: &Run, good: &'a GoodRun) -> impl Display + 'a {
     #[derive(Serialize)]
     struct Object<'a> {
         device_id: Text<DeviceId>,
         event: &'static str,
+        file: &'a str,
         image_sha256: Text<Measurement>,
         image_version: &'a str,
         implementation_id: Text<ImplementationId>,
+        line: u64,
+        not_proven: Vec<&'static str>,
         public_key: Hex<'a>,
+        run: u64,
         ueid: Text<Ueid>,
     }
+    let VerifiedRecord { identity, software, .. } = &good.record;
     Line(Object {
         device_id: Text(identity.device_id),
         event: "good",
+        file,
         image_sha256: Text(software.measurement),
         image_version: &software.version,
         implementation_id: Text(identity.implementation_id),
+        line: run.line,
+        not_proven: good.not_proven.iter().map(|what| what.name()).collect(),
         public_key: Hex(identity.public_key.as_bytes()),
+        run: run.number,
         ueid: Text(identity.ueid()),
     })
 }
 
-/// A log that is not believed.
-pub fn bad(error: &PartError) -> impl Display {
+/// A run in a log that is not good.
+pub fn bad(file: &str, run: &Run, error: &PartError) -> impl Display {
     #[derive(Serialize)]
-    struct Object {
+    struct Object<'a> {
         error: &'static str,
         event: &'static str,
+        file: &'a str,
+        line: u64,
+        run: u64,
         text: String,
     }
-    Line(Object { error: error.name(), event: "bad", text: error.in_log() })
+    Line(Object {
+        error: error.name(),
+        event: "bad",
+        file,
+        line: run.line,
+        run: run.number,
+        text: error.in_log(),
+    })
+}
+
+/// A log without a run.
+pub fn no_run(file: &str, why: &NoRun) -> impl Display {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        error: &'static str,
+        event: &'static str,
+        file: &'a str,
+        text: String,
+    }
+    Line(Object { error: "no-run", event: "bad", file, text: why.in_log() })
 }
 
 #[cfg(test)]
 mod tests {
     use station::Identity;
+    use station::console::ConsoleError;
     use station::ledger::Row;
+    use station::log::NotProven;
 
     use super::*;
 
@@ -284,6 +318,13 @@ mod tests {
             Software { measurement: Measurement([2; 32]), version: String::from("1.0\"0") };
         let nonce = provisioning::Nonce([3; 32]);
         let record = VerifiedRecord { identity, nonce, software: software.clone() };
+        let run = Run {
+            number: 1,
+            line: 2,
+            is_modelled: false,
+            has_asked: false,
+            end: Err(ConsoleError::SecondRecord),
+        };
         let row = Row {
             number: 7,
             time: String::new(),
@@ -311,8 +352,10 @@ mod tests {
             entry(&found, Some(&software)),
             entry(&Found { row: None, ..found }, None),
             super::problems(&[&problems[0]]).to_string(),
-            good(&record).to_string(),
-            bad(&PartError::Modelled).to_string(),
+            good("file", &run, &GoodRun { record, not_proven: vec![NotProven::NoNonce] })
+                .to_string(),
+            bad("file", &run, &PartError::Modelled).to_string(),
+            no_run("file", &NoRun::Empty).to_string(),
         ] {
             // A map of this crate is sorted.
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();

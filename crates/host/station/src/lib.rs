@@ -9,6 +9,7 @@ pub mod console;
 pub mod export;
 pub mod identity;
 pub mod ledger;
+pub mod log;
 pub mod part;
 pub mod port;
 pub mod record;

@@ -11,6 +11,7 @@ use common::id;
 use provisioning::{DUMMY_PUBLIC_KEY, ImplementationIdError, Ueid};
 use station::console::ConsoleError;
 use station::ledger::Refusal;
+use station::log::NoRun;
 use station::part::PartError;
 use station::port::{FollowError, TimeOut};
 use station::record::RecordError;
@@ -137,6 +138,24 @@ fn in_a_log_an_error_speaks_of_a_log() {
         }
         assert!(!texts.contains(&text), "{text}");
         texts.push(text);
+    }
+}
+
+#[test]
+fn of_a_log_without_a_run_it_is_said_what_to_verify() {
+    for why in [
+        NoRun::Empty,
+        NoRun::Known("compressed with gzip"),
+        NoRun::Binary,
+        NoRun::Strange(7, String::from("\"x\"")),
+        NoRun::Nothing,
+    ] {
+        let text = why.in_log();
+        let advice = text.strip_prefix(&why.to_string()).unwrap().strip_prefix(". ").unwrap();
+        assert!(
+            ["Record ", "Verify ", "If ", "Check "].iter().any(|verb| advice.starts_with(verb))
+        );
+        assert_is_one_sentence_or_more(&text);
     }
 }
 
