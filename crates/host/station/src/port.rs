@@ -22,8 +22,6 @@ pub enum Arrival {
     Bytes(usize),
     /// Nothing within the time.
     Nothing,
-    /// The end: nothing can come any more.
-    End,
 }
 
 /// A console.
@@ -76,27 +74,6 @@ impl Source for SerialPort {
         // The last read may have been given less.
         self.0.set_timeout(READ_TIME)?;
         self.0.write_all(bytes)
-    }
-}
-
-/// A console that was recorded, or that another program reads.
-///
-/// A read waits as long as the reader does. What is sent to the part goes nowhere: in a recorded console
-/// the part has its nonce already.
-#[derive(Debug)]
-pub struct Log<R>(pub R);
-
-impl<R: Read> Source for Log<R> {
-    fn read(&mut self, buffer: &mut [u8], _: Duration) -> io::Result<Arrival> {
-        match self.0.read(buffer) {
-            Ok(0) => Ok(Arrival::End),
-            Ok(count) => Ok(Arrival::Bytes(count)),
-            Err(error) => interrupted(error),
-        }
-    }
-
-    fn write_all(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -192,7 +169,6 @@ pub fn follow(
                 }
             }
             Arrival::Nothing => {}
-            Arrival::End => return Ok(follower.end()?),
         }
         // After the read: what has come by now counts, however late the station gets to read it.
         left = timeouts.left(now(), begun, last)?;
