@@ -179,11 +179,13 @@ fn a_run_does_not_lose_what_was_said_before_it() {
     let log = Style::Kit.log(&[&prompted[..], &procedure].concat());
     assert_eq!(ends(&log), [Err(ConsoleError::Garbage(String::from(r#""E: a\x07b""#)))]);
     // After a run that was not understood, a part may be modelled although its line is lost.
-    let broken = [MODELLED.clone(), VERIFIED.to_owned(), String::from("E: a\x07b")];
-    let log = Style::Kit.log(&[&broken[..], &procedure, &procedure].concat());
-    let modelled: Vec<_> =
-        runs(&log).iter().map(|run| (run.end.is_ok(), run.is_modelled)).collect();
-    assert_eq!(modelled, [(false, true), (true, true), (true, false)]);
+    let garbage = [MODELLED.clone(), VERIFIED.to_owned(), String::from("E: a\x07b")];
+    for broken in [&garbage[..2], &garbage] {
+        let log = Style::Kit.log(&[broken, &procedure, &procedure].concat());
+        let modelled: Vec<_> =
+            runs(&log).iter().map(|run| (run.end.is_ok(), run.is_modelled)).collect();
+        assert_eq!(modelled, [(false, true), (true, true), (true, false)]);
+    }
 }
 
 #[test]
@@ -224,6 +226,19 @@ const ENCODINGS: [Encoding; 6] = [
     Encoding::Utf16(u16::to_le_bytes, false),
     Encoding::Utf16(u16::to_be_bytes, false),
 ];
+
+impl Encoding {
+    fn file(self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Bytes => text.as_bytes().to_vec(),
+            Self::Utf8Bom => format!("\u{FEFF}{text}").into_bytes(),
+            Self::Utf16(to_bytes, has_bom) => {
+                let mark = has_bom.then_some(0xFEFF);
+                mark.into_iter().chain(text.encode_utf16()).flat_map(to_bytes).collect()
+            }
+        }
+    }
+}
 
 const LINE_ENDS: [&str; 6] = ["\n", "\r\n", "\r\r\n", "\r\n\n", "\n\r", "\r"];
 
@@ -294,14 +309,7 @@ impl Form {
         if !self.is_whole {
             text.truncate(text.trim_end_matches(['\r', '\n']).len());
         }
-        match self.encoding {
-            Encoding::Bytes => text.into_bytes(),
-            Encoding::Utf8Bom => format!("\u{FEFF}{text}").into_bytes(),
-            Encoding::Utf16(to_bytes, has_bom) => {
-                let mark = has_bom.then_some(0xFEFF);
-                mark.into_iter().chain(text.encode_utf16()).flat_map(to_bytes).collect()
-            }
-        }
+        self.encoding.file(&text)
     }
 }
 
@@ -358,6 +366,17 @@ fn each_form_is_read() {
         for colour in COLOURS {
             read(Form { stamp, colour, ..PLAIN });
         }
+    }
+}
+
+/// With a byte order mark, little of it needs to be English.
+#[test]
+fn another_script_before_a_run_is_passed_over() {
+    let mut lines = vec![String::from("\u{6e29}\u{5ea6}\u{8ba1}\u{6570}\u{636e}"); 1_000];
+    lines.extend(lines_of(Style::Kit, &run(1, &FRESH)));
+    for encoding in &ENCODINGS[..4] {
+        let [run] = &runs(&encoding.file(&lines.join("\n")))[..] else { panic!("{encoding:?}") };
+        assert_eq!((run.line, &run.end), (1_001, &provisioned(1)));
     }
 }
 
@@ -659,6 +678,7 @@ fn other_control_characters_are_garbage() {
         "E: \x1B[31\x07m",
         "E: \x1B",
         "E: \x1B(",
+        "E: \x1B(\x07",
         "E: \x1Bc",
         "E: \x1B]0;title\x07",
         "E: \x07",
