@@ -35,6 +35,7 @@ use crate::part::PartError;
 use crate::port::{Source, Timeouts};
 use crate::record::Wanted;
 use crate::simulated::Seed;
+use crate::steps::{self, Moment, Step, StepError};
 use worker::Worker;
 
 /// Notices that wait to be shown, at most. Then the ports wait, too, and what a console prints meanwhile waits
@@ -48,6 +49,9 @@ pub struct Port {
     pub name: String,
     /// Which parts come on it.
     pub parts: Parts,
+    /// What the steps are told of each part, before anything is known of it: station, operator, batch, programmer, and
+    /// the port's own variables.
+    pub told: steps::Part,
 }
 
 /// The parts of a port.
@@ -56,6 +60,17 @@ pub enum Parts {
     Connected(Box<dyn Connect>),
     /// Modelled parts.
     Simulated(Soc, Seed, ImplementationId),
+}
+
+/// The commands that are carried out around each part of a port.
+#[derive(Debug, Default)]
+pub struct Steps {
+    /// Before its run, for example to program it: what the operator starts is this.
+    pub before: Option<Step>,
+    /// After the part was entered.
+    pub on_pass: Option<Step>,
+    /// After it was not.
+    pub on_fail: Option<Step>,
 }
 
 impl Debug for Parts {
@@ -98,6 +113,8 @@ pub struct Batch {
     pub name: Option<String>,
     /// When the operator is asked for a serial number.
     pub scan: Scan,
+    /// The commands around each part.
+    pub steps: Steps,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -123,6 +140,10 @@ pub enum Notice {
     Asked(usize, Question),
     /// The operator's answer was not taken, for this reason.
     NotTaken(usize, String),
+    /// A step has begun.
+    Step(usize, Moment),
+    /// A step after a part that was not entered has failed.
+    StepFailed(usize, StepError),
     /// The port is given up after [`Batch::give_up_after`] runs in a row that have entered nothing.
     GivenUp(usize),
 }
@@ -149,6 +170,8 @@ pub enum Verdict {
     Good(Entered),
     /// The part was in the ledger already, as it is now: as this entry.
     Known(u64, Ueid),
+    /// The part is in the ledger, and the step behind it has failed: it is not done.
+    NotDone(Entered, StepError),
     /// The part cannot leave the line.
     Failed(PartError),
 }
@@ -220,7 +243,7 @@ impl Progress {
                 self.failed[port].store(0, Ordering::Relaxed);
                 self.good.fetch_add(1, Ordering::Relaxed);
             }
-            Verdict::Known(..) | Verdict::Failed(_) => {
+            Verdict::Known(..) | Verdict::NotDone(..) | Verdict::Failed(_) => {
                 self.failed[port].fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -252,6 +275,7 @@ pub fn run(
                 batch,
                 number,
                 name: port.name,
+                told: port.told,
                 control,
                 progress: &progress,
                 answers,

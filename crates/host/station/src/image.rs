@@ -209,10 +209,7 @@ fn list(regions: &[Region]) -> String {
 
 /// A part that was provisioned by another image than the one wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the part was provisioned by an image with SHA-256 {found}, not by the one with {wanted}. Nothing was entered. \
-     Program the part with the image that the station was given, or give the station the image that is programmed."
-)]
+#[error("the part was provisioned by an image with SHA-256 {found}, not by the one with {wanted}")]
 pub struct OtherImage {
     /// What the record says.
     pub found: Measurement,

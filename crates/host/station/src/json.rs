@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use station::batch::{Done, Entered, Verdict};
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Entry, Found, Link, Problem, Receipt, Run};
+use station::log::{self, GoodRun, NoRun};
 use station::part::PartError;
 use station::port::list::Listed;
 use station::record::{Software, VerifiedRecord};
@@ -76,7 +77,7 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
         #[serde(skip_serializing_if = "Option::is_none")]
         serial_number: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<Text<&'a PartError>>,
+        text: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         ueid: Option<Text<Ueid>>,
     }
@@ -106,6 +107,17 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
             ueid: Some(Text(identity.ueid())),
             ..bare
         },
+        Verdict::NotDone(Entered { receipt, identity }, error) => Object {
+            device_id: Some(Text(identity.device_id)),
+            error: Some("step"),
+            event: "not-done",
+            hash: Some(Hex(&receipt.hash)),
+            implementation_id: Some(Text(identity.implementation_id)),
+            number: Some(receipt.number),
+            text: Some(error.to_string()),
+            ueid: Some(Text(identity.ueid())),
+            ..bare
+        },
         Verdict::Known(number, ueid) => {
             Object { event: "known", number: Some(*number), ueid: Some(Text(*ueid)), ..bare }
         }
@@ -115,7 +127,7 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
                 _ => (None, None),
             };
             let (name, failure) = (Some(error.name()), error.failure());
-            Object { error: name, failure, number, text: Some(Text(error)), ueid, ..bare }
+            Object { error: name, failure, number, text: Some(error.at_port()), ueid, ..bare }
         }
     })
 }
@@ -343,44 +355,77 @@ pub fn port(port: &Listed) -> String {
     .to_string()
 }
 
-/// A log whose record is good.
-pub fn good(VerifiedRecord { identity, software, .. }: &VerifiedRecord) -> impl Display {
+/// A run in a log whose record is good.
+pub fn good<'a>(file: &'a str, run: &log::Run, good: &'a GoodRun) -> impl Display + 'a {
     #[derive(Serialize)]
     struct Object<'a> {
         device_id: Text<DeviceId>,
         event: &'static str,
+        file: &'a str,
         image_sha256: Text<Measurement>,
         image_version: &'a str,
         implementation_id: Text<ImplementationId>,
+        line: u64,
+        not_proven: Vec<&'static str>,
         public_key: Hex<'a>,
+        run: u64,
         ueid: Text<Ueid>,
     }
+    let VerifiedRecord { identity, software, .. } = &good.record;
     Line(Object {
         device_id: Text(identity.device_id),
         event: "good",
+        file,
         image_sha256: Text(software.measurement),
         image_version: &software.version,
         implementation_id: Text(identity.implementation_id),
+        line: run.line,
+        not_proven: good.not_proven.iter().map(|what| what.name()).collect(),
         public_key: Hex(identity.public_key.as_bytes()),
+        run: run.number,
         ueid: Text(identity.ueid()),
     })
 }
 
-/// A log that is not believed.
-pub fn bad(error: &PartError) -> impl Display {
+/// A run in a log that is not good.
+pub fn bad(file: &str, run: &log::Run, error: &PartError) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
         error: &'static str,
         event: &'static str,
-        text: Text<&'a PartError>,
+        file: &'a str,
+        line: u64,
+        run: u64,
+        text: String,
     }
-    Line(Object { error: error.name(), event: "bad", text: Text(error) })
+    Line(Object {
+        error: error.name(),
+        event: "bad",
+        file,
+        line: run.line,
+        run: run.number,
+        text: error.in_log(),
+    })
+}
+
+/// A log without a run.
+pub fn no_run(file: &str, why: &NoRun) -> impl Display {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        error: &'static str,
+        event: &'static str,
+        file: &'a str,
+        text: String,
+    }
+    Line(Object { error: "no-run", event: "bad", file, text: why.in_log() })
 }
 
 #[cfg(test)]
 mod tests {
     use station::Identity;
+    use station::console::ConsoleError;
     use station::ledger::{Attempt, Author, End, Fact, Outcome, Refusal};
+    use station::log::NotProven;
 
     use super::*;
 
@@ -397,6 +442,13 @@ mod tests {
         let record = VerifiedRecord { identity, nonce, software: software.clone() };
         let entry = Entry { number: 3, identity, record: vec![1, 2] };
         let text = || Some(String::from("x"));
+        let in_log = log::Run {
+            number: 1,
+            line: 2,
+            is_modelled: false,
+            has_asked: false,
+            end: Err(ConsoleError::SecondRecord),
+        };
         let link = |fact| Link {
             number: 7,
             time: jiff::Timestamp::UNIX_EPOCH,
@@ -469,8 +521,10 @@ mod tests {
             super::problems(&[&problems[0]]).to_string(),
             port(&listed),
             port(&Listed { usb: None, ..listed }),
-            good(&record).to_string(),
-            bad(&PartError::Modelled).to_string(),
+            good("file", &in_log, &GoodRun { record, not_proven: vec![NotProven::NoNonce] })
+                .to_string(),
+            bad("file", &in_log, &PartError::Modelled).to_string(),
+            no_run("file", &NoRun::Empty).to_string(),
         ] {
             // A map of this crate is sorted.
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();

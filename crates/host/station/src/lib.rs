@@ -3,6 +3,7 @@
 //! The station of a production line: follows the console of a part that is being provisioned, checks the
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
+pub mod advice;
 pub mod batch;
 pub mod chart;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod export;
 pub mod identity;
 pub mod image;
 pub mod ledger;
+pub mod log;
 pub mod part;
 pub mod port;
 pub mod record;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    Place, attempts, audit, export, list, ports, provision, replace, show, stats, verify,
+    Error, Place, attempts, audit, export, list, ports, provision, replace, show, stats, verify,
 };
 use station::ledger::LedgerError;
 
@@ -24,12 +24,16 @@ use station::ledger::LedgerError;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// The ledger
-    #[arg(long, global = true, value_name = "FILE", default_value = "ledger.db")]
-    ledger: PathBuf,
+    /// The ledger [default: ledger.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// Keep a second copy of the ledger's head in this file, on another disk for example
     #[arg(long, global = true, value_name = "FILE")]
     head_file: Option<PathBuf>,
+    /// What stays the same on this station, in TOML: ports, programmers, ledger, implementation ID, image, time-outs,
+    /// steps. Options of the command line go before it
+    #[arg(long, global = true, value_name = "FILE")]
+    station_file: Option<PathBuf>,
     /// Print JSON, an object a line
     #[arg(long, global = true)]
     json: bool,
@@ -52,9 +56,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, ledger, head_file, json } = Cli::parse();
-    let place = Place { ledger, head_file };
-    let result = match &command {
+    let result = run(Cli::parse());
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error}");
+            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
+            ExitCode::from(if is_loss { 1 } else { 2 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<bool, Error> {
+    let Cli { command, ledger, head_file, station_file, json } = cli;
+    let place = Place::new(ledger, head_file, station_file.as_deref())?;
+    match &command {
         Command::Provision(options) => provision::run(options, &place, json),
         Command::Ports => ports::run(json),
         Command::Audit(options) => audit::run(options, &place, json),
@@ -65,14 +82,5 @@ fn main() -> ExitCode {
         Command::Stats(options) => stats::run(options, &place, json),
         Command::Replace(options) => replace::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("error: {error}");
-            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
-            ExitCode::from(if is_loss { 1 } else { 2 })
-        }
     }
 }

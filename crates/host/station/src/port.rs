@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::console::{AGAIN, ConsoleError, Follower, Observed, RunEnd};
+use crate::console::{ConsoleError, Follower, Observed, RunEnd};
 
 /// The speed of the kits' consoles, in baud.
 pub const DEFAULT_BAUD: u32 = 115_200;
@@ -25,8 +25,6 @@ pub enum Arrival {
     Bytes(usize),
     /// Nothing within the time.
     Nothing,
-    /// The end: nothing can come any more.
-    End,
 }
 
 /// A console.
@@ -101,27 +99,6 @@ impl Source for SerialPort {
         // The last read may have been given less.
         self.port.set_timeout(READ_TIME)?;
         self.port.write_all(bytes)
-    }
-}
-
-/// A console that was recorded, or that another program reads.
-///
-/// A read waits as long as the reader does. What is sent to the part goes nowhere: in a recorded console
-/// the part has its nonce already.
-#[derive(Debug)]
-pub struct Log<R>(pub R);
-
-impl<R: Read> Source for Log<R> {
-    fn read(&mut self, buffer: &mut [u8], _: Duration) -> io::Result<Arrival> {
-        match self.0.read(buffer) {
-            Ok(0) => Ok(Arrival::End),
-            Ok(count) => Ok(Arrival::Bytes(count)),
-            Err(error) => interrupted(error),
-        }
-    }
-
-    fn write_all(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -217,7 +194,6 @@ pub fn follow(
                 }
             }
             Arrival::Nothing => {}
-            Arrival::End => return Ok(follower.end()?),
         }
         // After the read: what has come by now counts, however late the station gets to read it.
         left = timeouts.left(now(), begun, last)?;
@@ -291,30 +267,21 @@ fn explain(name: &str, is_there: bool, error: &serialport::Error) -> String {
     }
 }
 
-/// A part that was silent for longer than this.
+/// A part that was silent for longer than this. What to do about it is in [`crate::advice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimeOut {
     /// [`Timeouts::start`] has passed.
-    #[error(
-        "no line of the provisioning image came within {0:?}. Nothing was entered in the ledger: check the \
-         cable, the port and --baud, start the part again, or wait longer with --start-timeout."
-    )]
+    #[error("no line of the provisioning image came within {0:?}")]
     Start(Duration),
     /// [`Timeouts::line`] has passed.
-    #[error(
-        "the part stopped in mid-run, no line came for {0:?}. Nothing was entered in the ledger: start the \
-         part again, it will print its record again, or wait longer with --line-timeout."
-    )]
+    #[error("the part stopped in mid-run, no line came for {0:?}")]
     Line(Duration),
     /// [`Timeouts::run`] has passed.
-    #[error(
-        "the run was not over after {0:?}. Nothing was entered in the ledger: start the part again, it will \
-         print its record again, or wait longer with --run-timeout."
-    )]
+    #[error("the run was not over after {0:?}")]
     Run(Duration),
 }
 
-/// Why a run was not followed to its end.
+/// Why a run was not followed to its end. What to do about it is in [`crate::advice`].
 #[derive(Debug, Error)]
 pub enum FollowError {
     /// What the console shows is not one run of one part.
@@ -324,15 +291,12 @@ pub enum FollowError {
     #[error(transparent)]
     TimeOut(#[from] TimeOut),
     /// The console is gone.
-    #[error("the console is gone ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the console is gone ({0})")]
     Lost(#[source] io::Error),
     /// The nonce did not reach the part.
-    #[error("the nonce could not be sent ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the nonce could not be sent ({0})")]
     NotSent(#[source] io::Error),
     /// The operator has stopped the station.
-    #[error(
-        "the station was stopped before the run was over. Nothing was entered in the ledger: start the part \
-         again, it will print its record again."
-    )]
+    #[error("the station was stopped before the run was over")]
     Stopped,
 }

@@ -134,6 +134,12 @@ impl Report {
             Notice::Back(port) => self.port(*port, "back", "the port is back"),
             Notice::Asked(port, question) => self.port(*port, "asked", &question.to_string()),
             Notice::NotTaken(port, reason) => self.port(*port, "not-taken", reason),
+            Notice::Step(port, moment) => self.row(*port, |row| {
+                row.set_message(format!("step {moment}"));
+            }),
+            Notice::StepFailed(port, error) => {
+                self.port(*port, "step-failed", &error.to_string());
+            }
             Notice::GivenUp(port) => {
                 self.given_up = true;
                 self.port(*port, "given-up", GIVEN_UP);
@@ -174,9 +180,14 @@ impl Report {
                 let text = format!("entry {entry} has this part already. Take it out");
                 ("KNOWN", Style::new().black().on_yellow(), text)
             }
+            Verdict::NotDone(Entered { receipt, .. }, error) => {
+                counts.failed += 1;
+                let text = format!("entered as {}, but {error}", receipt.number);
+                ("FAIL", Style::new().white().on_red().bold(), text)
+            }
             Verdict::Failed(error) => {
                 counts.failed += 1;
-                ("FAIL", Style::new().white().on_red().bold(), error.to_string())
+                ("FAIL", Style::new().white().on_red().bold(), error.at_port())
             }
         };
         counts.retried += usize::from(done.is_retry);

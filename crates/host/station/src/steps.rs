@@ -104,6 +104,9 @@ pub struct Part {
     /// The public identity key, an uncompressed point: 130 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
+    /// Its serial number, where the operator was asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
     /// The name of this station.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub station: Option<String>,
@@ -119,7 +122,8 @@ pub struct Part {
 }
 
 /// Variables that every step has, as far as they are known to the station.
-const ALWAYS: [&str; 6] = ["batch", "operator", "port", "programmer", "station", "step"];
+const ALWAYS: [&str; 7] =
+    ["batch", "operator", "port", "programmer", "serial_number", "station", "step"];
 
 /// Variables that a step has after the run, as far as they are known by then.
 const AFTER: [&str; 10] = [
@@ -561,6 +565,20 @@ pub enum End {
     NoValue(String),
 }
 
+impl Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
+            Self::TimedOut(time) => write!(f, "ended after {time:?}"),
+            Self::Stopped => f.write_str("stopped with the station"),
+            Self::NotFound(program) => write!(f, "no program {program}"),
+            Self::NotStarted(error) => write!(f, "not started: {error}"),
+            Self::NoValue(name) => write!(f, "not run: {{{name}}} is not known"),
+        }
+    }
+}
+
 impl End {
     fn of(status: ExitStatus) -> Self {
         #[cfg(unix)]
@@ -630,7 +648,7 @@ impl Ran {
             }
         }
         f.write_str(match moment {
-            Moment::Before => "Nothing was entered: put that right and start the part again.",
+            Moment::Before => "Nothing was entered: put that right and begin the part again.",
             Moment::OnPass => {
                 "The part is in the ledger all the same: put that right, and do by hand what the step does."
             }

@@ -24,13 +24,14 @@ use serde_json::Value;
 use serialport::{SerialPort, TTYPort};
 use silicon::{Silicon, Soc};
 use station::batch::{
-    self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Scan, Verdict,
+    self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Scan, Steps, Verdict,
 };
 use station::clock::SystemClock;
 use station::console::Observed;
 use station::ledger::Ledger;
 use station::port::{self, Source, Timeouts};
 use station::record::Wanted;
+use station::steps;
 use tempfile::TempDir;
 
 /// A station on some ports.
@@ -504,9 +505,11 @@ fn a_chatty_console_waits_until_it_is_shown() {
         timeouts: Timeouts { run: Duration::from_secs(3600), ..Timeouts::default() },
         name: None,
         scan: Scan::No,
+        steps: Steps::default(),
         clock: Arc::new(SystemClock),
     };
-    let port = Port { name: String::from("port"), parts: Parts::Connected(Box::new(port)) };
+    let parts = Parts::Connected(Box::new(port));
+    let port = Port { name: String::from("port"), parts, told: steps::Part::default() };
     let control = Control::default();
     let written = AtomicUsize::new(0);
     thread::scope(|scope| {

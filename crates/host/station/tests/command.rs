@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use common::edits::{EDITS, tamper};
 use common::{kit_line, record_in, run_messages};
-use provisioning::console::{ModelledSilicon, RECORD_PREFIX};
+use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
 use provisioning::{Cause, Config, Failure, IdentityKeySource, Written};
 use serde_json::Value;
 use silicon::{Silicon, Soc};
@@ -469,17 +469,141 @@ fn a_log_is_verified() {
     assert!(refused.contains("test-only key"), "{refused}");
     verify(0, &["--allow-dummy"], &dummy);
     let bad = verify(1, &[], &with_bad_record(&log));
-    assert!(bad.starts_with("NOT GOOD: "), "{bad}");
-    for log in ["", "Hello\n", &log[..log.len() - 2], &log[40..]] {
+    assert!(bad.starts_with("standard input:1: run 1: NOT GOOD: the "), "{bad}");
+    for (log, error) in [
+        ("", "no-run"),
+        ("Hello\n", "no-run"),
+        (&log[..log.len() - 2], "console"),
+        (&log[40..], "console"),
+    ] {
         let printed = verify(1, &["--json"], log);
         let event: Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!([&event["event"], &event["error"]], ["bad", "console"]);
+        assert_eq!([&event["event"], &event["error"], &event["file"]], ["bad", error, "-"]);
     }
     let failure =
         Failure { cause: Cause::RandomIsZero, written: Written::Nothing, ueid: None }.to_string();
     let failed = verify(1, &[], &format!("{failure}\n"));
     assert!(failed.contains(&format!("the part says: {failure}")), "{failed}");
     assert!(!station.path().join("ledger.db").exists(), "a ledger was made");
+}
+
+/// Each run of each file has a verdict, and a file that cannot be read stops nothing.
+#[test]
+fn every_run_of_every_log_is_verified() {
+    let station = Station::new();
+    let run = |runs| console(IdentityKeySource::Generated, runs);
+    let (good, again) = (run(1), run(2));
+    let failure = Failure { cause: Cause::RandomIsZero, written: Written::Nothing, ueid: None };
+    let shift =
+        [&good, "Hello\n", &with_bad_record(&good), &format!("{failure}\n"), &again].concat();
+    // As a PowerShell redirects it, from a program that ends lines with CR LF.
+    let mark = [0xFEFF].into_iter();
+    let utf16: Vec<u8> = mark
+        .chain(shift.replace('\n', "\r\r\n").encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let stamp = "\n[12:34:56.789] \x1B[32m";
+    let stamped = format!("{stamp}{}", good.trim_end().replace('\n', stamp));
+    for (name, content) in [
+        ("shift.log", shift.as_bytes()),
+        ("utf-16.log", &utf16),
+        ("stamped.log", stamped.as_bytes()),
+        ("empty.log", b""),
+        ("shift.gz", b"\x1F\x8B\x08\0\0\0\0\0"),
+    ] {
+        fs::write(station.path().join(name), content).unwrap();
+    }
+
+    let printed = station.run(1, &["verify", "shift.log", "utf-16.log", "stamped.log"]);
+    let count = good.lines().count();
+    let lines = [1, count + 2, 2 * count + 2, 2 * count + 3];
+    for file in ["shift.log", "utf-16.log"] {
+        for (line, (verdict, number)) in lines.into_iter().zip([
+            ("good: UEID 01", 1),
+            ("NOT GOOD: the record ", 2),
+            ("NOT GOOD: the part says: Failure: ", 3),
+            ("good: UEID 01", 4),
+        ]) {
+            let expected = format!("{file}:{line}: run {number}: {verdict}");
+            assert!(printed.contains(&expected), "{expected}: {printed}");
+        }
+    }
+    assert!(printed.contains("\nstamped.log:2: run 1: good: UEID 01"), "{printed}");
+    assert!(printed.ends_with("\nRuns: 5 good, 4 NOT GOOD.\n"), "{printed}");
+    assert!(!station.run(0, &["verify", "stamped.log"]).contains("Runs: "));
+
+    let events = station.json(1, &["verify", "shift.log", "empty.log", "shift.gz"]);
+    let members = |name| events.iter().map(|event| event[name].clone()).collect::<Vec<_>>();
+    let file = "shift.log";
+    assert_eq!(members("file"), [file, file, file, file, "empty.log", "shift.gz"]);
+    assert_eq!(members("event"), ["good", "bad", "bad", "good", "bad", "bad"]);
+    let none = || Value::Null;
+    let errors = ["record", "failed", "no-run", "no-run"].map(Value::from);
+    let [record, failed, empty, gzip] = errors;
+    assert_eq!(members("error"), [none(), record, failed, none(), empty, gzip]);
+    let numbers = |numbers: [usize; 4]| {
+        numbers.map(Value::from).into_iter().chain([none(), none()]).collect::<Vec<_>>()
+    };
+    assert_eq!(members("run"), numbers([1, 2, 3, 4]));
+    assert_eq!(members("line"), numbers(lines));
+    assert_eq!(events[3]["ueid"], events[0]["ueid"]);
+    assert!(events[5]["text"].as_str().unwrap().contains("the file is compressed with gzip. "));
+
+    // What cannot be read is named, after the rest was judged.
+    let output =
+        station.start(&["verify", "nowhere.log", "-", ".", "stamped.log"], good.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.starts_with("standard input:1: run 1: good: "), "{printed}");
+    assert!(printed.contains("stamped.log:2: run 1: good: "), "{printed}");
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    let complaints: Vec<_> = complaint.lines().collect();
+    assert!(complaints[0].starts_with("error: nowhere.log cannot be read: "), "{complaint}");
+    assert!(complaints[1].starts_with("error: . cannot be read: "), "{complaint}");
+    assert_eq!(complaints.len(), 2);
+    assert!(!station.path().join("ledger.db").exists(), "a ledger was made");
+}
+
+/// A true record is not a fresh one, or a real part's.
+#[test]
+fn what_a_log_does_not_prove_is_said() {
+    let station = Station::new();
+    let verify = |code, arguments: &[&str], log: &str| station.verify(code, arguments, log);
+    let own = console(IdentityKeySource::Generated, 1);
+    let not_proven = |arguments: &[&str], log: &str| {
+        let printed = verify(0, arguments, log);
+        let event: Value =
+            serde_json::from_str(&verify(0, &[arguments, &["--json"]].concat(), log)).unwrap();
+        let words = event["not_proven"].as_array().unwrap();
+        assert_eq!(printed.matches("\n    not proven: that ").count(), words.len(), "{printed}");
+        (printed, words.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    let (printed, words) = not_proven(&[], &own);
+    assert!(printed.contains("fresh: the image asked for no nonce"), "{printed}");
+    assert_eq!(words, ["no-nonce"]);
+
+    let nonce = "5A".repeat(32);
+    let mut config = Config::new(common::id(), IdentityKeySource::Generated);
+    config.nonce = provisioning::Nonce::from_hex(&nonce);
+    let part = Silicon::erased(Soc::Nrf9160, [0x31; 32]);
+    let asked = [vec![NONCE_PROMPT.to_owned()], run_messages(part, &config, 1)].concat().join("\n");
+    let (printed, words) = not_proven(&[], &asked);
+    assert!(printed.contains("its nonce may be anybody's"), "{printed}");
+    assert_eq!(words, ["any-nonce"]);
+    assert_eq!(not_proven(&["--nonce", &nonce], &asked).1, Vec::<String>::new());
+    let refused = verify(1, &["--nonce", &"5B".repeat(32)], &asked);
+    assert!(refused.contains("NOT GOOD: the record has another nonce"), "{refused}");
+    let said = station.refused(&["verify", "--nonce", &nonce[2..]]);
+    assert!(said.contains("a nonce has 64 hexadecimal digits"), "{said}");
+
+    let modelled = ModelledSilicon { part: "nrf9160", seed: 49 }.to_string() + "\n" + &own;
+    let (printed, words) = not_proven(&["--allow-modelled"], &modelled);
+    assert!(printed.contains("modelled silicon, whose keys are not secret"), "{printed}");
+    assert_eq!(words, ["no-nonce", "modelled"]);
+    let dummy = console(IdentityKeySource::Dummy, 1);
+    let (printed, words) = not_proven(&["--allow-dummy"], &dummy);
+    assert!(printed.contains("everybody knows the test-only key"), "{printed}");
+    assert_eq!(words, ["no-nonce", "dummy-key"]);
 }
 
 /// Modelled silicon says so before its run, bare or as an image does.
@@ -492,7 +616,7 @@ fn modelled_silicon_is_verified_on_request_only() {
     for line in [format!("{line}\n"), kit_line(&line)] {
         let modelled = format!("{line}{log}");
         let refused = verify(1, &[], &modelled);
-        assert!(refused.contains("NOT GOOD: this is modelled silicon"), "{refused}");
+        assert!(refused.contains("run 1: NOT GOOD: this is modelled silicon"), "{refused}");
         let event: Value = serde_json::from_str(&verify(1, &["--json"], &modelled)).unwrap();
         assert_eq!([&event["event"], &event["error"]], ["bad", "modelled"]);
         assert!(verify(0, &["--allow-modelled"], &modelled).contains("good: UEID 01"));

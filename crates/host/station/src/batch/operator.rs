@@ -26,13 +26,16 @@ pub enum Question {
     Next,
     /// The serial number of the part whose run is over.
     Last,
+    /// Whether the next part is in its place.
+    Start,
 }
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Next => "scan the serial number of the next part, then start it",
+            Self::Next => "scan the serial number of the next part",
             Self::Last => "scan the serial number of this part",
+            Self::Start => "press Enter when the next part is in its place",
         })
     }
 }

@@ -15,13 +15,16 @@ use super::operator::{Answers, Question, Scan};
 use super::writer::Request;
 use super::{Batch, Connect, Control, Done, Entered, Notice, Parts, Progress, Verdict};
 use crate::console::{ConsoleError, Observed, RunEnd};
+use crate::image;
 use crate::ledger::{
-    Attempt, Begun, Failed, Kept, New, NewEnd, NewEntry, NewOutcome, Refusal, Step, is_good_text,
+    Attempt, Begun, Failed, Kept, New, NewEnd, NewEntry, NewOutcome, Program, Refusal, Step, Text,
+    is_good_text,
 };
 use crate::part::{PartError, check};
 use crate::port::{Arrival, FollowError, Source, Timeouts, follow};
 use crate::record::Wanted;
 use crate::simulated::Simulated;
+use crate::steps::{self, Moment, StepError};
 use crate::transcript::Transcript;
 
 /// From one attempt to open a port that is lost to the next.
@@ -32,6 +35,8 @@ pub struct Worker<'a> {
     pub batch: &'a Batch,
     pub number: usize,
     pub name: String,
+    /// What its steps are told.
+    pub told: steps::Part,
     pub control: &'a Control,
     pub progress: &'a Progress,
     pub answers: Option<&'a Answers>,
@@ -115,6 +120,8 @@ impl Worker<'_> {
                 if serial_number.is_none() {
                     continue;
                 }
+            } else if self.batch.steps.before.is_some() && !self.is_in_place() {
+                continue;
             }
             match self.part(&mut **source, serial_number.clone()) {
                 Followed::Run => serial_number = None,
@@ -165,6 +172,22 @@ impl Worker<'_> {
         answer
     }
 
+    /// Waits until the operator says that the next part is in its place: what comes before its run may erase it.
+    fn is_in_place(&self) -> bool {
+        let answer = self.answers.and_then(|answers| {
+            answers.answer(
+                || self.is_over(),
+                || self.notice(Notice::Asked(self.number, Question::Start)),
+                |_| Ok(()),
+                |reason| self.notice(Notice::NotTaken(self.number, reason)),
+            )
+        });
+        if answer.is_none() {
+            self.control.end();
+        }
+        answer.is_some()
+    }
+
     fn notice(&self, notice: Notice) {
         // A caller that has stopped listening does not need it.
         let _ = self.notices.send(notice);
@@ -205,7 +228,9 @@ impl Worker<'_> {
         let run = RefCell::new(Run::default());
         let kept = Cell::new(true);
         let mut source = Recorded { source, transcript: Transcript::default(), kept: &kept };
-        let ended = self.record_of(&mut source, &run, &kept, serial_number.as_ref());
+        let ready = self.before(&mut source, &run, &kept, serial_number.as_ref());
+        let ended =
+            ready.and_then(|()| self.record_of(&mut source, &run, &kept, serial_number.as_ref()));
         let transcript = source.transcript;
         let run = run.into_inner();
         let has_begun = run.begun.is_some();
@@ -228,6 +253,86 @@ impl Worker<'_> {
             matches!(ended, Err(PartError::Follow(FollowError::Lost(_) | FollowError::NotSent(_))));
         self.hand_on(run, ended, serial_number, transcript);
         if is_lost { Followed::Lost(None) } else { Followed::Run }
+    }
+
+    /// Carries the step before a run out, if there is one.
+    fn before(
+        &self,
+        source: &mut impl Source,
+        run: &RefCell<Run>,
+        kept: &Cell<bool>,
+        serial_number: Option<&String>,
+    ) -> Result<(), PartError> {
+        let Some(step) = &self.batch.steps.before else { return Ok(()) };
+        // What has come until now is not of this run.
+        let mut old = [0; 1024];
+        while let Arrival::Bytes(_) =
+            source.read(&mut old, Duration::from_millis(1)).map_err(FollowError::Lost)?
+        {
+            if self.control.is_stopped() {
+                break;
+            }
+        }
+        kept.set(self.begin(run, serial_number));
+        let Some(attempt) = run.borrow().attempt else { return Err(FollowError::Stopped.into()) };
+        let mut told = self.told.clone();
+        told.serial_number = serial_number.cloned();
+        self.step(step, Moment::Before, &told, attempt).map_err(PartError::Step)
+    }
+
+    /// Carries a step out, and keeps what it has printed.
+    fn step(
+        &self,
+        step: &steps::Step,
+        moment: Moment,
+        told: &steps::Part,
+        attempt: u64,
+    ) -> Result<(), StepError> {
+        self.notice(Notice::Step(self.number, moment));
+        let result = step.run(moment, told, || self.control.is_stopped());
+        let ran = match &result {
+            Ok(ran) => ran,
+            Err(StepError(ran)) => ran,
+        };
+        let mut output = Transcript::default();
+        output.push(ran.output.as_bytes());
+        let program = Program {
+            attempt,
+            step: moment.to_string(),
+            command: ran.command.clone(),
+            succeeded: result.is_ok(),
+            text: ran.end.to_string(),
+            milliseconds: milliseconds(ran.duration),
+            output: Text::pack(output, None),
+        };
+        // If the ledger has failed, the batch ends with its error.
+        let _ = self.keep(New::Program(program));
+        result.map(|_| ())
+    }
+
+    /// Carries the step after a run out, if there is one, and says how the run has ended.
+    fn finish(&self, mut done: Done, image: Option<Measurement>) {
+        let is_good = matches!(done.verdict, Verdict::Good(_));
+        let steps = &self.batch.steps;
+        let (step, moment) = if is_good {
+            (&steps.on_pass, Moment::OnPass)
+        } else {
+            (&steps.on_fail, Moment::OnFail)
+        };
+        if let Some(step) = step {
+            let mut told = self.told.clone();
+            tell(&mut told, &done);
+            told.image_sha256 = image.map(|image| image.to_string());
+            match (self.step(step, moment, &told, done.attempt), &done.verdict) {
+                (Err(error), Verdict::Good(entered)) => {
+                    done.verdict = Verdict::NotDone(*entered, error);
+                }
+                (Err(error), _) => self.notice(Notice::StepFailed(self.number, error)),
+                (Ok(()), _) => {}
+            }
+        }
+        self.progress.count(self.number, &done.verdict);
+        self.notice(Notice::Done(self.number, Box::new(done)));
     }
 
     /// Keeps how a run has ended, and says so when it is kept.
@@ -278,7 +383,9 @@ impl Worker<'_> {
         };
         let (number, progress, notices) = (self.number, self.progress, self.notices.clone());
         let begun = run.attempt;
+        // Modelled parts come faster than the disk is: they do not wait for it.
         let (send, done) = mpsc::sync_channel(1);
+        let send = self.waits.then_some(send);
         let kept = move |kept: Kept| {
             let verdict = match (result, kept.entry) {
                 (Ok(identity), Some(Ok(receipt))) => Verdict::Good(Entered { receipt, identity }),
@@ -291,18 +398,22 @@ impl Worker<'_> {
                 (Ok(_), None) => unreachable!("the ledger has judged the entry"),
                 (Err(error), _) => Verdict::Failed(error),
             };
-            progress.count(number, &verdict);
             let attempt = begun.unwrap_or(kept.link.number - 1);
             let is_retry = kept.is_retry;
             let done = Done { verdict, serial_number, attempt, is_retry, time };
-            let _ = notices.send(Notice::Done(number, Box::new(done)));
-            let _ = send.send(());
+            if let Some(send) = send {
+                let _ = send.send(done);
+            } else {
+                progress.count(number, &done.verdict);
+                let _ = notices.send(Notice::Done(number, Box::new(done)));
+            }
         };
         // If the ledger has failed, the batch ends with its error.
         let _ = self.requests.send(Request::Keep(New::Outcome(Box::new(outcome)), Box::new(kept)));
-        // Modelled parts come faster than the disk is: they do not wait for it.
-        if self.waits {
-            let _ = done.recv();
+        if self.waits
+            && let Ok(done) = done.recv()
+        {
+            self.finish(done, image);
         }
     }
 
@@ -345,7 +456,10 @@ impl Worker<'_> {
             run.borrow_mut().observe(observed, clock.instant());
             self.notice(Notice::Observed(self.number, observed.clone()));
         };
-        let timeouts = Timeouts { start: Duration::MAX, ..self.batch.timeouts };
+        // A part that a step has prepared is to begin; another one may come at any time.
+        let has_begun = run.borrow().begun.is_some();
+        let start = if has_begun { self.batch.timeouts.start } else { Duration::MAX };
+        let timeouts = Timeouts { start, ..self.batch.timeouts };
         let end = follow(source, &timeouts, || clock.instant(), stop, give_nonce, on_observed)?;
         let (text, named) = match end {
             RunEnd::Provisioned { record, .. } => (record, None),
@@ -361,10 +475,10 @@ impl Worker<'_> {
         let nonce = asked.then_some(Nonce(nonce));
         let (record, bytes) = check(&text, named, &Wanted { nonce, ..self.batch.wanted })?;
         let image = record.software.measurement;
-        match self.batch.image {
-            Some(wanted) if wanted != image => Err(PartError::OtherImage(image)),
-            _ => Ok((NewEntry { identity: record.identity, record: bytes }, image)),
+        if let Some(wanted) = self.batch.image {
+            image::check(image, wanted)?;
         }
+        Ok((NewEntry { identity: record.identity, record: bytes }, image))
     }
 
     /// Keeps that a run has begun, before the part gets its nonce. Whether it is kept.
@@ -399,10 +513,32 @@ impl Run {
 }
 
 fn step(name: &str, time: Duration) -> Step {
-    Step {
-        name: name.to_owned(),
-        milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-    }
+    Step { name: name.to_owned(), milliseconds: milliseconds(time) }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a step is told of a run that has ended.
+fn tell(told: &mut steps::Part, done: &Done) {
+    told.serial_number.clone_from(&done.serial_number);
+    let (outcome, error, text) = match &done.verdict {
+        Verdict::Good(entered) | Verdict::NotDone(entered, _) => {
+            told.identify(&entered.identity);
+            told.enter(&entered.receipt);
+            ("good", None, None)
+        }
+        Verdict::Known(entry, ueid) => {
+            told.number = Some(*entry);
+            told.ueid = Some(ueid.to_string());
+            ("known", None, None)
+        }
+        Verdict::Failed(error) => ("failed", Some(error.name()), Some(error.at_port())),
+    };
+    told.outcome = Some(outcome.to_owned());
+    told.error = error.map(ToOwned::to_owned);
+    told.text = text;
 }
 
 /// The step that begins with a line: what the part does until the next one.

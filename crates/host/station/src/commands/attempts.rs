@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use provisioning::DeviceId;
 use serde::Serialize;
-use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Program, Run, Runs};
+use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs};
 
 use super::selection::Selection;
 use super::{Error, Place, printable, time};
@@ -65,7 +65,7 @@ impl Row {
         Self {
             attempt: run.begun.number,
             batch: run.attempt().batch.clone(),
-            device_id: outcome.and_then(|o| o.device_id()).map(|id| DeviceId(id).to_string()),
+            device_id: outcome.and_then(Outcome::device_id).map(|id| DeviceId(id).to_string()),
             entry,
             error: failed.map(|failed| failed.error.clone()),
             failure: failed.and_then(|failed| failed.failure),
@@ -81,7 +81,7 @@ impl Row {
             station: author.station.clone(),
             text: failed.map(|failed| failed.text.clone()),
             time: time(Some(&run.begun)),
-            ueid: outcome.and_then(|o| o.ueid()).map(|ueid| ueid.to_string()),
+            ueid: outcome.and_then(Outcome::ueid).map(|ueid| ueid.to_string()),
             version: run.begun.version.clone(),
         }
     }
@@ -208,7 +208,7 @@ fn print_json(
         seconds: f64,
     }
     #[derive(Serialize)]
-    struct Command<'a> {
+    struct Carried<'a> {
         command: &'a str,
         output: String,
         seconds: f64,
@@ -220,7 +220,7 @@ fn print_json(
     struct Shown<'a> {
         attempt: Row,
         console: Option<&'a str>,
-        programs: Vec<Command<'a>>,
+        programs: Vec<Carried<'a>>,
         steps: Vec<Step<'a>>,
     }
     let steps = run.outcome().map(|outcome| &outcome.steps[..]).unwrap_or_default();
@@ -229,7 +229,7 @@ fn print_json(
         console,
         programs: programs
             .iter()
-            .map(|program| Command {
+            .map(|program| Carried {
                 command: &program.command,
                 output: output(program),
                 seconds: seconds(program.milliseconds),

@@ -3,6 +3,7 @@
 //! Who works with the ledger.
 
 use station::ledger::{Author, is_good_text};
+use station::station_file::StationFile;
 
 /// Who works with the ledger.
 #[derive(clap::Args)]
@@ -20,8 +21,9 @@ pub struct AuthorOptions {
 
 impl AuthorOptions {
     /// As the ledger keeps it.
-    pub fn author(&self) -> Author {
-        Author { station: self.station_name.clone(), operator: self.operator.clone() }
+    pub fn author(&self, file: &StationFile) -> Author {
+        let station = self.station_name.clone().or_else(|| file.station.clone());
+        Author { station, operator: self.operator.clone() }
     }
 }
 

@@ -16,11 +16,12 @@ pub mod stats;
 pub mod verify;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use provisioning::{DeviceId, Ueid};
 use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
+use station::station_file::StationFile;
 
 use crate::json;
 
@@ -33,9 +34,23 @@ pub struct Place {
     pub ledger: PathBuf,
     /// One more file that keeps its head.
     pub head_file: Option<PathBuf>,
+    /// What stays the same on this station; empty where no file says it.
+    pub file: StationFile,
 }
 
 impl Place {
+    /// What the command line says, else the station file, else the usual names.
+    pub fn new(
+        ledger: Option<PathBuf>,
+        head_file: Option<PathBuf>,
+        station_file: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let file = station_file.map(StationFile::read).transpose()?.unwrap_or_default();
+        let ledger = ledger.or_else(|| file.ledger.clone());
+        let head_file = head_file.or_else(|| file.head_file.clone());
+        Ok(Self { ledger: ledger.unwrap_or_else(|| "ledger.db".into()), head_file, file })
+    }
+
     /// Opens it.
     fn open(&self) -> Result<Ledger, Error> {
         if let Some(file) = &self.head_file

@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -13,11 +14,15 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ValueEnum, value_parser};
 use provisioning::ImplementationId;
 use silicon::Soc;
-use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan};
+use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan, Steps};
 use station::clock::SystemClock;
+use station::image;
+use station::port::names::{PortName, resolve};
 use station::port::{self, SerialPort, Source, Timeouts};
 use station::record::Wanted;
 use station::simulated::Seed;
+use station::station_file::{self, StationFile};
+use station::steps::{self, CommandError, Moment, Step};
 
 use super::author::{AuthorOptions, name};
 use super::{Error, Place};
@@ -26,12 +31,14 @@ use crate::report::{Report, Screen};
 /// Follow parts while they are provisioned, check their records and enter them in the ledger
 #[derive(clap::Args)]
 pub struct Provision {
-    /// The port of a part's console, such as /dev/ttyACM0; may be given several times
-    #[arg(long, value_name = "PORT", required_unless_present = "simulate")]
+    /// The port of a part's console, such as /dev/ttyACM0, or a pattern for several; may be given several times
+    ///
+    /// Best a name that stays the same when the port is plugged in again: station ports lists them.
+    #[arg(long, value_name = "PORT")]
     port: Vec<String>,
-    /// The speed of the ports
-    #[arg(long, default_value_t = port::DEFAULT_BAUD)]
-    baud: u32,
+    /// The speed of the ports [default: 115200]
+    #[arg(long)]
+    baud: Option<u32>,
     /// Go on until N good parts are entered, on all ports together [default: until Ctrl-C]
     #[arg(long, value_name = "N", conflicts_with = "simulate")]
     parts: Option<NonZeroUsize>,
@@ -45,8 +52,11 @@ pub struct Provision {
     #[arg(long, value_name = "N", requires = "simulate")]
     seed: Option<u64>,
     /// The implementation ID that parts must have, 64 hexadecimal digits; it is given to modelled parts
-    #[arg(long, value_name = "HEX", required_unless_present = "simulate")]
+    #[arg(long, value_name = "HEX")]
     implementation_id: Option<ImplementationId>,
+    /// The image that parts must have, zephyr.bin or zephyr.hex: a record of another one is refused
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    image: Option<PathBuf>,
     /// Accept a part with the test-only key, which everybody knows
     #[arg(long)]
     allow_dummy: bool,
@@ -69,20 +79,33 @@ pub struct Provision {
         conflicts_with = "simulate"
     )]
     scan: Option<When>,
+    /// Run this command before each part, when a line on standard input has begun it: to program it, for example
+    ///
+    /// A variable in braces, such as {port} or {programmer}, is replaced, and no shell is between. They are in
+    /// the environment, too, and the part is on standard input as JSON. If the command does not end with exit code 0,
+    /// the run is not begun.
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    before: Option<Step>,
+    /// Run this command after each part that was entered
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    on_pass: Option<Step>,
+    /// Run this command after each part that was not entered
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    on_fail: Option<Step>,
     /// Keep this name of the batch with each part
     #[arg(long, value_name = "NAME", value_parser = name)]
     batch: Option<String>,
     #[command(flatten)]
     author: AuthorOptions,
-    /// After how long an idle port is mentioned
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
-    start_timeout: u64,
-    /// How long a part may be silent in its run
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().line.as_secs())]
-    line_timeout: u64,
-    /// How long a part's run may take
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().run.as_secs())]
-    run_timeout: u64,
+    /// After how long an idle port is mentioned; after a step before it, how long a part may take to begin [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    start_timeout: Option<u64>,
+    /// How long a part may be silent in its run [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    line_timeout: Option<u64>,
+    /// How long a part's run may take [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    run_timeout: Option<u64>,
 }
 
 /// When a serial number is asked for.
@@ -99,86 +122,171 @@ fn seconds() -> RangedU64ValueParser {
     value_parser!(u64).range(1..=86_400)
 }
 
+fn step(line: &str) -> Result<Step, CommandError> {
+    Step::parse(line)
+}
+
 /// The implementation ID that is the default in Kconfig.
 const EXAMPLE_ID: &str = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
 
 /// Carries the command out.
 pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error> {
-    let id = match options.implementation_id {
-        Some(id) => id,
-        None => EXAMPLE_ID.parse()?, // of modelled parts only
+    let file = &place.file;
+    let told = steps::Part {
+        station: options.author.author(file).station,
+        operator: options.author.author(file).operator,
+        batch: options.batch.clone().or_else(|| file.batch.clone()),
+        ..steps::Part::default()
     };
-    let ports: Vec<Port> = if options.simulate.is_some() {
-        let seed = options.seed.map_or(Seed::System, Seed::Number);
-        (1..=thread::available_parallelism()?.get())
-            .map(|n| Port {
-                name: format!("simulated-{n}"),
-                parts: Parts::Simulated(options.soc, seed, id),
-            })
-            .collect()
-    } else {
-        let open = |name: &String| {
-            let first = Some(SerialPort::open(name, options.baud)?);
-            let port = Reconnecting { name: name.clone(), baud: options.baud, first };
-            Ok::<_, port::OpenError>(Port {
-                name: name.clone(),
-                parts: Parts::Connected(Box::new(port)),
-            })
-        };
-        options.port.iter().map(open).collect::<Result<_, _>>()?
-    };
-    let wanted = options.simulate.or(options.parts).map(NonZeroUsize::get);
-    let batch = Batch {
-        parts: wanted,
-        wanted: Wanted {
-            implementation_id: Some(id),
-            nonce: None,
-            allow_dummy: options.allow_dummy,
-        },
-        image: None,
-        require_nonce: options.require_nonce,
-        // --simulate asks for modelled parts.
-        allow_modelled: options.allow_modelled || options.simulate.is_some(),
-        give_up_after: options.give_up_after.map(NonZeroUsize::get),
-        timeouts: Timeouts {
-            start: Duration::from_secs(options.start_timeout),
-            line: Duration::from_secs(options.line_timeout),
-            run: Duration::from_secs(options.run_timeout),
-        },
-        name: options.batch.clone(),
-        scan: match options.scan {
-            None => Scan::No,
-            Some(When::Before) => Scan::Before,
-            Some(When::After) => Scan::After,
-        },
-        clock: Arc::new(SystemClock),
+    let batch = batch(options, file, told.batch.clone())?;
+    let ports = match options.simulate {
+        Some(_) => modelled(options, batch.wanted.implementation_id.as_ref(), &told)?,
+        None => connected(options, file, &batch, &told)?,
     };
 
     let mut ledger = place.open_or_create()?;
-    ledger.set_author(options.author.author());
+    ledger.set_author(options.author.author(file));
     ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
     ledger.check_clock()?;
     let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
-        let until = if wanted.is_some() { "" } else { " Ctrl-C ends the batch." };
+        let until = if batch.parts.is_some() { "" } else { " Ctrl-C ends the batch." };
         eprintln!("Waiting for parts on {}. Start them now.{until}", names.join(", "));
     }
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;
-    let answers = options.scan.is_some().then(typed_lines);
-    let mut report = Report::new(names, wanted, json, screen);
+    let asks = batch.scan != Scan::No || batch.steps.before.is_some();
+    let answers = asks.then(typed_lines);
+    let mut report = Report::new(names, batch.parts, json, screen);
     let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
-        report.show(&notice)
+        report.show(&notice);
     });
-    let all_good = report.end(wanted, ledger.entries()?, &ledger.head()?);
+    let all_good = report.end(batch.parts, ledger.entries()?, &ledger.head()?);
     result?;
     Ok(all_good?)
 }
 
+/// What is to be done, as the command line says it, and else the station file.
+fn batch(options: &Provision, file: &StationFile, name: Option<String>) -> Result<Batch, Error> {
+    let id = match options.implementation_id.or(file.implementation_id) {
+        Some(id) => id,
+        None if options.simulate.is_some() => EXAMPLE_ID.parse()?,
+        None => {
+            return Err(
+                "which implementation ID must the parts have? Give --implementation-id, or a \
+                        --station-file that has it"
+                    .into(),
+            );
+        }
+    };
+    let image = match options.image.as_ref().or(file.image.as_ref()) {
+        Some(image) if options.simulate.is_none() => Some(image::measurement(image)?),
+        _ => None,
+    };
+    let seconds = |given: Option<u64>, in_file: Option<Duration>, default| {
+        given.map(Duration::from_secs).or(in_file).unwrap_or(default)
+    };
+    let default = Timeouts::default();
+    let step = |given: &Option<Step>, in_file: &Option<Step>| match options.simulate {
+        Some(_) => None,
+        None => given.clone().or_else(|| in_file.clone()),
+    };
+    Ok(Batch {
+        parts: options.simulate.or(options.parts).map(NonZeroUsize::get),
+        wanted: Wanted {
+            implementation_id: Some(id),
+            nonce: None,
+            allow_dummy: options.allow_dummy,
+        },
+        image,
+        require_nonce: options.require_nonce || file.require_nonce == Some(true),
+        // --simulate asks for modelled parts.
+        allow_modelled: options.allow_modelled || options.simulate.is_some(),
+        give_up_after: options.give_up_after.map(NonZeroUsize::get),
+        timeouts: Timeouts {
+            start: seconds(options.start_timeout, file.timeouts.start, default.start),
+            line: seconds(options.line_timeout, file.timeouts.line, default.line),
+            run: seconds(options.run_timeout, file.timeouts.run, default.run),
+        },
+        name,
+        scan: match options.scan {
+            None => Scan::No,
+            Some(When::Before) => Scan::Before,
+            Some(When::After) => Scan::After,
+        },
+        steps: Steps {
+            before: step(&options.before, &file.before),
+            on_pass: step(&options.on_pass, &file.on_pass),
+            on_fail: step(&options.on_fail, &file.on_fail),
+        },
+        clock: Arc::new(SystemClock),
+    })
+}
+
+/// Ports of modelled parts, one for each core.
+fn modelled(
+    options: &Provision,
+    id: Option<&ImplementationId>,
+    told: &steps::Part,
+) -> Result<Vec<Port>, Error> {
+    let seed = options.seed.map_or(Seed::System, Seed::Number);
+    let id = id.ok_or("modelled parts have an implementation ID")?;
+    let port = |n| Port {
+        name: format!("simulated-{n}"),
+        parts: Parts::Simulated(options.soc, seed, *id),
+        told: told.clone(),
+    };
+    Ok((1..=thread::available_parallelism()?.get()).map(port).collect())
+}
+
+/// The ports of the line, open.
+fn connected(
+    options: &Provision,
+    file: &StationFile,
+    batch: &Batch,
+    told: &steps::Part,
+) -> Result<Vec<Port>, Error> {
+    let baud = options.baud.or(file.baud).unwrap_or(port::DEFAULT_BAUD);
+    // Those of the command line are in the place of those of the file, whose programmers are not theirs.
+    let names: Vec<(PortName, steps::Part)> = if options.port.is_empty() {
+        let tell = |(name, port): (PortName, &station_file::Port)| {
+            let (programmer, variables) = (port.programmer.clone(), port.variables.clone());
+            (name, steps::Part { programmer, variables, ..told.clone() })
+        };
+        file.resolve()?.into_iter().map(tell).collect()
+    } else {
+        resolve(&options.port)?.into_iter().map(|name| (name, told.clone())).collect()
+    };
+    if names.is_empty() {
+        return Err(
+            "on which ports are the parts? Give --port, or a --station-file that has ports; \
+                    station ports lists those of this machine"
+                .into(),
+        );
+    }
+    let open = |(name, mut told): (PortName, steps::Part)| {
+        for (step, moment) in [
+            (&batch.steps.before, Moment::Before),
+            (&batch.steps.on_pass, Moment::OnPass),
+            (&batch.steps.on_fail, Moment::OnFail),
+        ] {
+            if let Some(step) = step {
+                step.check(moment, &told.variables)?;
+            }
+        }
+        let first = Some(name.open(baud)?);
+        told.port = Some(name.as_str().to_owned());
+        let shown = name.as_str().to_owned();
+        let parts = Parts::Connected(Box::new(Reconnecting { name, baud, first }));
+        Ok(Port { name: shown, parts, told })
+    };
+    names.into_iter().map(open).collect()
+}
+
 /// A port that is opened again after it was lost.
 struct Reconnecting {
-    name: String,
+    name: PortName,
     baud: u32,
     /// The port as it was opened when the station started.
     first: Option<SerialPort>,
@@ -188,7 +296,9 @@ impl Connect for Reconnecting {
     fn connect(&mut self) -> io::Result<Box<dyn Source + Send>> {
         match self.first.take() {
             Some(port) => Ok(Box::new(port)),
-            None => SerialPort::open(&self.name, self.baud)
+            None => self
+                .name
+                .open(self.baud)
                 .map(|port| Box::new(port) as Box<dyn Source + Send>)
                 .map_err(io::Error::other),
         }

@@ -74,7 +74,7 @@ pub fn run(options: &Replace, place: &Place, json: bool) -> Result<bool, Error> 
         }
     };
     let mut ledger = place.open_or_create()?;
-    ledger.set_author(options.author.author());
+    ledger.set_author(options.author.author(&place.file));
     ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
     let withdrawal = Withdrawal { entry, reason: options.reason.clone() };
     let kept = ledger.append(&[New::Withdrawal(withdrawal)])?;
