@@ -9,23 +9,25 @@
 //!
 //! An attempt that has no outcome is of a station that ended in mid-run.
 //!
-//! The hash of a link is SHA-256 over a CBOR array, deterministically encoded (RFC 8949, section 4.2.1). Columns
-//! that may be missing are `null` then.
+//! The hash of a link is SHA-256 over a CBOR array, deterministically encoded (RFC 8949, section 4.2.1). It has the
+//! columns of the link's row in `links` but `hash`, and behind them an array for each row of the fact, with the columns
+//! of that row but `link`. Columns are in the order of `schema.sql`, as SQLite has them: an integer, a text, a byte
+//! string, or `null`.
 //!
-//! | Element | Column          | CBOR type                                            |
-//! |---------|-----------------|------------------------------------------------------|
-//! | 0       | number          | unsigned integer                                     |
-//! | 1       | time            | integer: milliseconds since 1970, UTC                |
-//! | 2       | clock\_accepted | boolean                                              |
-//! | 3       | station         | text                                                 |
-//! | 4       | operator        | text                                                 |
-//! | 5       | version         | text: of the program                                 |
-//! | 6       | previous        | byte string of 32: the hash before; zeros in link 1  |
-//! | 7       | kind            | text                                                 |
-//! | 8       |                 | array: the fact's columns, in the order of its table |
+//! | Element | Column             | CBOR type                                                      |
+//! |---------|--------------------|----------------------------------------------------------------|
+//! | 0       | `number`           | integer                                                        |
+//! | 1       | `time`             | integer: milliseconds since 1970, UTC                          |
+//! | 2       | `clock_accepted`   | integer: 0 or 1                                                |
+//! | 3       | `station`          | text or `null`                                                 |
+//! | 4       | `operator`         | text or `null`                                                 |
+//! | 5       | `version`          | text: of the program                                           |
+//! | 6       | `kind`             | text: `attempt`, `outcome`, `program`, `withdrawal`, `export`  |
+//! | 7       | `previous`         | byte string of 32: the hash before; zeros in link 1            |
+//! | 8       |                    | array: the row in `attempts`, `outcomes`, `programs`, `withdrawals` or `exports` |
+//! | 9       |                    | array: the row in `entries`, only of an outcome that has one   |
 //!
-//! The ninth element has the columns of `schema.sql` without `link`. That of an outcome has one more, the array of
-//! its entry's columns or `null`.
+//! What a console has shown, and a program printed, is packed: see [`Text`].
 //!
 //! What makes it append-only are constraints and triggers in the file, which hold for every program
 //! that writes to it. They do not stop a person who removes them first. [`Ledger::audit`] does not
@@ -61,8 +63,8 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use provisioning::Measurement;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
-    named_params, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior,
+    params, params_from_iter,
 };
 
 pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
@@ -82,7 +84,7 @@ use crate::transcript::Transcript;
 use crate::{Identity, VERSION as PROGRAM_VERSION};
 use audit::check_schema;
 use head::beside;
-use link::steps_to_json;
+use link::INSERT_LINK;
 
 /// How long a program waits for another that has the ledger, before it gives up.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,16 +120,8 @@ const FAILED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE serial_
     OR EXISTS (SELECT 1 FROM attempts LEFT JOIN outcomes ON outcomes.attempt = attempts.link \
         WHERE attempts.serial_number = ?1 AND outcomes.link IS NULL) \
     OR EXISTS (SELECT 1 FROM outcomes WHERE device_id = ?2 AND result = 'failed')";
-const INSERT_LINK: &str = "INSERT INTO links VALUES (\
-    :number, :time, :clock_accepted, :station, :operator, :version, :kind, :previous, :hash)";
-const INSERT_ATTEMPT: &str = "INSERT INTO attempts VALUES (?1, ?2, ?3, ?4)";
-const INSERT_OUTCOME: &str = "INSERT INTO outcomes VALUES (\
-    :link, :attempt, :result, :error, :failure, :text, :seen, :serial_number, :device_id, :ueid, :image, :steps, \
-    :console)";
-const INSERT_ENTRY: &str = "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const INSERT_PROGRAM: &str = "INSERT INTO programs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const INSERT_WITHDRAWAL: &str = "INSERT INTO withdrawals VALUES (?1, ?2, ?3)";
-const INSERT_EXPORT: &str = "INSERT INTO exports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+/// More than a file system's times of change are behind the clock.
+const CLOCK_TICK: Duration = Duration::from_millis(20);
 
 /// How often a copy is tried of a ledger that another program writes.
 const COPIES: usize = 5;
@@ -811,85 +805,12 @@ fn failed_before(
 }
 
 fn insert(connection: &Connection, link: &Link) -> rusqlite::Result<()> {
-    let number = link.number.cast_signed();
-    connection.prepare_cached(INSERT_LINK)?.execute(named_params! {
-        ":number": number,
-        ":time": link.time.as_millisecond(),
-        ":clock_accepted": link.clock_accepted,
-        ":station": link.author.station,
-        ":operator": link.author.operator,
-        ":version": link.version,
-        ":kind": link.fact.kind(),
-        ":previous": link.previous,
-        ":hash": link.hash,
-    })?;
-    let put = |statement, parameters: &[&dyn rusqlite::ToSql]| {
-        connection.prepare_cached(statement)?.execute(parameters).map(|_| ())
-    };
-    match &link.fact {
-        Fact::Attempt(Attempt { port, batch, serial_number }) => {
-            put(INSERT_ATTEMPT, params![number, port, batch, serial_number])
-        }
-        Fact::Outcome(outcome) => insert_outcome(connection, number, outcome),
-        Fact::Program(program) => put(
-            INSERT_PROGRAM,
-            params![
-                number,
-                program.attempt.cast_signed(),
-                program.step,
-                program.command,
-                program.succeeded,
-                program.text,
-                program.milliseconds.cast_signed(),
-                program.output.0,
-            ],
-        ),
-        Fact::Withdrawal(Withdrawal { entry, reason }) => {
-            put(INSERT_WITHDRAWAL, params![number, entry.cast_signed(), reason])
-        }
-        Fact::Export(export) => put(
-            INSERT_EXPORT,
-            params![
-                number,
-                export.verifier,
-                export.profile,
-                export.first.cast_signed(),
-                export.last.cast_signed(),
-                export.parts.cast_signed(),
-                export.sha256,
-            ],
-        ),
-    }
-}
-
-fn insert_outcome(connection: &Connection, link: i64, outcome: &Outcome) -> rusqlite::Result<()> {
-    let Failed { error, failure, text, seen, part } = outcome.failed();
-    let is_failed = matches!(outcome.end, End::Failed(_));
-    connection.prepare_cached(INSERT_OUTCOME)?.execute(named_params! {
-        ":link": link,
-        ":attempt": outcome.attempt.cast_signed(),
-        ":result": outcome.end.name(),
-        ":error": is_failed.then_some(error),
-        ":failure": failure,
-        ":text": is_failed.then_some(text),
-        ":seen": seen.map(u64::cast_signed),
-        ":serial_number": outcome.serial_number,
-        ":device_id": part.map(|(device_id, _)| device_id.0),
-        ":ueid": part.map(|(_, ueid)| *ueid.as_bytes()),
-        ":image": outcome.image.map(|image| image.0),
-        ":steps": steps_to_json(&outcome.steps),
-        ":console": outcome.console.0,
-    })?;
-    if let End::Good(Entry { number, identity, record }) = &outcome.end {
-        connection.prepare_cached(INSERT_ENTRY)?.execute(params![
-            number.cast_signed(),
-            link,
-            identity.device_id.0,
-            identity.implementation_id.as_bytes(),
-            identity.ueid().as_bytes(),
-            identity.public_key.as_bytes(),
-            record,
-        ])?;
+    let mut columns = link.columns();
+    columns.push(link.hash.to_vec().into());
+    connection.prepare_cached(INSERT_LINK)?.execute(params_from_iter(columns))?;
+    for (statement, columns) in link.fact.rows() {
+        let columns = std::iter::once(link.number.cast_signed().into()).chain(columns);
+        connection.prepare_cached(statement)?.execute(params_from_iter(columns))?;
     }
     Ok(())
 }

@@ -46,8 +46,8 @@ CREATE INDEX outcomes_device_id ON outcomes (device_id) WHERE device_id IS NOT N
 
 -- The parts. Two that were not withdrawn share neither device ID nor serial number; no two share a key.
 CREATE TABLE entries (
-    number            INTEGER PRIMARY KEY CHECK (number >= 1),
     link              INTEGER NOT NULL UNIQUE REFERENCES outcomes,
+    number            INTEGER PRIMARY KEY CHECK (number >= 1),
     device_id         BLOB NOT NULL CHECK (length(device_id) = 8),
     implementation_id BLOB NOT NULL CHECK (length(implementation_id) = 32),
     ueid              BLOB NOT NULL UNIQUE CHECK (length(ueid) = 33),
