@@ -7,6 +7,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use lz4_flex::block::{
     compress_into_with_dict, decompress_into_with_dict, get_maximum_output_size,
 };
+use sha2::{Digest, Sha256};
 
 use super::Entry;
 use crate::transcript::{self, Transcript};
@@ -14,9 +15,13 @@ use crate::transcript::{self, Transcript};
 /// What is in most consoles. It is a part of the ledger's format: another dictionary is another version.
 const DICTIONARY: &[u8] = include_bytes!("console.dictionary");
 
-/// A text as the ledger keeps it: its length as four bytes, the lowest first, and an LZ4 block.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A text as the ledger keeps it: its length as four bytes, the lowest first, the first four bytes of its SHA-256,
+/// and an LZ4 block, in which nothing shows that it was made with another dictionary.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub(super) Vec<u8>);
+
+/// Bytes before the block.
+const HEADER: usize = 8;
 
 impl Text {
     /// Packs what has come, from the run which has brought this entry if one has.
@@ -26,26 +31,40 @@ impl Text {
     #[must_use]
     pub fn pack(transcript: Transcript, entry: Option<&Entry>) -> Self {
         let text = transcript.into_bytes();
-        let length = u32::try_from(text.len()).expect("a transcript is short").to_le_bytes();
-        let mut packed = vec![0; length.len() + get_maximum_output_size(text.len())];
-        packed[..length.len()].copy_from_slice(&length);
-        let block = &mut packed[length.len()..];
+        let mut packed = vec![0; HEADER + get_maximum_output_size(text.len())];
+        let (header, block) = packed.split_at_mut(HEADER);
+        header.copy_from_slice(&header_of(&text));
         let used =
             compress_into_with_dict(&text, block, &dictionary(entry)).expect("there is room");
-        packed.truncate(length.len() + used);
+        packed.truncate(HEADER + used);
         Self(packed)
     }
 
-    /// The text again. `None` where it is damaged.
+    /// The text again. `None` where it is damaged, or is not of the run that has brought this entry.
     #[must_use]
     pub fn unpack(&self, entry: Option<&Entry>) -> Option<Vec<u8>> {
-        let (length, block) = self.0.split_first_chunk()?;
-        let length = u32::from_le_bytes(*length) as usize;
+        let (header, block) = self.0.split_first_chunk::<HEADER>()?;
+        let length = u32::from_le_bytes(*header.first_chunk()?) as usize;
         // Nothing longer was ever packed, and the file may say anything.
         let mut text = vec![0; Some(length).filter(|length| *length <= 2 * transcript::MAX)?];
         let used = decompress_into_with_dict(block, &mut text, &dictionary(entry)).ok()?;
-        (used == length).then_some(text)
+        (used == length && header_of(&text) == *header).then_some(text)
     }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::pack(Transcript::default(), None)
+    }
+}
+
+fn header_of(text: &[u8]) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let (length, check) = header.split_at_mut(4);
+    length
+        .copy_from_slice(&u32::try_from(text.len()).expect("a transcript is short").to_le_bytes());
+    check.copy_from_slice(&Sha256::digest(text)[..4]);
+    header
 }
 
 /// What comes last is found in the fewest bytes: the record.
