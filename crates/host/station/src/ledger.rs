@@ -614,8 +614,9 @@ fn connect_to_read(path: &Path) -> Result<(Connection, Option<TempDir>), LedgerE
         // The caller looks at what it is.
         Err(error) => return Err(error),
     };
-    // A right to read is enough.
-    fs::File::open(path).map_err(io)?;
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(LedgerError::Sqlite(path.to_owned(), error));
+    }
     let log = beside(path, "-wal");
     let folder = tempfile::tempdir().map_err(io)?;
     let copy = folder.path().join("ledger");
@@ -623,6 +624,8 @@ fn connect_to_read(path: &Path) -> Result<(Connection, Option<TempDir>), LedgerE
     let state = || Ok::<_, LedgerError>((modified(path)?, modified(&log)?));
     for _ in 0..COPIES {
         let before = state()?;
+        // Else a change that is made now could have the same time as the one before.
+        thread::sleep(CLOCK_TICK);
         fs::copy(path, &copy).map_err(io)?;
         if before.1.is_some() {
             fs::copy(&log, beside(&copy, "-wal")).map_err(io)?;
