@@ -214,8 +214,6 @@ pub struct Ledger {
     connection: Connection,
     /// The files that keep the head.
     head_files: Vec<PathBuf>,
-    /// What they hold, as far as this program knows.
-    kept: Receipt,
     author: Author,
     clock: Arc<dyn Clock>,
     accept_clock: bool,
@@ -268,8 +266,11 @@ impl Ledger {
         ledger.check_schema()?;
         // A ledger that no head was kept of, or whose last links were committed by a program that was
         // killed then. An empty ledger has nothing to lose.
-        if ledger.head()?.number > 0 {
-            ledger.keep_head()?;
+        let head = ledger.head()?;
+        if head.number > 0 {
+            // Its link may be that of an attempt, which no commit has synced.
+            sync(&beside(&ledger.path, "-wal"))?;
+            ledger.keep_head(&head)?;
         }
         Ok(ledger)
     }
@@ -342,19 +343,20 @@ impl Ledger {
         }
     }
 
-    /// Keeps the head of the ledger. Its link is committed, and must not be acknowledged before.
-    fn keep_head(&mut self) -> Result<(), LedgerError> {
+    /// Keeps this head, whose link is synced and must not be acknowledged before.
+    fn keep_head(&mut self, head: &Receipt) -> Result<(), LedgerError> {
         let error = |error| LedgerError::of(&self.path, error);
-        // Nobody else appends or keeps a head meanwhile, so that no head is written over by an older one.
-        let transaction = self
+        // Nobody else keeps a head meanwhile, so that none is written over by an older one.
+        let _transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(error)?;
-        let (last, _) = last(&transaction).map_err(error)?;
         for file in &self.head_files {
-            head::write(file, &last)?;
+            let kept = head::read(file).ok().flatten();
+            if kept.is_none_or(|kept| kept.number < head.number) {
+                head::write(file, head)?;
+            }
         }
-        self.kept = last;
         Ok(())
     }
 
@@ -473,8 +475,8 @@ impl Ledger {
             });
         }
         transaction.commit().map_err(error)?;
-        if durable && last != self.kept {
-            self.keep_head()?;
+        if durable {
+            self.keep_head(&last)?;
         }
         Ok(kept)
     }
@@ -510,7 +512,6 @@ impl Ledger {
             path,
             connection,
             head_files,
-            kept: Receipt { number: 0, hash: GENESIS },
             author: Author::default(),
             clock: Arc::new(SystemClock),
             accept_clock: false,
@@ -655,6 +656,16 @@ fn modified(path: &Path) -> Result<Option<(u64, SystemTime)>, LedgerError> {
 /// SQLite takes some relative names for something else than files: `:memory:` and `file:...`.
 fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
     std::path::absolute(path).map_err(|error| LedgerError::Io(path.to_owned(), error))
+}
+
+/// Waits until what was written to a log is on the disk. SQLite holds no lock on it that closing it could drop.
+fn sync(log: &Path) -> Result<(), LedgerError> {
+    match fs::OpenOptions::new().write(true).open(log).and_then(|log| log.sync_all()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LedgerError::Io(log.to_owned(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Asked by name: to open and close the file would drop the locks of this process on it.
