@@ -118,7 +118,7 @@ const SEEN_SERIAL_NUMBER: &str = "SELECT entries.number, entries.link FROM outco
     AND NOT EXISTS (SELECT 1 FROM withdrawals WHERE entry = entries.number)";
 const FAILED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE serial_number = ?1 AND result = 'failed') \
     OR EXISTS (SELECT 1 FROM attempts LEFT JOIN outcomes ON outcomes.attempt = attempts.link \
-        WHERE attempts.serial_number = ?1 AND outcomes.link IS NULL) \
+        WHERE attempts.serial_number = ?1 AND attempts.link <> ?3 AND outcomes.link IS NULL) \
     OR EXISTS (SELECT 1 FROM outcomes WHERE device_id = ?2 AND result = 'failed')";
 /// More than a file system's times of change are behind the clock.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
@@ -461,9 +461,7 @@ impl Ledger {
                         Begun::Now(attempt) => put(Fact::Attempt(attempt.clone()))?.number,
                     };
                     let (outcome, refusal) = judge(&transaction, attempt, new).map_err(error)?;
-                    let device_id = outcome.device_id();
-                    let is_retry = failed_before(&transaction, &outcome.serial_number, device_id)
-                        .map_err(error)?;
+                    let is_retry = failed_before(&transaction, &outcome).map_err(error)?;
                     let number = match &outcome.end {
                         End::Good(entry) => Some(entry.number),
                         _ => None,
@@ -805,17 +803,14 @@ fn judge(
     Ok((Outcome { attempt, end, serial_number, image, steps, console }, refusal))
 }
 
-fn failed_before(
-    connection: &Connection,
-    serial_number: &Option<String>,
-    device_id: Option<[u8; 8]>,
-) -> rusqlite::Result<bool> {
-    if serial_number.is_none() && device_id.is_none() {
-        return Ok(false);
-    }
+/// Whether another run of the part of an outcome is known that was not good.
+fn failed_before(connection: &Connection, outcome: &Outcome) -> rusqlite::Result<bool> {
+    let Outcome { attempt, serial_number, .. } = outcome;
     connection
         .prepare_cached(FAILED_BEFORE)?
-        .query_row(params![serial_number, device_id], |row| row.get(0))
+        .query_row(params![serial_number, outcome.device_id(), attempt.cast_signed()], |row| {
+            row.get(0)
+        })
 }
 
 fn insert(connection: &Connection, link: &Link) -> rusqlite::Result<()> {
