@@ -109,11 +109,12 @@ const LAST: &str =
 const HASH: &str = "SELECT hash FROM links WHERE number = ?1";
 const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'links'";
 const LAST_ENTRY: &str = "SELECT coalesce(max(number), 0) FROM entries";
-const SEEN_DEVICE_ID: &str = "SELECT number, link FROM entries WHERE device_id = ?1 \
+const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1 \
     AND NOT EXISTS (SELECT 1 FROM withdrawals WHERE entry = entries.number)";
-const SEEN_UEID: &str = "SELECT number, link FROM entries WHERE ueid = ?1";
-const SEEN_PUBLIC_KEY: &str = "SELECT number, link FROM entries WHERE public_key = ?1";
-const SEEN_SERIAL_NUMBER: &str = "SELECT entries.number, entries.link FROM outcomes \
+const SEEN_PART: &str = "SELECT number FROM entries WHERE ueid = ?1 AND device_id = ?2";
+const SEEN_UEID: &str = "SELECT number FROM entries WHERE ueid = ?1";
+const SEEN_PUBLIC_KEY: &str = "SELECT number FROM entries WHERE public_key = ?1";
+const SEEN_SERIAL_NUMBER: &str = "SELECT entries.number FROM outcomes \
     JOIN entries ON entries.link = outcomes.link WHERE outcomes.serial_number = ?1 \
     AND NOT EXISTS (SELECT 1 FROM withdrawals WHERE entry = entries.number)";
 const FAILED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE serial_number = ?1 AND result = 'failed') \
@@ -501,8 +502,7 @@ impl Ledger {
     /// # Errors
     /// The file cannot be read.
     pub fn entry_of_serial_number(&self, text: &str) -> Result<Option<u64>, LedgerError> {
-        let seen = number_of(&self.connection, SEEN_SERIAL_NUMBER, text);
-        seen.map(|seen| seen.map(|(number, _)| number)).map_err(|error| self.error(error))
+        entry_of(&self.connection, SEEN_SERIAL_NUMBER, &[&text]).map_err(|error| self.error(error))
     }
 
     fn new(path: PathBuf, connection: Connection, head_files: Vec<PathBuf>) -> Self {
@@ -728,17 +728,15 @@ fn highest(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
 }
 
-/// Number and link of the entry that a statement finds.
-fn number_of(
+/// The entry that a statement finds.
+fn entry_of(
     connection: &Connection,
     statement: &str,
-    value: impl rusqlite::ToSql,
-) -> rusqlite::Result<Option<(u64, u64)>> {
+    parameters: &[&dyn ToSql],
+) -> rusqlite::Result<Option<u64>> {
     connection
         .prepare_cached(statement)?
-        .query_row([value], |row| {
-            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
-        })
+        .query_row(parameters, |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
         .optional()
 }
 
@@ -747,23 +745,27 @@ fn seen(
     identity: &Identity,
     serial_number: Option<&str>,
 ) -> rusqlite::Result<Option<Refusal>> {
-    let find = |statement, value: &[u8]| {
-        Ok::<_, rusqlite::Error>(number_of(connection, statement, value)?.map(|(number, _)| number))
-    };
-    let same_device = find(SEEN_DEVICE_ID, &identity.device_id.0)?;
-    let same_ueid = find(SEEN_UEID, identity.ueid().as_bytes())?;
-    match (same_device, same_ueid) {
-        (Some(device), Some(ueid)) if device == ueid => return Ok(Some(Refusal::Known(device))),
-        (Some(number), _) => return Ok(Some(Refusal::SeenDeviceId(number))),
-        (None, Some(number)) => return Ok(Some(Refusal::SeenUeid(number))),
-        (None, None) => {}
-    }
-    if let Some(number) = find(SEEN_PUBLIC_KEY, identity.public_key.as_bytes())? {
-        return Ok(Some(Refusal::SeenPublicKey(number)));
-    }
-    let Some(serial_number) = serial_number else { return Ok(None) };
-    let number = number_of(connection, SEEN_SERIAL_NUMBER, serial_number)?;
-    Ok(number.map(|(number, _)| Refusal::SeenSerialNumber(number)))
+    let Identity { device_id, public_key, .. } = identity;
+    let ueid = identity.ueid();
+    let (device_id, ueid, key) = (&device_id.0, ueid.as_bytes(), public_key.as_bytes());
+    let find = |statement, parameters: &[&dyn ToSql]| entry_of(connection, statement, parameters);
+    let same_device = find(SEEN_DEVICE_ID, &[device_id])?;
+    let same_part = find(SEEN_PART, &[ueid, device_id])?;
+    Ok(match (same_device, same_part) {
+        (Some(device), Some(part)) if device == part => Some(Refusal::Known(part)),
+        (Some(number), _) => Some(Refusal::SeenDeviceId(number)),
+        (None, Some(number)) => Some(Refusal::Withdrawn(number)),
+        (None, None) => {
+            if let Some(number) = find(SEEN_UEID, &[ueid])? {
+                Some(Refusal::SeenUeid(number))
+            } else if let Some(number) = find(SEEN_PUBLIC_KEY, &[key])? {
+                Some(Refusal::SeenPublicKey(number))
+            } else {
+                // Without one this is NULL, which equals nothing.
+                find(SEEN_SERIAL_NUMBER, &[&serial_number])?.map(Refusal::SeenSerialNumber)
+            }
+        }
+    })
 }
 
 /// What the ledger says of an outcome: whether it knows the part.

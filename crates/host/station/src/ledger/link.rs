@@ -238,30 +238,36 @@ pub struct Export {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The part is in the ledger, as it is now.
-    #[error("this part is in the ledger already, as entry {0}. Nothing was kept")]
+    #[error("this part is in the ledger already, as entry {0}. Nothing was entered")]
     Known(u64),
     /// The part is in the ledger with another identity: it was erased and provisioned again.
     #[error(
         "this part is in the ledger as entry {0} with another identity, so it was erased since. Set it aside. \
-         Nothing was kept. If it was erased on purpose, withdraw the old entry first: station replace {0}"
+         Nothing was entered. If it was erased on purpose, withdraw the old entry first: station replace {0}"
     )]
     SeenDeviceId(u64),
+    /// The part's entry was withdrawn, and the part is as it was.
+    #[error(
+        "entry {0} of this part was withdrawn, and the part still has the identity of that entry. Nothing was \
+         entered. Erase it, then start it again"
+    )]
+    Withdrawn(u64),
     /// Another part has this UEID, which means the same public key; or this one had it before it was erased.
     #[error(
         "the part of entry {0} has the same UEID, so both have the same identity key. Set both aside. Nothing was \
-         kept"
+         entered"
     )]
     SeenUeid(u64),
     /// Another part has this public key with another UEID, which no entry of this program can have.
     #[error(
         "entry {0} has the same public key under another UEID, so the ledger is damaged. Stop and audit it. \
-         Nothing was kept"
+         Nothing was entered"
     )]
     SeenPublicKey(u64),
     /// Another part has this serial number.
     #[error(
         "the part of entry {0} has the same serial number. Check both labels; if one was read wrongly, start the \
-         part again and give the right one. Nothing was kept"
+         part again and give the right one. Nothing was entered"
     )]
     SeenSerialNumber(u64),
 }
@@ -273,6 +279,7 @@ impl Refusal {
         match self {
             Self::Known(number)
             | Self::SeenDeviceId(number)
+            | Self::Withdrawn(number)
             | Self::SeenUeid(number)
             | Self::SeenPublicKey(number)
             | Self::SeenSerialNumber(number) => *number,
