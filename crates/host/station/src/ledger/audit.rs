@@ -2,13 +2,13 @@
 
 //! Whether the ledger is whole.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use jiff::Timestamp;
-
+use super::append::highest;
 use super::link::{LINKS, number};
-use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA, highest};
+use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;

@@ -88,7 +88,7 @@ CREATE TABLE exports (
 
 -- INSERT OR REPLACE deletes the rows that stand in its way, and no delete trigger sees it. So an
 -- insert must have nothing in its way: neither its key nor a unique column. And what it refers to must be there:
--- another program need not have foreign keys enforced.
+-- SQLite looks after foreign keys only where a program asks it to. An audit has it do so.
 CREATE TRIGGER links_are_appended BEFORE INSERT ON links BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next number')
         WHERE NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM links);
