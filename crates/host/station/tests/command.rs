@@ -652,7 +652,8 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
     let no_port = "/dev/there-is-no-such-port";
     let some_id = "C7".repeat(32);
     for (arguments, complaint) in [
-        (&["provision"][..], "--port"),
+        (&["provision"][..], "--implementation-id"),
+        (&["provision", "--implementation-id", &some_id], "--port"),
         (&["provision", "--port", no_port], "--implementation-id"),
         (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
         (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),

@@ -169,7 +169,7 @@ impl LedgerError {
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => {
-            ". A ledger must be in a folder that can be written to, even to read it"
+            ". Check that it is a file, and that this user may write to its folder"
         }
         Some(ErrorCode::DatabaseCorrupt) => {
             ". The file is damaged, or the one next to it that ends in -wal is another ledger's. Stop \
@@ -199,7 +199,7 @@ mod tests {
             let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             LedgerError::of(Path::new("ledger"), failure).to_string()
         };
-        assert!(error(ffi::SQLITE_CANTOPEN).ends_with(", even to read it"));
+        assert!(error(ffi::SQLITE_CANTOPEN).ends_with("may write to its folder"));
         assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
         let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         assert_eq!(error(ffi::SQLITE_FULL), format!("ledger: {plain}"));
