@@ -8,20 +8,17 @@ mod common;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{BANNERS, ID, PANIC, kit_line, run_messages};
+use common::line::{failed, part, part_of, port};
+use common::{ID, kit_line, run_messages};
 use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
-use provisioning::{
-    Cause, Config, Event, Failure, Huk, IdentityKeySource, ImplementationId, Nonce, Written,
-};
+use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use serde_json::Value;
-use serialport::{SerialPort, TTYPort};
 use silicon::{Silicon, Soc};
 use station::batch::{
     self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Scan, Steps, Verdict,
@@ -53,15 +50,13 @@ impl Station {
         command.args(["provision", "--json", "--implementation-id", ID]).args(arguments);
         let mut masters = Vec::new();
         for _ in 0..ports {
-            let (master, slave) = TTYPort::pair().unwrap();
-            command.arg("--port").arg(slave.name().unwrap());
-            // SAFETY: nobody else has it any more.
-            let master = unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) };
-            // A clone is not inherited by the station, which would keep the port alive.
-            masters.push(File::from(master.try_clone().unwrap()));
+            let (master, name) = port();
+            command.arg("--port").arg(name);
+            masters.push(master);
         }
         let mut child = command
             .current_dir(folder.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -76,6 +71,11 @@ impl Station {
     /// Plays a part on a port.
     fn play(&mut self, port: usize, console: &[u8]) {
         self.ports[port].write_all(console).unwrap();
+    }
+
+    /// Types or scans a line.
+    fn scan(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Waits for the next event; whether there was one.
@@ -100,30 +100,6 @@ impl Station {
         assert_eq!(self.child.wait().unwrap().code(), Some(code), "{:?}", self.events);
         (self.events, self.folder)
     }
-}
-
-/// What a part prints on its console, as a kit does. The seed decides which part.
-fn part(seed: u8, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
-    part_of(vec![seed; 32], nonce, runs)
-}
-
-/// As `part`. The first eight bytes of the seed are the device ID.
-fn part_of(seed: Vec<u8>, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
-    let config = Config { nonce, ..Config::new(common::id(), IdentityKeySource::Generated) };
-    let part = Silicon::erased(Soc::Nrf5340, seed.try_into().unwrap());
-    let messages = run_messages(part, &config, runs);
-    let mut console = format!("{}\r\n", BANNERS[0]);
-    console.extend(messages.iter().map(|message| kit_line(message)));
-    if messages.last().is_none_or(|last| last != Event::Success.message()) {
-        console.extend([PANIC, "\r\n"]);
-    }
-    console.into_bytes()
-}
-
-/// A line that a run ends with, and nothing is entered.
-fn failed() -> String {
-    let cause = Cause::HukTaken(Huk::Mkek);
-    kit_line(&Failure { cause, written: Written::Nothing, ueid: None }.to_string())
 }
 
 /// Good, known, failed and retried, at the end.
@@ -281,13 +257,11 @@ struct Socket {
 
 impl Socket {
     fn plug(&mut self) {
-        let (master, slave) = TTYPort::pair().unwrap();
+        let (master, name) = port();
         let new = self.link.with_extension("new");
-        std::os::unix::fs::symlink(slave.name().unwrap(), &new).unwrap();
+        std::os::unix::fs::symlink(name, &new).unwrap();
         std::fs::rename(new, &self.link).unwrap();
-        // SAFETY: nobody else has it any more.
-        let master = unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) };
-        self.master = Some(File::from(master.try_clone().unwrap()));
+        self.master = Some(master);
     }
 
     fn unplug(&mut self) {
@@ -489,12 +463,9 @@ fn a_chatty_console_waits_until_it_is_shown() {
 
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open_or_create(&folder.path().join("ledger")).unwrap();
-    let (master, slave) = TTYPort::pair().unwrap();
-    let port = port::SerialPort::open(&slave.name().unwrap(), port::DEFAULT_BAUD).unwrap();
-    drop(slave);
+    let (mut master, name) = port();
+    let port = port::SerialPort::open(&name, port::DEFAULT_BAUD).unwrap();
     let port = Once(Some(port));
-    // SAFETY: nobody else has it any more.
-    let mut master = File::from(unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) });
     let batch = Batch {
         parts: Some(1),
         wanted: Wanted::default(),
@@ -556,4 +527,240 @@ fn a_chatty_console_waits_until_it_is_shown() {
         .unwrap();
         assert_eq!((shown, entered), (LINES, 1), "nothing is lost");
     });
+}
+
+#[test]
+fn a_serial_number_is_asked_for_before_a_run() {
+    let mut station = Station::start(1, &["--parts", "2", "--scan"]);
+    assert!(station.next());
+    // The console waits until the station knows which part it is.
+    station.play(0, &part(1, None, 1));
+    station.scan("  SN-1 ");
+    assert!(station.next() && station.next());
+    // Not twice, and nothing that cannot be one.
+    station.scan("SN-1");
+    assert!(station.next() && station.next());
+    station.scan("");
+    assert!(station.next() && station.next());
+    station.scan("SN-2");
+    station.play(0, &failed().into_bytes());
+    assert!(station.next() && station.next());
+    // The part that has failed comes back.
+    station.scan("SN-2");
+    station.play(0, &part(2, None, 1));
+    let (events, folder) = station.end(1);
+    assert_eq!(
+        names(&events, "event"),
+        [
+            "asked",
+            "entered",
+            "asked",
+            "not-taken",
+            "asked",
+            "not-taken",
+            "asked",
+            "not-entered",
+            "asked",
+            "entered",
+            "end"
+        ]
+    );
+    assert_eq!(names(&events, "serial_number"), ["SN-1", "SN-2", "SN-2"]);
+    assert!(names(&events, "text")[2].contains("the serial number of entry 1"), "{events:?}");
+    assert_eq!(counts(&events), [2, 0, 1, 1], "the second run of SN-2 is a retry");
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    assert_eq!(ledger.entry_of_serial_number("SN-2").unwrap(), Some(2));
+}
+
+#[test]
+fn a_serial_number_is_asked_for_after_a_run() {
+    let mut station = Station::start(2, &["--parts", "2", "--scan=after"]);
+    // Scanned before anybody asked: it may be of any part.
+    station.scan("SN-0");
+    station.play(0, &part(1, None, 1));
+    assert!(station.next() && station.next());
+    station.play(1, &part(2, None, 1));
+    station.scan("SN-1");
+    assert!(station.next());
+    assert!(station.next());
+    // One label on two parts.
+    station.scan("SN-1");
+    assert!(station.next());
+    station.play(1, &part(2, None, 2));
+    assert!(station.next());
+    station.scan("SN-2");
+    let (events, _folder) = station.end(1);
+    assert_eq!(
+        names(&events, "event"),
+        ["not-taken", "asked", "entered", "asked", "not-entered", "asked", "entered", "end"]
+    );
+    assert_eq!(names(&events, "serial_number"), ["SN-1", "SN-1", "SN-2"]);
+    assert_eq!(names(&events, "error"), ["seen-before"]);
+    assert_eq!(counts(&events), [2, 0, 1, 1], "its device ID tells the retry");
+}
+
+/// A command that writes its standard input and a variable into a file of the folder of the ledger.
+fn tell(folder: &TempDir, name: &str, code: u8) -> String {
+    let file = folder.path().join(name);
+    let file = file.display();
+    let script =
+        format!("cat >> {file}; echo $STATION_PORT >> {file}; echo said {name}; exit {code}");
+    format!("sh -c '{script}'")
+}
+
+#[test]
+fn steps_are_carried_out_around_each_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, pass, fail] = ["before", "pass", "fail"].map(|name| tell(&folder, name, 0));
+    let mut station = Station::start(
+        1,
+        &[
+            "--parts",
+            "1",
+            "--before",
+            &before,
+            "--on-pass",
+            &pass,
+            "--on-fail",
+            &fail,
+            "--batch",
+            "b7",
+        ],
+    );
+    // What comes before the part is in its place is of no run.
+    station.play(0, &part(9, None, 1));
+    assert!(station.next());
+    station.scan("");
+    while station.attempts() < 1 {
+        thread::yield_now();
+    }
+    // What the step has started.
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    while read("before").lines().count() < 2 {
+        thread::yield_now();
+    }
+    station.play(0, failed().as_bytes());
+    assert!(station.next() && station.next());
+    station.scan("");
+    while read("before").lines().count() < 4 {
+        thread::yield_now();
+    }
+    station.play(0, &part(1, None, 1));
+    let (events, line) = station.end(1);
+    assert_eq!(names(&events, "event"), ["asked", "not-entered", "asked", "entered", "end"]);
+    let json = |name: &str| -> Value {
+        let told = read(name);
+        let mut lines = told.lines().rev();
+        assert_eq!(lines.next(), events[1]["port"].as_str());
+        serde_json::from_str(lines.next().unwrap()).unwrap()
+    };
+    assert_eq!(json("before")["batch"], "b7");
+    assert_eq!(
+        (&json("fail")["outcome"], &json("fail")["error"]),
+        (&"failed".into(), &"failed".into())
+    );
+    let pass = json("pass");
+    for name in ["device_id", "ueid", "number", "hash", "implementation_id"] {
+        assert_eq!(pass[name], events[3][name], "{name}");
+    }
+    assert_eq!(pass["outcome"], "good");
+    // What they have printed is in the attempt.
+    let attempt = events[3]["attempt"].to_string();
+    let shown = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(["attempts", &attempt, "--json"])
+        .current_dir(line.path())
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let programs = shown["programs"].as_array().unwrap();
+    assert_eq!(
+        programs.iter().map(|p| p["step"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["before", "on-pass"]
+    );
+    assert_eq!(programs[0]["output"], "said before\n");
+    assert_eq!(programs[1]["text"], "exit code 0");
+}
+
+#[test]
+fn a_step_that_fails_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = tell(&folder, "bad", 3);
+    // Before: the run is not begun.
+    let mut station = Station::start(1, &["--give-up-after", "1", "--before", &bad]);
+    assert!(station.next());
+    station.scan("");
+    let (events, line) = station.end(1);
+    assert_eq!(names(&events, "event"), ["asked", "not-entered", "given-up", "end"]);
+    assert_eq!(names(&events, "error"), ["step"]);
+    let text = names(&events, "text")[1];
+    assert!(text.contains("exit code 3") && text.contains("said bad"), "{text}");
+    assert_eq!(Ledger::open(&line.path().join("ledger.db")).unwrap().entries().unwrap(), 0);
+    // Behind a good part: it is in the ledger, and not done.
+    let mut station = Station::start(1, &["--give-up-after", "1", "--on-pass", &bad]);
+    station.play(0, &part(1, None, 1));
+    let (events, line) = station.end(1);
+    assert_eq!(names(&events, "event"), ["not-done", "given-up", "end"]);
+    assert_eq!(counts(&events), [0, 0, 1, 0]);
+    assert_eq!(Ledger::open(&line.path().join("ledger.db")).unwrap().entries().unwrap(), 1);
+    // Behind a bad one: it is mentioned.
+    let mut station = Station::start(1, &["--give-up-after", "1", "--on-fail", &bad]);
+    station.play(0, failed().as_bytes());
+    let (events, _line) = station.end(1);
+    assert_eq!(names(&events, "event"), ["step-failed", "not-entered", "given-up", "end"]);
+}
+
+#[test]
+fn a_part_that_does_not_begin_after_its_step_has_failed() {
+    let mut station =
+        Station::start(1, &["--give-up-after", "1", "--before", "true", "--start-timeout", "1"]);
+    assert!(station.next());
+    station.scan("");
+    let (events, _folder) = station.end(1);
+    assert_eq!(names(&events, "error"), ["start-timeout"]);
+}
+
+#[test]
+fn an_image_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    // A modelled part measures nothing.
+    let (good, other) = (folder.path().join("zephyr.bin"), folder.path().join("other.bin"));
+    std::fs::write(&other, [0xA5; 5000]).unwrap();
+    std::fs::write(&good, []).unwrap();
+    let mut station =
+        Station::start(1, &["--give-up-after", "1", "--image", other.to_str().unwrap()]);
+    station.play(0, &part(1, None, 1));
+    let (events, _line) = station.end(1);
+    assert_eq!(names(&events, "error"), ["image"]);
+    assert!(names(&events, "text")[0].contains("by an image with SHA-256 e3b0c442"), "{events:?}");
+}
+
+#[test]
+fn a_station_file_says_it_all() {
+    let (master, name) = port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("line.toml");
+    let text = format!(
+        "station = \"L1\"\nbatch = \"b7\"\nimplementation_id = \"{ID}\"\nledger = \"the.db\"\n[[ports]]\nport = \"{name}\"\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut master = master;
+    let arguments = ["provision", "--json", "--parts", "1", "--station-file"];
+    let station = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(arguments)
+        .arg(&file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A terminal keeps what comes before somebody opens it.
+    master.write_all(&part(1, None, 1)).unwrap();
+    let output = station.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let shown = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(["list", "--json", "--station-file"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!([&shown["station"], &shown["batch"]], ["L1", "b7"]);
+    assert!(folder.path().join("the.db").exists());
 }

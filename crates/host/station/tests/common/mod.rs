@@ -6,6 +6,8 @@
 pub mod consoles;
 pub mod edits;
 #[cfg(unix)]
+pub mod line;
+#[cfg(unix)]
 pub mod terminal;
 
 use std::sync::{Arc, LazyLock, Mutex};
