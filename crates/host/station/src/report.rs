@@ -22,6 +22,8 @@ pub struct Report {
     json: bool,
     screen: Screen,
     rows: Option<Rows>,
+    /// For each port, the verdict that its row shows before anything else.
+    verdicts: Vec<String>,
     /// The first error of standard output: a reader that is gone does not stop a line.
     output: io::Result<()>,
     begun: Instant,
@@ -66,6 +68,9 @@ const GIVEN_UP: &str = "GIVEN UP, too many runs in a row have entered nothing (-
 /// What a bar counts of a run: the steps up to the record, and its end.
 const STEPS: u64 = 6;
 
+/// How old what is on the screen may be.
+const DRAW_TIME: Duration = Duration::from_millis(100);
+
 /// Columns of a port's name in its row.
 const NAME: usize = 20;
 
@@ -92,6 +97,7 @@ impl Screen {
 impl Report {
     /// A report on these ports, which do so many parts.
     pub fn new(names: Vec<String>, parts: Option<usize>, json: bool, screen: Screen) -> Self {
+        let verdicts = vec![String::new(); names.len()];
         let rows = screen.0.as_ref().map(|all| Rows::new(all, &names, parts));
         let begun = Instant::now();
         Self {
@@ -99,6 +105,7 @@ impl Report {
             json,
             screen,
             rows,
+            verdicts,
             output: Ok(()),
             begun,
             counts: Counts::default(),
@@ -110,10 +117,13 @@ impl Report {
     pub fn show(&mut self, notice: &Notice) {
         match notice {
             Notice::Observed(port, observed) => self.observed(*port, observed),
-            Notice::Begun(port) => self.row(*port, |row| {
-                row.set_position(0);
-                row.set_message("begun");
-            }),
+            Notice::Begun(port) => {
+                self.verdicts[*port].clear();
+                self.row(*port, |row| {
+                    row.set_position(0);
+                    row.set_message("begun");
+                });
+            }
             Notice::Done(port, done) => self.done(*port, done),
             Notice::Idle(port, time) => self.port(
                 *port,
@@ -199,6 +209,7 @@ impl Report {
             let block = look.clone().for_stderr().apply_to(format!("  {word:^5}  "));
             rows.ports[port].set_position(STEPS);
             rows.ports[port].set_message(format!("{block} {text}"));
+            self.verdicts[port] = format!("{block} ");
             if word == "FAIL" {
                 self.screen.suspend(|| _ = write!(io::stderr(), "\x07"));
             }
@@ -217,7 +228,9 @@ impl Report {
     /// Something about a port that is no result of a part.
     fn port(&mut self, port: usize, event: &'static str, text: &str) {
         let name = self.names[port].clone();
-        self.row(port, |row| row.set_message(text.to_owned()));
+        // The last verdict stays until the next part begins: it may still be looked for.
+        let verdict = &self.verdicts[port];
+        self.row(port, |row| row.set_message(format!("{verdict}{text}")));
         if self.json {
             self.line(&json::port_event(&name, event, Some(text.to_owned())));
         } else {
@@ -316,7 +329,8 @@ impl Rows {
         };
         batch.set_style(style(template).with_key("rate", rate));
         batch.set_prefix("batch");
-        batch.tick();
+        // Draws all rows: a row that changes often is not drawn each time, and its last change might never be.
+        batch.enable_steady_tick(DRAW_TIME);
         Self { batch, ports }
     }
 }

@@ -2,9 +2,11 @@
 
 //! What the operator is asked for: serial numbers. A scanner is a keyboard.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// When the operator is asked for the serial number of a part.
@@ -40,15 +42,48 @@ impl fmt::Display for Question {
     }
 }
 
-/// The lines that the operator types or scans. One port at a time has the operator's ear.
+/// The lines that the operator types or scans. One port at a time has the operator's ear, in the order in which they
+/// ask.
 #[derive(Debug)]
-pub struct Answers(Mutex<Receiver<String>>);
+pub struct Answers {
+    lines: Mutex<Receiver<String>>,
+    /// The threads that wait for their turn. The first one has it.
+    queue: Mutex<VecDeque<ThreadId>>,
+}
+
+/// How often a thread that waits looks around.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// A place in the queue, until it is dropped.
+struct Place<'a>(&'a Mutex<VecDeque<ThreadId>>);
+
+impl<'a> Place<'a> {
+    fn take(queue: &'a Mutex<VecDeque<ThreadId>>) -> Self {
+        lock(queue).push_back(thread::current().id());
+        Self(queue)
+    }
+
+    fn is_first(&self) -> bool {
+        lock(self.0).front() == Some(&thread::current().id())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(self.0).retain(|id| *id != thread::current().id());
+    }
+}
+
+/// Both are whole at every moment, even if a thread has panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Answers {
     /// Those that come here.
     #[must_use]
     pub const fn new(lines: Receiver<String>) -> Self {
-        Self(Mutex::new(lines))
+        Self { lines: Mutex::new(lines), queue: Mutex::new(VecDeque::new()) }
     }
 
     /// Asks with `ask` and waits for a line that `take` takes, until `stop`, or until no more lines can come: `None`
@@ -60,17 +95,14 @@ impl Answers {
         mut take: impl FnMut(&str) -> Result<T, String>,
         refuse: impl Fn(String),
     ) -> Option<T> {
-        const WAIT: Duration = Duration::from_millis(50);
-        let lines = loop {
+        let place = Place::take(&self.queue);
+        while !place.is_first() {
             if stop() {
                 return None;
             }
-            match self.0.try_lock() {
-                Ok(lines) => break lines,
-                Err(std::sync::TryLockError::WouldBlock) => std::thread::sleep(WAIT),
-                Err(std::sync::TryLockError::Poisoned(lines)) => break lines.into_inner(),
-            }
-        };
+            thread::sleep(WAIT);
+        }
+        let lines = lock(&self.lines);
         // What was scanned before it was asked for may be of any part.
         while let Ok(line) = lines.try_recv() {
             refuse(format!("\"{}\" was scanned before it was asked for", line.escape_debug()));
