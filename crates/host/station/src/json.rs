@@ -164,16 +164,32 @@ pub fn not_exported(found: &Audit) -> impl Display {
 }
 
 /// Files that were exported into a folder.
-pub fn exported(files: &Files, profile: Profile, folder: &Path) -> impl Display {
+pub fn exported(export: &[Files], profile: Profile, folder: &Path) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
         bytes: usize,
+        files: Vec<File>,
         folder: &'a Path,
         parts: usize,
         profile: &'static str,
     }
-    let bytes = files.endorsements.len();
-    Line(Object { bytes, folder, parts: files.parts, profile: profile.name() })
+    #[derive(Serialize)]
+    struct File {
+        bytes: usize,
+        comid: String,
+        corim: String,
+        endorsements: String,
+        parts: usize,
+    }
+    let piece = |files: &Files| {
+        let [comid, corim, endorsements] = files.names();
+        let (bytes, parts) = (files.endorsements.len(), files.parts);
+        File { bytes, comid, corim, endorsements, parts }
+    };
+    let files: Vec<_> = export.iter().map(piece).collect();
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    let parts = files.iter().map(|file| file.parts).sum();
+    Line(Object { bytes, files, folder, parts, profile: profile.name() })
 }
 
 /// An entry, or what is known of one that cannot be read. `image` is what its record says of the image.
@@ -297,7 +313,8 @@ mod tests {
         let found = Found { number: 7, row: Some(&row), problems: &problems };
         let refused = PartError::Refused(station::ledger::Refusal::Known(7), identity.ueid());
         let audited = Audit { entries: 7, head: receipt, problems: problems.to_vec(), unlisted: 1 };
-        let files = Files { comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
+        let files =
+            Files { number: None, comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
         for line in [
             entered("port", &Entered { receipt, identity }).to_string(),
             not_entered("port", &refused).to_string(),
@@ -306,7 +323,7 @@ mod tests {
             end(1, 2, 3, Duration::from_millis(1500), &receipt).to_string(),
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),
-            exported(&files, Profile::Psa2025, Path::new("folder")).to_string(),
+            exported(&[files], Profile::Psa2025, Path::new("folder")).to_string(),
             entry(&found, None),
             entry(&found, Some(&software)),
             entry(&Found { row: None, ..found }, None),
