@@ -15,3 +15,6 @@ pub mod simulated;
 
 pub use identity::Identity;
 pub use provisioning::DeviceId;
+
+/// The version of this program, which each link of a ledger keeps.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

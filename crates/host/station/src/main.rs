@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The command `cargo station`.
+//! The command `station`, in the repository `cargo station`.
 
 mod commands;
 mod json;
 mod report;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{Place, audit, export, list, provision, show, verify};
 use station::ledger::LedgerError;
 
@@ -18,7 +19,7 @@ use station::ledger::LedgerError;
 /// Results go to standard output, everything else to standard error. The exit code is 0 if all is well, 1 if a
 /// part, a record or the ledger is not, 2 if the command cannot be carried out.
 #[derive(Parser)]
-#[command(name = "cargo station", bin_name = "cargo station")]
+#[command(name = "station", version = station::VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,8 +45,24 @@ enum Command {
     Verify(verify::Verify),
 }
 
+/// The first argument that the alias in `.cargo/config.toml` gives. The environment would not tell: a program that
+/// a cargo command has started passes its variables on to a station that is called by its own name.
+const BY_ALIAS: &str = "--called-as-cargo-station";
+
+/// The command line. Help and errors have the name that the program was called by.
+fn command_line() -> Cli {
+    let mut arguments: Vec<_> = env::args_os().collect();
+    let by_alias = arguments.get(1).is_some_and(|first| first == BY_ALIAS);
+    if by_alias {
+        arguments.remove(1);
+    }
+    let name = if by_alias { "cargo station" } else { "station" };
+    let matches = Cli::command().bin_name(name).get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 fn main() -> ExitCode {
-    let Cli { command, ledger, head_file, json } = Cli::parse();
+    let Cli { command, ledger, head_file, json } = command_line();
     let place = Place { ledger, head_file };
     let result = match &command {
         Command::Provision(options) => provision::run(options, &place, json),
