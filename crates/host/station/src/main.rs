@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use commands::{Place, audit, export, list, provision, show, verify};
+use commands::{Place, audit, completions, export, list, man, provision, show, verify};
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -43,6 +43,8 @@ enum Command {
     List,
     Show(show::Show),
     Verify(verify::Verify),
+    Completions(completions::Completions),
+    Man(man::ManPages),
 }
 
 /// The first argument that the alias in `.cargo/config.toml` gives. The environment would not tell: a program that
@@ -71,6 +73,8 @@ fn main() -> ExitCode {
         Command::List => list::run(&place, json),
         Command::Show(options) => show::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
+        Command::Completions(options) => completions::run(options),
+        Command::Man(options) => man::run(options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -77,3 +77,84 @@ fn it_has_its_name_whatever_the_file_is_called() {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("Usage: station list"), "{help}");
 }
+
+/// The commands that the help lists.
+fn commands() -> Vec<String> {
+    let help = printed(0, &["--help"]);
+    let list = help.split("\nCommands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = list.lines().map(|line| line.split_whitespace().next().unwrap().to_owned());
+    let names: Vec<_> = names.filter(|name| name != "help").collect();
+    assert!(names.len() >= 8 && names.iter().any(|name| name == "provision"), "{names:?}");
+    names
+}
+
+/// Each command, and an option that only one of them has.
+#[test]
+fn completions_have_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = printed(0, &["completions", shell]);
+        for command in commands() {
+            let is_there = script
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .any(|word| word == command);
+            assert!(is_there, "{shell}: {command}");
+        }
+        for word in ["max-bytes", "psa-2025-text"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        assert!(!script.contains("cargo station"), "{shell}");
+    }
+    assert!(printed(2, &["completions", "none"]).contains("bash"));
+}
+
+/// What bash offers, asked as a person at a terminal does.
+#[cfg(unix)]
+#[test]
+fn bash_completes_a_command_and_a_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("station.bash");
+    fs::write(&script, printed(0, &["completions", "bash"])).unwrap();
+    let offered = |words: &[&str]| {
+        let ask = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
+                   _station \"$1\" \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; \
+                   printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let output =
+            Command::new("bash").args(["-c", ask, "bash"]).arg(&script).args(words).output();
+        let output = output.unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let offered = String::from_utf8(output.stdout).unwrap();
+        offered.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&["station", "prov"]), ["provision"]);
+    assert_eq!(
+        offered(&["station", "export", "--profile", "psa-2025"]),
+        ["psa-2025-text", "psa-2025"]
+    );
+    for command in commands() {
+        assert!(offered(&["station", ""]).contains(&command), "{command}");
+    }
+}
+
+#[test]
+fn the_manual_has_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man").join("man1");
+    assert_eq!(printed(0, &["man", pages.to_str().unwrap()]), "");
+    let page = |name: &str| fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
+    let main = page("station");
+    assert!(printed(0, &["man"]) == main, "{main}");
+    for command in commands() {
+        let roff = command.replace('-', "\\-");
+        assert!(main.contains(&format!("station\\-{roff}(1)")), "{command}: {main}");
+        let page = page(&format!("station-{command}"));
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+        assert!(page.contains(&format!("station\\-{roff}")), "{page}");
+    }
+    assert!(page("station-export").contains("max\\-bytes"));
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 1 + commands().len());
+
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let complaint = printed(2, &["man", file.to_str().unwrap()]);
+    assert!(complaint.starts_with(&format!("error: {}: ", file.display())), "{complaint}");
+}

@@ -3,8 +3,10 @@
 //! The commands, a file each, and what they share.
 
 pub mod audit;
+pub mod completions;
 pub mod export;
 pub mod list;
+pub mod man;
 pub mod provision;
 pub mod show;
 pub mod verify;
