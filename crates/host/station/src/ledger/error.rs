@@ -154,7 +154,10 @@ impl LedgerError {
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => {
-            ". A ledger must be in a folder that can be written to, even to read it"
+            ". This user must have the right to read the file and to write to its folder, even to read it"
+        }
+        Some(ErrorCode::ReadOnly) => {
+            ". This user must have the right to write to the file and to its folder"
         }
         Some(ErrorCode::DatabaseCorrupt) => {
             ". The file is damaged, or the one next to it that ends in -wal is another ledger's. Stop \
@@ -185,6 +188,10 @@ mod tests {
             LedgerError::of(Path::new("ledger"), failure).to_string()
         };
         assert!(error(ffi::SQLITE_CANTOPEN).ends_with(", even to read it"));
+        assert!(
+            error(ffi::SQLITE_READONLY)
+                .ends_with("the right to write to the file and to its folder")
+        );
         assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
         let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         assert_eq!(error(ffi::SQLITE_FULL), format!("ledger: {plain}"));
