@@ -7,17 +7,19 @@ mod json;
 mod report;
 
 use std::env;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use commands::{Place, audit, completions, export, list, man, provision, show, verify};
+use commands::{Place, audit, completions, export, list, man, provision, say, show, verify};
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
 ///
 /// Results go to standard output, everything else to standard error. The exit code is 0 if all is well, 1 if a
-/// part, a record or the ledger is not, 2 if the command cannot be carried out.
+/// part, a record or the ledger is not, 2 if the command cannot be carried out, or if nobody reads its results to
+/// the end, as in a pipe to `head`.
 #[derive(Parser)]
 #[command(name = "station", version = station::VERSION)]
 struct Cli {
@@ -80,9 +82,26 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(&command, &error);
             let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
             ExitCode::from(if is_loss { 1 } else { 2 })
         }
+    }
+}
+
+/// Says why a command was not carried out.
+fn complain(command: &Command, error: &commands::Error) {
+    // What ledgers, ports and files say has types of its own.
+    let is_unread = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    match command {
+        Command::Provision(_) if is_unread => say(
+            "error: nobody reads standard output any more, so lines about parts are lost. The ledger has each part \
+             that was entered: list it",
+        ),
+        // As other programs in a pipe.
+        _ if is_unread => {}
+        _ => say(format_args!("error: {error}")),
     }
 }

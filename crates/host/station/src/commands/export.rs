@@ -11,7 +11,7 @@ use provisioning::DUMMY_PUBLIC_KEY;
 use station::export::{self, Options, Profile};
 use station::ledger::Row;
 
-use super::{Error, Place, check_record, hash, print_problems};
+use super::{Error, Place, check_record, hash, print_problems, say};
 use crate::json;
 
 /// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
@@ -94,9 +94,7 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         } else {
             print_problems(&found, true, &mut io::stdout().lock())?;
         }
-        eprintln!(
-            "error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it"
-        );
+        say("error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it");
         return Ok(false);
     }
     if let Some(entries) = &arguments.entries
@@ -105,7 +103,7 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         return Err(format!("the ledger has {} entries", found.entries).into());
     }
     if left_out > 0 {
-        eprintln!("warning: the part with the test-only key was left out (--allow-dummy)");
+        say("warning: the part with the test-only key was left out (--allow-dummy)");
     }
     let options = Options {
         profile: arguments.profile,
@@ -117,12 +115,12 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     let files = export::export(&options, identities)?;
     export::write(&files, output, *overwrite)?;
     if files.len() > 1 {
-        eprintln!(
+        say(format_args!(
             "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \
              There are {}: send each of them",
             options.max_bytes,
             files.len()
-        );
+        ));
     }
     let mut out = io::stdout().lock();
     if json {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use station::ledger::Row;
 
-use super::{Error, Place, check_record, print_problems, printable};
+use super::{Error, Place, check_record, print_problems, printable, say};
 use crate::json;
 
 /// Carries the command out.
@@ -43,7 +43,7 @@ pub fn run(place: &Place, json: bool) -> Result<bool, Error> {
     }
     out.flush()?;
     if !found.is_clean() {
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
 }

@@ -10,7 +10,7 @@ use provisioning::Ueid;
 use station::ledger::{Problem, Row};
 use station::record;
 
-use super::{ANY_KEY, Error, Place, bytes, check_record, printable};
+use super::{ANY_KEY, Error, Place, bytes, check_record, printable, say};
 use crate::json;
 
 /// Show the entry of a part
@@ -54,10 +54,10 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             show_entry(row, problems, &mut out)?;
         }
     } else {
-        eprintln!("no entry has the UEID {ueid}");
+        say(format_args!("no entry has the UEID {ueid}"));
     }
     if !audit.is_clean() {
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(shown.is_some() && audit.is_clean())
 }
