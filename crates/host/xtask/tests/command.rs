@@ -78,7 +78,8 @@ fn the_steps_are_listed() {
         steps.collect::<Vec<_>>()
     };
     let quick = list(&["check", "--list", "--quick"]);
-    assert_eq!(quick, ["formatting", "lints", "host-tests", "rustdoc", "documents"]);
+    let wanted = ["formatting", "lints", "host-tests", "rustdoc", "documents", "workflows"];
+    assert_eq!(quick, wanted);
     assert!(list(&["check", "--list"]).starts_with(&quick));
     assert_eq!(list(&["check", "--list", "--only", "bench"]), ["bench"]);
 }
