@@ -547,11 +547,13 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
     let station = Station::new();
     let no_port = "/dev/there-is-no-such-port";
     let some_id = "C7".repeat(32);
+    // Windows does not tell the two apart.
+    let no_such_port = if cfg!(windows) { "or it is not there" } else { "there is no port" };
     for (arguments, complaint) in [
         (&["provision"][..], "--port"),
         (&["provision", "--port", no_port], "--implementation-id"),
         (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
-        (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
+        (&["provision", "--port", no_port, "--implementation-id", &some_id], no_such_port),
         (&["provision", "--simulate", "0"], "--simulate"),
         (&["provision", "--simulate", "1", "--line-timeout", "0"], "--line-timeout"),
         (&["provision", "--port", no_port, "--give-up-after", "0"], "--give-up-after"),
