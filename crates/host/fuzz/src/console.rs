@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The follower of a console.
+//! The follower of a console, and the reader of a log.
 
 use provisioning::Event;
 use provisioning::console::{ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, RECORD_PREFIX};
 use station::console::{ConsoleError, Follower, Observed, RunEnd};
+use station::log::Runs;
 
 /// What a follower keeps, as characters of its `Debug`: five for each byte of a line, one for each of the
 /// record, and the excerpts of an error.
@@ -14,7 +15,7 @@ const MOST_KEPT: usize = 20 * 1024;
 type Taken = (Vec<Observed>, Result<RunEnd, ConsoleError>);
 
 /// The console is taken for the same, whatever pieces it comes in; little of it is kept; what a run is said to
-/// have ended with was on the console.
+/// have ended with was on the console; and in a log of it that run is found.
 ///
 /// # Panics
 /// The station does something that it must not do.
@@ -45,6 +46,14 @@ pub fn check(data: &[u8]) {
             assert_eq!(count(Observed::Finished), 0);
             let _ = error.to_string();
         }
+    }
+    let runs: Vec<_> = Runs::new(data).expect("bytes can be read").collect();
+    assert!(!runs.is_empty(), "a log without a run says so");
+    // With these, a log may be in UTF-16, or coloured: then it is another text.
+    let is_plain = !data.iter().any(|byte| matches!(byte, 0 | 0x1B));
+    if whole.1.is_ok() && is_plain {
+        let ends = runs.into_iter().filter_map(|run| run.ok().map(|run| run.end));
+        assert!(ends.into_iter().any(|end| end == whole.1), "the run is not found");
     }
 }
 

@@ -2,32 +2,41 @@
 
 //! A batch of parts: each port is followed by a thread of its own, and one thread writes the ledger.
 //!
-//! A batch on ports is over when as many parts are entered as were wanted; a run that was not entered does not
-//! count. It also ends when there is no port left: one is given up when no run begins on it within
-//! [`Timeouts::start`], when it is lost, and after [`Batch::give_up_after`] runs in a row that were not entered.
-//! While as many parts are on their way as are still wanted, the other ports wait for how these end. A batch of
-//! modelled parts makes so many, and is over then.
+//! A batch goes on until as many good parts are entered as were wanted, or until it is told to end: what runs is
+//! then finished first. A run that was not entered does not count. A port waits for a part for ever, and one that
+//! is lost is connected again when it is back. A batch of modelled parts makes as many as were wanted.
+//!
+//! Each run is kept in the ledger when it begins, before a part that asks for a nonce gets one, and again when it
+//! ends. So every part that was touched is in the ledger, even if the station is killed.
+
+mod operator;
+mod worker;
+mod writer;
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::fmt::{self, Debug};
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
-use provisioning::{ImplementationId, Nonce};
+use provisioning::{ImplementationId, Measurement, Ueid};
 use silicon::Soc;
 
-use crate::Identity;
-use crate::console::{ConsoleError, Observed, RunEnd};
-use crate::ledger::{Ledger, LedgerError, NewEntry, Receipt};
-use crate::part::{PartError, check};
-use crate::port::{FollowError, SerialPort, Source, TimeOut, Timeouts, follow};
-use crate::record::Wanted;
-use crate::simulated::{Seed, Simulated};
+pub use operator::{Answers, Question, Scan};
 
-/// Entries that are committed at once, at most. One commit costs a sync of the disk, however many.
-const GROUP: usize = 64;
+use crate::Identity;
+use crate::clock::Clock;
+use crate::console::{ConsoleError, Observed};
+use crate::ledger::{Ledger, LedgerError, Receipt};
+use crate::part::PartError;
+use crate::port::{Source, Timeouts};
+use crate::record::Wanted;
+use crate::simulated::Seed;
+use crate::steps::{self, Moment, Step, StepError};
+use worker::Worker;
 
 /// Notices that wait to be shown, at most. Then the ports wait, too, and what a console prints meanwhile waits
 /// in the buffers of the operating system.
@@ -40,34 +49,74 @@ pub struct Port {
     pub name: String,
     /// Which parts come on it.
     pub parts: Parts,
+    /// What the steps are told of each part, before anything is known of it: station, operator, batch, programmer, and
+    /// the port's own variables.
+    pub told: steps::Part,
 }
 
 /// The parts of a port.
-#[derive(Debug)]
 pub enum Parts {
     /// Those that an operator connects to it.
-    Serial(SerialPort),
+    Connected(Box<dyn Connect>),
     /// Modelled parts.
     Simulated(Soc, Seed, ImplementationId),
+}
+
+/// The commands that are carried out around each part of a port.
+#[derive(Debug, Default)]
+pub struct Steps {
+    /// Before its run, for example to program it: what the operator starts is this.
+    pub before: Option<Step>,
+    /// After the part was entered.
+    pub on_pass: Option<Step>,
+    /// After it was not.
+    pub on_fail: Option<Step>,
+}
+
+impl Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connected(_) => "Connected",
+            Self::Simulated(..) => "Simulated",
+        })
+    }
+}
+
+/// Opens a port, and opens it again after it was lost.
+pub trait Connect: Send {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be used, now.
+    fn connect(&mut self) -> io::Result<Box<dyn Source + Send>>;
 }
 
 /// What a batch is to do.
 #[derive(Debug)]
 pub struct Batch {
-    /// How many parts are to be entered, on all ports together; of modelled parts, how many are made.
-    /// Ports on which parts run at the same time may enter more.
-    pub parts: usize,
+    /// How many good parts are to be entered, on all ports together; of modelled parts, how many are made. Ports on
+    /// which parts run at the same time may enter more. Without it, until it is ended.
+    pub parts: Option<usize>,
     /// What their records have to be. A nonce is chosen for each.
     pub wanted: Wanted,
+    /// The measurement of the image that parts must have.
+    pub image: Option<Measurement>,
     /// Whether an image that does not ask for a nonce is refused.
     pub require_nonce: bool,
     /// Whether a port may be that of an image on modelled silicon.
     pub allow_modelled: bool,
-    /// After so many runs in a row that were not entered, a port is given up.
-    pub give_up_after: usize,
-    /// How long a part may take. The time for the start runs from the end of the run before; what comes
-    /// meanwhile and is not a run does not stop it.
+    /// After so many runs in a row that have entered nothing, a port is given up.
+    pub give_up_after: Option<usize>,
+    /// How long a run that has begun may take, and after which time the operator is told that a port is idle.
     pub timeouts: Timeouts,
+    /// The name of the batch, which the ledger keeps.
+    pub name: Option<String>,
+    /// When the operator is asked for a serial number.
+    pub scan: Scan,
+    /// The commands around each part.
+    pub steps: Steps,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What [`run`] reports, with the index of the port.
@@ -75,25 +124,97 @@ pub struct Batch {
 pub enum Notice {
     /// The console of a part has shown something.
     Observed(usize, Observed),
-    /// A part is done.
-    Done(usize, Result<Entered, PartError>),
-    /// The port is given up after [`Batch::give_up_after`] runs in a row that were not entered.
+    /// A run has begun.
+    Begun(usize),
+    /// A run has ended.
+    Done(usize, Box<Done>),
+    /// Nothing has come from the port for [`Timeouts::start`].
+    Idle(usize, Duration),
+    /// Something comes from the port, and it is not the provisioning image's.
+    Noise(usize, ConsoleError),
+    /// The port is lost.
+    Lost(usize, io::Error),
+    /// It is back.
+    Back(usize),
+    /// The operator is asked for something.
+    Asked(usize, Question),
+    /// The operator's answer was not taken, for this reason.
+    NotTaken(usize, String),
+    /// A step has begun.
+    Step(usize, Moment),
+    /// A step after a part that was not entered has failed.
+    StepFailed(usize, StepError),
+    /// The port is given up after [`Batch::give_up_after`] runs in a row that have entered nothing.
     GivenUp(usize),
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The part's serial number, where one was asked for.
+    pub serial_number: Option<String>,
+    /// The link of its attempt.
+    pub attempt: u64,
+    /// Whether an earlier run of the same part was not good.
+    pub is_retry: bool,
+    /// How long the run took.
+    pub time: Duration,
+}
+
+/// How a run has ended.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The part is in the ledger now, for good.
+    Good(Entered),
+    /// The part was in the ledger already, as it is now: as this entry.
+    Known(u64, Ueid),
+    /// The part is in the ledger, and the step behind it has failed: it is not done.
+    NotDone(Entered, StepError),
+    /// The part cannot leave the line.
+    Failed(PartError),
 }
 
 /// A part that is in the ledger, for good.
 #[derive(Clone, Copy, Debug)]
 pub struct Entered {
-    /// Its entry.
+    /// Its entry: number, and hash of its link.
     pub receipt: Receipt,
     /// Who it is.
     pub identity: Identity,
 }
 
-/// A part whose record is good, on its way to the ledger.
-struct Checked {
-    port: usize,
-    entry: NewEntry,
+/// Ends a batch, from a signal's handler for example.
+#[derive(Debug, Default)]
+pub struct Control {
+    ending: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Control {
+    /// No run begins any more, and what runs is finished.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// What runs is stopped and kept as not finished.
+    pub fn stop(&self) {
+        self.end();
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Control::end`] was called.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Whether [`Control::stop`] was called, or the ledger cannot be written.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
 }
 
 /// How far a batch is, for all its threads.
@@ -101,46 +222,38 @@ struct Checked {
 struct Progress {
     /// Modelled parts that were made.
     made: AtomicUsize,
-    /// Parts that have begun and not failed: in the ledger, or on their way there.
-    hopeful: AtomicUsize,
-    /// Parts that this batch has entered.
-    entered: AtomicUsize,
-    /// For each port, runs in a row that were not entered.
+    /// Good parts that this batch has entered.
+    good: AtomicUsize,
+    /// For each port, runs in a row that have entered nothing.
     failed: Vec<AtomicUsize>,
-    /// The ledger cannot be written.
-    stop: AtomicBool,
 }
 
 impl Progress {
     fn new(ports: usize) -> Self {
         Self {
             made: AtomicUsize::new(0),
-            hopeful: AtomicUsize::new(0),
-            entered: AtomicUsize::new(0),
+            good: AtomicUsize::new(0),
             failed: (0..ports).map(|_| AtomicUsize::new(0)).collect(),
-            stop: AtomicBool::new(false),
         }
     }
 
-    fn begin(&self) {
-        self.hopeful.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, port: usize) {
-        self.failed[port].store(0, Ordering::Relaxed);
-        self.entered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A run that has begun will not be entered.
-    fn fail(&self, port: usize) {
-        self.failed[port].fetch_add(1, Ordering::Relaxed);
-        self.hopeful.fetch_sub(1, Ordering::Relaxed);
+    fn count(&self, port: usize, verdict: &Verdict) {
+        match verdict {
+            Verdict::Good(_) => {
+                self.failed[port].store(0, Ordering::Relaxed);
+                self.good.fetch_add(1, Ordering::Relaxed);
+            }
+            Verdict::Known(..) | Verdict::NotDone(..) | Verdict::Failed(_) => {
+                self.failed[port].fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 }
 
-/// Provisions the parts of a batch and enters them in the ledger. `on_notice` gets everything that happens, in
-/// order for each port; a part is in the ledger for good before its notice comes. A slow `on_notice` holds the
-/// ports up, and nothing is lost.
+/// Provisions the parts of a batch and enters them in the ledger, until `control` ends it or it is over. `answers`
+/// are the lines that the operator types or scans. `on_notice` gets everything that happens, in order for each
+/// port; a part is in the ledger for good before its notice comes. A slow `on_notice` holds the ports up, and
+/// nothing is lost.
 ///
 /// # Errors
 /// The ledger cannot be written. Parts without a notice may still be in it.
@@ -148,30 +261,38 @@ pub fn run(
     batch: &Batch,
     ports: Vec<Port>,
     ledger: &mut Ledger,
+    control: &Control,
+    answers: Option<&Answers>,
     mut on_notice: impl FnMut(Notice),
 ) -> Result<(), LedgerError> {
     let progress = Progress::new(ports.len());
     // Both bounded: parts that are faster than the screen or the disk wait for it, and memory does not grow.
     let (notices, happened) = mpsc::sync_channel(NOTICES_WAITING);
-    let (checked, to_enter) = mpsc::sync_channel(GROUP);
+    let (requests, to_write) = mpsc::sync_channel(writer::GROUP);
     thread::scope(|scope| {
         for (number, port) in ports.into_iter().enumerate() {
             let worker = Worker {
                 batch,
                 number,
                 name: port.name,
+                told: port.told,
+                control,
                 progress: &progress,
+                answers,
                 notices: notices.clone(),
-                checked: checked.clone(),
+                requests: requests.clone(),
+                waits: matches!(port.parts, Parts::Connected(_)),
+                noisy: Cell::new(false),
             };
             scope.spawn(move || worker.work(port.parts));
         }
-        drop(checked);
-        let progress = &progress;
+        drop((requests, notices));
         let writer = scope.spawn(move || {
-            let result = write(ledger, &to_enter, progress, &notices);
-            // Nothing that is still on its way can be entered.
-            progress.stop.store(result.is_err(), Ordering::Relaxed);
+            let result = writer::write(ledger, &to_write);
+            if result.is_err() {
+                // Nothing that is still on its way can be kept.
+                control.stop();
+            }
             result
         });
         for notice in happened {
@@ -182,202 +303,4 @@ pub fn run(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
-}
-
-/// Enters what comes until nothing can come any more.
-fn write(
-    ledger: &mut Ledger,
-    to_enter: &Receiver<Checked>,
-    progress: &Progress,
-    notices: &SyncSender<Notice>,
-) -> Result<(), LedgerError> {
-    while let Ok(first) = to_enter.recv() {
-        let group: Vec<Checked> =
-            std::iter::once(first).chain(to_enter.try_iter().take(GROUP - 1)).collect();
-        let (ports, entries): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|Checked { port, entry }| (port, entry)).unzip();
-        let answers = ledger.append(&entries)?;
-        for ((port, entry), answer) in ports.into_iter().zip(entries).zip(answers) {
-            let identity = entry.identity;
-            // A caller that has stopped listening does not need it.
-            let tell = |result| _ = notices.send(Notice::Done(port, result));
-            match answer {
-                Ok(receipt) => {
-                    progress.enter(port);
-                    tell(Ok(Entered { receipt, identity }));
-                }
-                Err(refusal) => {
-                    tell(Err(PartError::Refused(refusal, identity.ueid())));
-                    // After the notice: a port is given up after the last run that it is given up for.
-                    progress.fail(port);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Follows the parts of one port.
-struct Worker<'a> {
-    batch: &'a Batch,
-    number: usize,
-    name: String,
-    progress: &'a Progress,
-    notices: SyncSender<Notice>,
-    checked: SyncSender<Checked>,
-}
-
-impl Worker<'_> {
-    fn work(self, parts: Parts) {
-        match parts {
-            Parts::Serial(mut port) => self.follow_port(&mut port),
-            Parts::Simulated(soc, seed, id) => self.make_parts(soc, seed, id),
-        }
-    }
-
-    fn make_parts(&self, soc: Soc, seed: Seed, id: ImplementationId) {
-        loop {
-            let number = self.progress.made.fetch_add(1, Ordering::Relaxed);
-            if number >= self.batch.parts || self.is_stopped() {
-                return;
-            }
-            let result = match seed.of_part(number) {
-                Ok(seed) => {
-                    let mut part = Simulated::new(soc, seed, id);
-                    self.part(&mut part, &self.batch.timeouts, || self.is_stopped()).1
-                }
-                Err(error) => Err(PartError::NoSeed(error)),
-            };
-            if self.tell(result).is_break() {
-                return;
-            }
-        }
-    }
-
-    fn follow_port(&self, port: &mut SerialPort) {
-        let Timeouts { start, .. } = self.batch.timeouts;
-        let failed = &self.progress.failed[self.number];
-        let is_given_up = || failed.load(Ordering::Relaxed) >= self.batch.give_up_after;
-        // Since when the port waits for a run, and whether the operator knows that something else comes.
-        let mut since = Instant::now();
-        let mut noise_reported = false;
-        while !self.is_over() {
-            if is_given_up() {
-                let _ = self.notices.send(Notice::GivenUp(self.number));
-                return;
-            }
-            let left = start.saturating_sub(since.elapsed());
-            let timeouts = Timeouts { start: left, ..self.batch.timeouts };
-            let (begun, result) = self.part(port, &timeouts, || self.is_over() || is_given_up());
-            if begun {
-                (since, noise_reported) = (Instant::now(), false);
-            }
-            let result = match result {
-                // While it waited, the last part was entered or refused.
-                Err(PartError::Follow(FollowError::Stopped)) if !begun => continue,
-                Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(_)))) => {
-                    // If all parts that are wanted are on their way, one is needed here only if one of them
-                    // fails.
-                    if self.progress.hopeful.load(Ordering::Relaxed) >= self.batch.parts {
-                        since = Instant::now();
-                        continue;
-                    }
-                    Err(PartError::Follow(FollowError::TimeOut(TimeOut::Start(start))))
-                }
-                Err(PartError::Follow(FollowError::Console(ConsoleError::Noise)))
-                    if noise_reported =>
-                {
-                    continue;
-                }
-                result => result,
-            };
-            noise_reported |=
-                matches!(result, Err(PartError::Follow(FollowError::Console(ConsoleError::Noise))));
-            if self.tell(result).is_break() {
-                return;
-            }
-        }
-    }
-
-    /// Hands on what became of a part; whether another one may come on this port.
-    fn tell(&self, result: Result<NewEntry, PartError>) -> ControlFlow<()> {
-        let goes_on = match result {
-            // The ledger may have failed.
-            Ok(entry) => self.checked.send(Checked { port: self.number, entry }).is_ok(),
-            Err(error) => {
-                let ends_port = error.ends_port();
-                let _ = self.notices.send(Notice::Done(self.number, Err(error)));
-                !ends_port
-            }
-        };
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.progress.stop.load(Ordering::Relaxed)
-    }
-
-    /// Whether the station need not wait for another part.
-    fn is_over(&self) -> bool {
-        self.progress.entered.load(Ordering::Relaxed) >= self.batch.parts || self.is_stopped()
-    }
-
-    /// One part, from its first line to a good record, and whether its run has begun. Before that, `is_over`
-    /// ends the wait for it.
-    fn part(
-        &self,
-        source: &mut impl Source,
-        timeouts: &Timeouts,
-        is_over: impl Fn() -> bool,
-    ) -> (bool, Result<NewEntry, PartError>) {
-        let begun = Cell::new(false);
-        let stop = || if begun.get() { self.is_stopped() } else { is_over() };
-        let result = self.record_of(source, timeouts, stop, &begun);
-        if begun.get() && result.is_err() {
-            self.progress.fail(self.number);
-        }
-        (begun.get(), result)
-    }
-
-    /// Follows a part and checks its record. `begun` is set at the first line of the run.
-    fn record_of(
-        &self,
-        source: &mut impl Source,
-        timeouts: &Timeouts,
-        stop: impl Fn() -> bool,
-        begun: &Cell<bool>,
-    ) -> Result<NewEntry, PartError> {
-        let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).map_err(|error| PartError::NoSeed(error.into()))?;
-        let mut asked = false;
-        let give_nonce = || {
-            asked = true;
-            nonce
-        };
-        let mut modelled = false;
-        let on_observed = |observed: &Observed| {
-            modelled |= *observed == Observed::Modelled;
-            // What the model says as it boots does not belong to a run.
-            if *observed != Observed::Modelled && !begun.replace(true) {
-                self.progress.begin();
-            }
-            let _ = self.notices.send(Notice::Observed(self.number, observed.clone()));
-        };
-        let end = follow(source, timeouts, Instant::now, stop, give_nonce, on_observed)?;
-        let (text, named) = match end {
-            RunEnd::Provisioned { record, .. } => (record, None),
-            RunEnd::AlreadyProvisioned { record, ueid } => (record, Some(ueid)),
-            RunEnd::Failed { line, code } => return Err(PartError::Failed { line, code }),
-        };
-        if modelled && !self.batch.allow_modelled {
-            return Err(PartError::Modelled);
-        }
-        if !asked && self.batch.require_nonce {
-            return Err(PartError::NoNonce);
-        }
-        let nonce = asked.then_some(Nonce(nonce));
-        check(&text, named, &Wanted { nonce, ..self.batch.wanted }).map(|(record, bytes)| {
-            NewEntry { identity: record.identity, port: self.name.clone(), record: bytes }
-        })
-    }
 }

@@ -120,43 +120,29 @@ pub enum RunEnd {
     },
 }
 
-/// Why what a console shows is not one run of one part.
+/// Why what a console shows is not one run of one part: what happened. What to do about it is in
+/// [`crate::advice`].
 ///
 /// A line in an error is escaped and shortened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConsoleError {
     /// More than [`MAX_NOISE`] bytes without a line of the provisioning image.
-    #[error(
-        "{} KiB came that are not the provisioning image's. Nothing was entered in the ledger: {CHECK_PORT}",
-        MAX_NOISE / 1024
-    )]
+    #[error("{} KiB came that are not the provisioning image's", MAX_NOISE / 1024)]
     Noise,
     /// The stream ended without a line of the provisioning image.
-    #[error(
-        "the console ended without a line of the provisioning image. Nothing was entered in the ledger: \
-         {CHECK_PORT}"
-    )]
+    #[error("the console ended without a line of the provisioning image")]
     Silent,
     /// The first line is not one that begins a run.
-    #[error(
-        "the beginning of the run was missed, the first line is {0}. Nothing was entered in the ledger: \
-         {LEAVE_ALONE}"
-    )]
+    #[error("the beginning of the run was missed, the first line is {0}")]
     MissedStart(String),
     /// A line that the image does not print.
-    #[error(
-        "the console shows a line that the provisioning image does not print, {0}. Nothing was entered in the \
-         ledger: {AGAIN}"
-    )]
+    #[error("the console shows a line that the provisioning image does not print, {0}")]
     Garbage(String),
     /// A message inside a line of something else.
-    #[error("two lines are mixed into one, {0}. Nothing was entered in the ledger: {AGAIN}")]
+    #[error("two lines are mixed into one, {0}")]
     Interleaved(String),
     /// A message that may not come at this point.
-    #[error(
-        "the line {line} came after \"{after}\", where it cannot be. Nothing was entered in the ledger: \
-         {AGAIN}"
-    )]
+    #[error("the line {line} came after \"{after}\", where it cannot be")]
     OutOfOrder {
         /// The line.
         line: String,
@@ -164,56 +150,33 @@ pub enum ConsoleError {
         after: &'static str,
     },
     /// A line that begins a run, in mid-run.
-    #[error(
-        "the part was restarted in mid-run, with {0}. Nothing was entered in the ledger: {LEAVE_ALONE}"
-    )]
+    #[error("the part was restarted in mid-run, with {0}")]
     Restarted(String),
     /// A line of more than [`MAX_LINE`] bytes.
-    #[error(
-        "a line has more than {MAX_LINE} bytes, it begins with {0}. Nothing was entered in the ledger: \
-         {AGAIN}"
-    )]
+    #[error("a line has more than {MAX_LINE} bytes, it begins with {0}")]
     TooLong(String),
     /// The image has crashed.
-    #[error(
-        "the image on the part has crashed, {0}. Nothing was entered in the ledger: start the part again, it \
-         goes on where it stopped; if that does not help, set it aside."
-    )]
+    #[error("the image on the part has crashed, {0}")]
     Crashed(String),
     /// A second record.
-    #[error("the part printed two records. Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the part printed two records")]
     SecondRecord,
     /// The end of a good run without a record.
     #[error(
         "the part is provisioned and printed no record, as its image was built without \
-         CONFIG_PROVISIONING_RECORD. Nothing was entered in the ledger: program an image built with it and \
-         start the part again, it will print its record."
+         CONFIG_PROVISIONING_RECORD"
     )]
     NoRecord,
     /// The stream ended in mid-run. This came last.
-    #[error(
-        "the console ended in mid-run, after \"{0}\". Nothing was entered in the ledger: {AGAIN}"
-    )]
+    #[error("the console ended in mid-run, after \"{0}\"")]
     Cut(&'static str),
 }
-
-/// What helps where no run was seen.
-const CHECK_PORT: &str = "check that this is the part's console, its --baud and the image on the part, then \
-                          start the part again.";
-
-/// What helps where a run was not seen whole.
-const LEAVE_ALONE: &str = "start the part again and leave it alone until it is done, it will print its record \
-                           again.";
-
-/// What helps where the console cannot be trusted.
-pub(crate) const AGAIN: &str = "check the cable, close other programs on that port and start the part \
-                                again, it will print its record again.";
 
 /// Follows one run of one part.
 ///
 /// It keeps at most one line of [`MAX_LINE`] bytes and the record. What comes after the end of the run,
 /// such as Zephyr's words on the panic after a failure, is ignored.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Follower {
     /// What has come of the line.
     line: Vec<u8>,
@@ -263,6 +226,11 @@ impl Follower {
     #[must_use]
     pub fn has_started(&self) -> bool {
         self.last != Last::Nothing || self.end.is_some()
+    }
+
+    /// Whether the image waits for its nonce, or has it and has not begun yet.
+    pub(crate) fn is_at_prompt(&self) -> bool {
+        self.last == Last::NoncePrompt
     }
 
     /// Takes bytes off the front of `bytes` until something was observed, or all of them, and gives `None` then.
@@ -332,15 +300,7 @@ impl Follower {
         if self.last != Last::Nothing {
             return self.advance(Line::read(line)?, line);
         }
-        // A glitch when the part gets power looks like bytes right before its first line.
-        let start = LOG_PREFIXES
-            .iter()
-            .filter_map(|prefix| {
-                let windows = &mut line.windows(prefix.len());
-                windows.rposition(|window| window == prefix.as_bytes()).map(|at| at + prefix.len())
-            })
-            .max();
-        let message = &line[start.unwrap_or(0)..];
+        let message = first_message(line);
         match Line::read(message) {
             Err(_) | Ok(Line::Boot | Line::Crash | Line::Other) => Ok(None),
             Ok(Line::Modelled) => Ok(Some(Observed::Modelled)),
@@ -521,6 +481,41 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The message in the first line of a run: a glitch when the part gets power looks like bytes right before it.
+fn first_message(line: &[u8]) -> &[u8] {
+    let start = LOG_PREFIXES
+        .iter()
+        .filter_map(|prefix| {
+            let windows = &mut line.windows(prefix.len());
+            windows.rposition(|window| window == prefix.as_bytes()).map(|at| at + prefix.len())
+        })
+        .max();
+    &line[start.unwrap_or(0)..]
+}
+
+/// How a line may begin a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// The image boots: a banner of Zephyr's, the line about the model, or the prompt for a nonce.
+    Boot,
+    /// The procedure begins.
+    Procedure,
+}
+
+/// Whether a run begins with this line, wherever the run before it was left.
+pub(crate) fn beginning(line: &[u8]) -> Option<Beginning> {
+    match Line::read(first_message(line)).ok()? {
+        Line::Boot | Line::Modelled | Line::NoncePrompt => Some(Beginning::Boot),
+        Line::Event(event, []) if event != Event::Success => Some(Beginning::Procedure),
+        _ => None,
+    }
+}
+
+/// Whether something that only the provisioning image prints stands somewhere in a line.
+pub(crate) fn has_message(line: &[u8]) -> bool {
+    is_mixed(&String::from_utf8_lossy(line))
+}
+
 /// Whether a message of the provisioning image, or its beginning, stands somewhere in `text`.
 fn is_mixed(text: &str) -> bool {
     let prefixes = [NONCE_PROMPT, RECORD_PREFIX, FAILURE_PREFIX, NO_PART_PREFIX, LOG_PREFIX_END];
@@ -550,7 +545,7 @@ fn is_log_line(text: &str) -> bool {
 }
 
 /// What an error shows of a line.
-fn excerpt(line: &[u8]) -> String {
+pub(crate) fn excerpt(line: &[u8]) -> String {
     const LENGTH: usize = 80;
     let dots = if line.len() > LENGTH { "..." } else { "" };
     format!("\"{}{dots}\"", line[..line.len().min(LENGTH)].escape_ascii())

@@ -3,15 +3,24 @@
 //! The station of a production line: follows the console of a part that is being provisioned, checks the
 //! record that it prints, keeps it in a ledger, and exports the ledger for a verifier.
 
+pub mod advice;
 pub mod batch;
+pub mod chart;
+pub mod clock;
 pub mod console;
 pub mod export;
 pub mod identity;
+pub mod image;
 pub mod ledger;
+pub mod log;
 pub mod part;
 pub mod port;
 pub mod record;
 pub mod simulated;
+pub mod station_file;
+pub mod stats;
+pub mod steps;
+pub mod transcript;
 
 pub use identity::Identity;
 pub use provisioning::DeviceId;

@@ -12,7 +12,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use commands::{Place, audit, completions, export, list, man, provision, say, show, verify};
+use commands::{
+    Error, Place, attempts, audit, completions, export, list, man, ports, provision, replace, say,
+    show, stats, verify,
+};
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -25,12 +28,16 @@ use station::ledger::LedgerError;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// The ledger
-    #[arg(long, global = true, value_name = "FILE", default_value = "ledger.db")]
-    ledger: PathBuf,
+    /// The ledger [default: ledger.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// Keep a second copy of the ledger's head in this file, on another disk for example
     #[arg(long, global = true, value_name = "FILE")]
     head_file: Option<PathBuf>,
+    /// What stays the same on this station, in TOML: ports, programmers, ledger, implementation ID, image, time-outs,
+    /// steps. Options of the command line go before it
+    #[arg(long, global = true, value_name = "FILE")]
+    station_file: Option<PathBuf>,
     /// Print JSON, an object a line
     #[arg(long, global = true)]
     json: bool,
@@ -39,11 +46,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Provision(provision::Provision),
+    /// List the serial ports of this machine, and what to give as --port
+    Ports,
     Audit(audit::Audit),
     Export(export::Export),
     /// List the entries
     List,
     Show(show::Show),
+    Attempts(attempts::Attempts),
+    Stats(stats::Stats),
+    Replace(replace::Replace),
     Verify(verify::Verify),
     Completions(completions::Completions),
     Man(man::ManPages),
@@ -66,23 +78,14 @@ fn command_line() -> Cli {
 }
 
 fn main() -> ExitCode {
-    let Cli { command, ledger, head_file, json } = command_line();
-    let place = Place { ledger, head_file };
-    let result = match &command {
-        Command::Provision(options) => provision::run(options, &place, json),
-        Command::Audit(options) => audit::run(options, &place, json),
-        Command::Export(options) => export::run(options, &place, json),
-        Command::List => list::run(&place, json),
-        Command::Show(options) => show::run(options, &place, json),
-        Command::Verify(options) => verify::run(options, json),
-        Command::Completions(options) => completions::run(options),
-        Command::Man(options) => man::run(options),
-    };
+    let cli = command_line();
+    let is_batch = matches!(cli.command, Command::Provision(_));
+    let result = run(cli);
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            complain(&command, &error);
+            complain(is_batch, &error);
             let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
             ExitCode::from(if is_loss { 1 } else { 2 })
         }
@@ -90,18 +93,37 @@ fn main() -> ExitCode {
 }
 
 /// Says why a command was not carried out.
-fn complain(command: &Command, error: &commands::Error) {
+fn complain(is_batch: bool, error: &Error) {
     // What ledgers, ports and files say has types of its own.
     let is_unread = error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-    match command {
-        Command::Provision(_) if is_unread => say(
+    if !is_unread {
+        say(format_args!("error: {error}"));
+    } else if is_batch {
+        say(
             "error: nobody reads standard output any more, so lines about parts are lost. The ledger has each part \
              that was entered: list it",
-        ),
-        // As other programs in a pipe.
-        _ if is_unread => {}
-        _ => say(format_args!("error: {error}")),
+        );
+    }
+    // Else as other programs in a pipe: quietly.
+}
+
+fn run(cli: Cli) -> Result<bool, Error> {
+    let Cli { command, ledger, head_file, station_file, json } = cli;
+    let place = Place::new(ledger, head_file, station_file.as_deref())?;
+    match &command {
+        Command::Provision(options) => provision::run(options, &place, json),
+        Command::Ports => ports::run(json),
+        Command::Audit(options) => audit::run(options, &place, json),
+        Command::Export(options) => export::run(options, &place, json),
+        Command::List => list::run(&place, json),
+        Command::Show(options) => show::run(options, &place, json),
+        Command::Attempts(options) => attempts::run(options, &place, json),
+        Command::Stats(options) => stats::run(options, &place, json),
+        Command::Replace(options) => replace::run(options, &place, json),
+        Command::Verify(options) => verify::run(options, json),
+        Command::Completions(options) => completions::run(options),
+        Command::Man(options) => man::run(options),
     }
 }

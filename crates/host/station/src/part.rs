@@ -7,9 +7,11 @@ use std::io;
 use provisioning::Ueid;
 use thiserror::Error;
 
-use crate::ledger::Refusal;
+use crate::image::OtherImage;
+use crate::ledger::{Refusal, SEEN_BEFORE};
 use crate::port::{FollowError, TimeOut};
 use crate::record::{self, RecordError, Wanted};
+use crate::steps::StepError;
 
 /// Checks the record of a part, and that it is of the part that has named itself, if one has.
 ///
@@ -28,7 +30,8 @@ pub fn check(
     }
 }
 
-/// Why a part is not in the ledger.
+/// Why a part is not in the ledger, or a run in a log is not good: what happened. For people,
+/// [`PartError::at_port`] and [`PartError::in_log`] add what to do about it.
 #[derive(Debug, Error)]
 pub enum PartError {
     /// Its console could not be followed to the end.
@@ -46,44 +49,39 @@ pub enum PartError {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// It says it is complete already, as another part than the one in its record.
-    #[error(
-        "the part calls itself {0}, and its record is another part's. Nothing was entered. Start the part again, \
-         with no other program on its port."
-    )]
+    #[error("the part calls itself {0}, and its record is another part's")]
     OtherPart(Ueid),
     /// The image runs on modelled silicon.
-    #[error(
-        "this is modelled silicon, whose keys are not secret. Nothing was entered. Use --allow-modelled, and \
-         another ledger than that of the line."
-    )]
+    #[error("this is modelled silicon, whose keys are not secret")]
     Modelled,
     /// Its image has not asked for a nonce.
-    #[error(
-        "the image did not ask for a nonce. Nothing was entered. Build it with \
-         CONFIG_PROVISIONING_RECORD_NONCE=y, or leave out --require-nonce."
-    )]
+    #[error("the image did not ask for a nonce")]
     NoNonce,
+    /// It has another image than the line's.
+    #[error(transparent)]
+    OtherImage(#[from] OtherImage),
+    /// Nobody has said which part it is.
+    #[error("no serial number was given for the part")]
+    NoSerialNumber,
+    /// The step before its run has failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// The ledger has it, or something of it, already.
     #[error("{0}")]
     Refused(#[source] Refusal, Ueid),
     /// A modelled part could not be made.
-    #[error("the operating system has no random numbers ({0}). Nothing was entered.")]
+    #[error("the operating system has no random numbers ({0})")]
     NoSeed(#[source] io::Error),
 }
 
 impl PartError {
-    /// Whether no other part can come on this port: nobody starts one, or the port is gone.
+    /// The number of the cause, where the part has said one: `provisioning::Cause::code`.
     #[must_use]
-    pub const fn ends_port(&self) -> bool {
-        matches!(
-            self,
-            Self::Follow(
-                FollowError::TimeOut(TimeOut::Start(_))
-                    | FollowError::Lost(_)
-                    | FollowError::NotSent(_)
-                    | FollowError::Stopped
-            ) | Self::NoSeed(_)
-        )
+    pub const fn failure(&self) -> Option<u8> {
+        match self {
+            Self::Failed { code, .. } => *code,
+            _ => None,
+        }
     }
 
     /// One word for it, for machines.
@@ -100,7 +98,10 @@ impl PartError {
             Self::Record(_) | Self::OtherPart(_) => "record",
             Self::Modelled => "modelled",
             Self::NoNonce => "no-nonce",
-            Self::Refused(..) => "seen-before",
+            Self::OtherImage(_) => "image",
+            Self::NoSerialNumber => "no-serial-number",
+            Self::Step(_) => "step",
+            Self::Refused(..) => SEEN_BEFORE,
             Self::NoSeed(_) => "no-random-numbers",
         }
     }

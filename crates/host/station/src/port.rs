@@ -2,12 +2,15 @@
 
 //! Where a console's bytes come from, and how long the station waits for them.
 
+pub mod list;
+pub mod names;
+
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::console::{AGAIN, ConsoleError, Follower, Observed, RunEnd};
+use crate::console::{ConsoleError, Follower, Observed, RunEnd};
 
 /// The speed of the kits' consoles, in baud.
 pub const DEFAULT_BAUD: u32 = 115_200;
@@ -22,8 +25,6 @@ pub enum Arrival {
     Bytes(usize),
     /// Nothing within the time.
     Nothing,
-    /// The end: nothing can come any more.
-    End,
 }
 
 /// A console.
@@ -43,10 +44,16 @@ pub trait Source {
 
 /// The console of a part on a serial port: 8 data bits, no parity, 1 stop bit, no flow control.
 #[derive(Debug)]
-pub struct SerialPort(Box<dyn serialport::SerialPort>);
+pub struct SerialPort {
+    port: Box<dyn serialport::SerialPort>,
+    /// Of a port that was opened by its [`names::PortName`]. Behind the port, which has to be closed first.
+    claim: Option<names::Claim>,
+}
 
 impl SerialPort {
     /// Opens the port of that name, which no other program can open then. `baud` is its speed.
+    ///
+    /// A port that is to be found again after it was lost is opened by its [`names::PortName`].
     ///
     /// # Errors
     /// There is no such port, another program has it, or it cannot be set up.
@@ -55,15 +62,31 @@ impl SerialPort {
         serialport::new(name, baud)
             .timeout(READ_TIME)
             .open()
-            .map(Self)
-            .map_err(|error| OpenError { name: name.to_owned(), error })
+            .map(|port| Self { port, claim: None })
+            .map_err(|error| {
+                // It may be back by now.
+                let is_missing = error.kind() == serialport::ErrorKind::Io(io::ErrorKind::NotFound);
+                let is_there = !is_missing && is_there(name);
+                OpenError::Failed { name: name.to_owned(), is_there, error }
+            })
+    }
+}
+
+/// Whether the system has a port of that name now.
+fn is_there(name: &str) -> bool {
+    if cfg!(windows) {
+        // The names of ports are not in the file system.
+        let ports = serialport::available_ports().unwrap_or_default();
+        ports.iter().any(|port| port.port_name.eq_ignore_ascii_case(name))
+    } else {
+        std::path::Path::new(name).exists()
     }
 }
 
 impl Source for SerialPort {
     fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<Arrival> {
-        self.0.set_timeout(timeout)?;
-        match self.0.read(buffer) {
+        self.port.set_timeout(timeout)?;
+        match self.port.read(buffer) {
             // A port has no end of its own: the adapter was unplugged.
             Ok(0) => Err(io::ErrorKind::BrokenPipe.into()),
             Ok(count) => Ok(Arrival::Bytes(count)),
@@ -74,29 +97,8 @@ impl Source for SerialPort {
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         // The last read may have been given less.
-        self.0.set_timeout(READ_TIME)?;
-        self.0.write_all(bytes)
-    }
-}
-
-/// A console that was recorded, or that another program reads.
-///
-/// A read waits as long as the reader does. What is sent to the part goes nowhere: in a recorded console
-/// the part has its nonce already.
-#[derive(Debug)]
-pub struct Log<R>(pub R);
-
-impl<R: Read> Source for Log<R> {
-    fn read(&mut self, buffer: &mut [u8], _: Duration) -> io::Result<Arrival> {
-        match self.0.read(buffer) {
-            Ok(0) => Ok(Arrival::End),
-            Ok(count) => Ok(Arrival::Bytes(count)),
-            Err(error) => interrupted(error),
-        }
-    }
-
-    fn write_all(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
+        self.port.set_timeout(READ_TIME)?;
+        self.port.write_all(bytes)
     }
 }
 
@@ -192,7 +194,6 @@ pub fn follow(
                 }
             }
             Arrival::Nothing => {}
-            Arrival::End => return Ok(follower.end()?),
         }
         // After the read: what has come by now counts, however late the station gets to read it.
         left = timeouts.left(now(), begun, last)?;
@@ -206,27 +207,59 @@ fn line(nonce: [u8; 32]) -> Vec<u8> {
 
 /// Why a port cannot be opened.
 #[derive(Debug, Error)]
-#[error("{}", explain(name, error))]
-pub struct OpenError {
-    name: String,
-    #[source]
-    error: serialport::Error,
+pub enum OpenError {
+    /// The system does not open it.
+    #[error("{}", explain(name, *is_there, error))]
+    Failed {
+        /// The port.
+        name: String,
+        /// Whether the system had a port of that name.
+        is_there: bool,
+        /// What the system says.
+        #[source]
+        error: serialport::Error,
+    },
+    /// Another port of this station is the same one.
+    #[error(
+        "{name} is now the same port as {other}, which is in use. Connect the adapters as they were, or name them by \
+         other links: cargo station ports lists them."
+    )]
+    SamePort {
+        /// The port.
+        name: String,
+        /// The one that is open.
+        other: String,
+    },
 }
 
-fn explain(name: &str, error: &serialport::Error) -> String {
+impl OpenError {
+    /// Whether the port is not there now, so that it may come back. Every other error is there to stay, or lasts until
+    /// somebody does something about it.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self, Self::Failed { is_there: false, .. })
+    }
+
+    /// The same error of the port by another name.
+    fn of(mut self, port: String) -> Self {
+        let (Self::Failed { name, .. } | Self::SamePort { name, .. }) = &mut self;
+        *name = port;
+        self
+    }
+}
+
+fn explain(name: &str, is_there: bool, error: &serialport::Error) -> String {
     use serialport::ErrorKind::{Io, NoDevice};
     match error.kind() {
-        Io(io::ErrorKind::NotFound) => {
+        _ if !is_there => {
             format!("there is no port {name}. Check the cable and the name of the port.")
         }
         Io(io::ErrorKind::PermissionDenied) => format!(
             "this account may not use the port {name}. Add it to the group that owns the port, on many systems \
              dialout, and log in again."
         ),
-        // Windows says so of a port that is not there, too.
         NoDevice => format!(
-            "another program is using the port {name}, or it is not there. Close the other program, and check \
-             the cable and the name of the port."
+            "another program is using the port {name}. Close the other program, and check the name of the port."
         ),
         _ => format!(
             "{name} cannot be used as a serial port ({error}). Check the name of the port and --baud."
@@ -234,30 +267,21 @@ fn explain(name: &str, error: &serialport::Error) -> String {
     }
 }
 
-/// A part that was silent for longer than this.
+/// A part that was silent for longer than this. What to do about it is in [`crate::advice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimeOut {
     /// [`Timeouts::start`] has passed.
-    #[error(
-        "no line of the provisioning image came within {0:?}. Nothing was entered in the ledger: check the \
-         cable, the port and --baud, start the part again, or wait longer with --start-timeout."
-    )]
+    #[error("no line of the provisioning image came within {0:?}")]
     Start(Duration),
     /// [`Timeouts::line`] has passed.
-    #[error(
-        "the part stopped in mid-run, no line came for {0:?}. Nothing was entered in the ledger: start the \
-         part again, it will print its record again, or wait longer with --line-timeout."
-    )]
+    #[error("the part stopped in mid-run, no line came for {0:?}")]
     Line(Duration),
     /// [`Timeouts::run`] has passed.
-    #[error(
-        "the run was not over after {0:?}. Nothing was entered in the ledger: start the part again, it will \
-         print its record again, or wait longer with --run-timeout."
-    )]
+    #[error("the run was not over after {0:?}")]
     Run(Duration),
 }
 
-/// Why a run was not followed to its end.
+/// Why a run was not followed to its end. What to do about it is in [`crate::advice`].
 #[derive(Debug, Error)]
 pub enum FollowError {
     /// What the console shows is not one run of one part.
@@ -267,15 +291,12 @@ pub enum FollowError {
     #[error(transparent)]
     TimeOut(#[from] TimeOut),
     /// The console is gone.
-    #[error("the console is gone ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the console is gone ({0})")]
     Lost(#[source] io::Error),
     /// The nonce did not reach the part.
-    #[error("the nonce could not be sent ({0}). Nothing was entered in the ledger: {AGAIN}")]
+    #[error("the nonce could not be sent ({0})")]
     NotSent(#[source] io::Error),
     /// The operator has stopped the station.
-    #[error(
-        "the station was stopped before the run was over. Nothing was entered in the ledger: start the part \
-         again, it will print its record again."
-    )]
+    #[error("the station was stopped before the run was over")]
     Stopped,
 }

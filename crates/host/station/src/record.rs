@@ -48,41 +48,41 @@ pub struct Software {
     pub version: String,
 }
 
-/// Why a record is not believed.
+/// Why a record is not believed. What to do about it is in [`crate::advice`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// It is not base64url.
-    #[error("the record is not base64url text{AGAIN}")]
+    #[error("the record is not base64url text")]
     Text,
     /// It is not CBOR, or CBOR of another structure; what was looked for.
-    #[error("the record is damaged: {0} was expected in it{AGAIN}")]
+    #[error("the record is damaged: {0} was expected in it")]
     Structure(&'static str),
     /// A claim is missing, there twice, or of another type.
-    #[error("the record does not have one proper {0}{AGAIN}")]
+    #[error("the record does not have one proper {0}")]
     Claim(&'static str),
     /// The public key is not a point of secp256r1.
-    #[error("the public key of the record is not a point of secp256r1{AGAIN}")]
+    #[error("the public key of the record is not a point of secp256r1")]
     PublicKey,
     /// The public key has not signed it.
-    #[error("the signature of the record does not verify{AGAIN}")]
+    #[error("the signature of the record does not verify")]
     Signature,
     /// The instance ID is not the hash of the public key.
-    #[error("the instance ID of the record is not the hash of its public key{AGAIN}")]
+    #[error("the instance ID of the record is not the hash of its public key")]
     InstanceId,
     /// It is another kind of token.
-    #[error("the record is of another profile, {0:?}{AGAIN}")]
+    #[error("the record is of another profile, {0:?}")]
     Profile(String),
     /// The caller is not in the secure world.
-    #[error("the record has client ID {0}, which is not the secure world's{AGAIN}")]
+    #[error("the record has client ID {0}, which is not the secure world's")]
     ClientId(i128),
     /// The part is not in PROVISIONING.
-    #[error("the record has security lifecycle {0:#06x}, not PROVISIONING (0x2000){AGAIN}")]
+    #[error("the record has security lifecycle {0:#06x}, not PROVISIONING (0x2000)")]
     Lifecycle(i128),
     /// Its implementation ID is what erased memory holds.
-    #[error("{0}{OTHER_PRODUCT}")]
+    #[error("{0}")]
     ErasedImplementationId(#[source] ImplementationIdError),
     /// The part was prepared for another product.
-    #[error("the implementation ID of the record is {found}, not {wanted}{OTHER_PRODUCT}")]
+    #[error("the implementation ID of the record is {found}, not {wanted}")]
     ImplementationId {
         /// What the record says.
         found: ImplementationId,
@@ -90,26 +90,19 @@ pub enum RecordError {
         wanted: ImplementationId,
     },
     /// It was made at another time.
-    #[error(
-        "the record has another nonce than the one that was sent. Nothing was entered. It was made at another \
-         time; start the part again."
-    )]
+    #[error("the record has another nonce than the one that was sent")]
     Nonce,
     /// It is the test-only key.
-    #[error(
-        "the record is signed by the test-only key, which everybody knows. Nothing was entered. Do not ship \
-         the part."
-    )]
+    #[error("the record is signed by the test-only key, which everybody knows")]
     Dummy,
 }
 
-/// What to do about a record that is damaged.
-const AGAIN: &str = ". Nothing was entered. Start the part again, it prints its record anew; if it happens \
-                     again, set the part aside.";
-
-/// What to do about a part with another implementation ID.
-const OTHER_PRODUCT: &str = ". Nothing was entered. The part was prepared for another product, or with another \
-                             image.";
+impl RecordError {
+    /// Whether the record is true, or may be, and of another product than the one wanted.
+    pub(crate) const fn is_of_another_product(&self) -> bool {
+        matches!(self, Self::ErasedImplementationId(_) | Self::ImplementationId { .. })
+    }
+}
 
 /// The record's bytes from the text on the console.
 ///

@@ -1,149 +1,266 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What a batch shows: bars on a terminal, lines elsewhere, JSON for machines.
+//! What a batch shows: a row for each port on a terminal, lines elsewhere, JSON for machines.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use base16ct::lower::encode_string as hex;
+use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use station::batch::{Entered, Notice};
+use provisioning::Event;
+use station::batch::{Done, Entered, Notice, Verdict};
 use station::console::Observed;
 use station::ledger::Receipt;
-use station::part::PartError;
 
 use crate::json;
-use base16ct::lower::encode_string as hex;
 
 /// Shows what happens in a batch, and counts it.
 pub struct Report {
     names: Vec<String>,
     json: bool,
-    bars: Option<Bars>,
+    screen: Screen,
+    rows: Option<Rows>,
     /// The first error of standard output: a reader that is gone does not stop a line.
     output: io::Result<()>,
     begun: Instant,
-    entered: usize,
-    refused: usize,
+    counts: Counts,
+    /// A port was given up.
+    given_up: bool,
 }
 
-struct Bars {
+/// How many runs have ended, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The part was entered.
+    pub good: usize,
+    /// It was in the ledger already.
+    pub known: usize,
+    /// It cannot leave the line.
+    pub failed: usize,
+    /// Of all of these, those of parts with an earlier run that was not good.
+    pub retried: usize,
+}
+
+impl Counts {
+    /// How many runs have begun, when all have ended.
+    pub const fn begun(&self) -> usize {
+        self.good + self.known + self.failed
+    }
+}
+
+/// Where something is printed without the rows being torn.
+#[derive(Clone)]
+pub struct Screen(Option<MultiProgress>);
+
+struct Rows {
     batch: ProgressBar,
     ports: Vec<ProgressBar>,
 }
 
-/// What a bar counts of a run: the five messages and the record.
-const MESSAGES: u64 = 6;
+/// About a port that is given up.
+const GIVEN_UP: &str = "GIVEN UP, too many runs in a row have entered nothing (--give-up-after). Check the fixture, the \
+                        image and the parts, then start the station again";
+
+/// What a bar counts of a run: the steps up to the record, and its end.
+const STEPS: u64 = 6;
+
+/// Columns of a port's name in its row.
+const NAME: usize = 20;
+
+impl Screen {
+    /// Standard error, with rows on a terminal.
+    pub fn new(json: bool) -> Self {
+        Self((!json && io::stderr().is_terminal()).then(MultiProgress::new))
+    }
+
+    /// Something that is not a result.
+    pub fn note(&self, line: &dyn Display) {
+        // A reader that is gone does not stop a line.
+        self.suspend(|| _ = writeln!(io::stderr(), "{line}"));
+    }
+
+    fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(rows) => rows.suspend(print),
+            None => print(),
+        }
+    }
+}
 
 impl Report {
     /// A report on these ports, which do so many parts.
-    pub fn new(names: Vec<String>, parts: usize, json: bool) -> Self {
-        let bars = (!json && io::stderr().is_terminal()).then(|| Bars::new(&names, parts));
+    pub fn new(names: Vec<String>, parts: Option<usize>, json: bool, screen: Screen) -> Self {
+        let rows = screen.0.as_ref().map(|all| Rows::new(all, &names, parts));
         let begun = Instant::now();
-        Self { names, json, bars, output: Ok(()), begun, entered: 0, refused: 0 }
+        Self {
+            names,
+            json,
+            screen,
+            rows,
+            output: Ok(()),
+            begun,
+            counts: Counts::default(),
+            given_up: false,
+        }
     }
 
     /// Shows one notice. What is on standard output then is final.
     pub fn show(&mut self, notice: &Notice) {
         match notice {
             Notice::Observed(port, observed) => self.observed(*port, observed),
-            Notice::Done(port, result) => match result {
-                Ok(entered) => self.entered(*port, entered),
-                Err(error) => self.refused(*port, error),
-            },
-            Notice::GivenUp(port) => self.given_up(*port),
-        }
-    }
-
-    fn observed(&mut self, port: usize, observed: &Observed) {
-        if let Some(bars) = &self.bars {
-            let bar = &bars.ports[port];
-            match observed {
-                Observed::NonceWanted => bar.reset(),
-                Observed::Event(event) => {
-                    if matches!(bar.position(), MESSAGES..) {
-                        bar.reset();
-                    }
-                    bar.inc(1);
-                    bar.set_message(event.message());
-                }
-                Observed::Record(_) => {
-                    bar.inc(1);
-                    bar.set_message("Provisioning record");
-                }
-                Observed::Modelled | Observed::Other(_) | Observed::Finished => {}
+            Notice::Begun(port) => self.row(*port, |row| {
+                row.set_position(0);
+                row.set_message("begun");
+            }),
+            Notice::Done(port, done) => self.done(*port, done),
+            Notice::Idle(port, time) => self.port(
+                *port,
+                "idle",
+                &format!(
+                    "no part has begun for {} s. Start one, or check cable and image",
+                    time.as_secs()
+                ),
+            ),
+            Notice::Noise(port, error) => self.port(*port, "noise", &error.to_string()),
+            Notice::Lost(port, error) => self.port(
+                *port,
+                "lost",
+                &format!(
+                    "the port is lost ({error}). Connect it again: the station goes on by itself"
+                ),
+            ),
+            Notice::Back(port) => self.port(*port, "back", "the port is back"),
+            Notice::Asked(port, question) => self.port(*port, "asked", &question.to_string()),
+            Notice::NotTaken(port, reason) => self.port(*port, "not-taken", reason),
+            Notice::Step(port, moment) => self.row(*port, |row| {
+                row.set_message(format!("step {moment}"));
+            }),
+            Notice::StepFailed(port, error) => {
+                self.port(*port, "step-failed", &error.to_string());
+            }
+            Notice::GivenUp(port) => {
+                self.given_up = true;
+                self.port(*port, "given-up", GIVEN_UP);
             }
         }
-        if let Observed::Other(line) = observed {
-            self.note(&format!("{}: {line}", self.names[port]));
+    }
+
+    fn observed(&self, port: usize, observed: &Observed) {
+        let step = match observed {
+            Observed::Event(event) => step(event).map(|step| (step, event.message())),
+            Observed::Record(_) => Some((5, "Provisioning record")),
+            Observed::NonceWanted => Some((0, "Nonce")),
+            Observed::Other(line) => {
+                let name = &self.names[port];
+                self.screen.note(&format_args!("{name}: {line}"));
+                None
+            }
+            Observed::Modelled | Observed::Finished => None,
+        };
+        if let Some((position, message)) = step {
+            self.row(port, |row| {
+                row.set_position(position);
+                row.set_message(message);
+            });
         }
     }
 
-    fn entered(&mut self, port: usize, entered: &Entered) {
-        let Entered { receipt: Receipt { number, .. }, identity } = entered;
-        self.entered += 1;
+    fn done(&mut self, port: usize, done: &Done) {
+        let counts = &mut self.counts;
+        let (word, look, text) = match &done.verdict {
+            Verdict::Good(Entered { receipt, identity }) => {
+                counts.good += 1;
+                let text = format!("entered as {}, UEID {}", receipt.number, identity.ueid());
+                ("PASS", Style::new().black().on_green(), text)
+            }
+            Verdict::Known(entry, _) => {
+                counts.known += 1;
+                let text = format!("entry {entry} has this part already. Take it out");
+                ("KNOWN", Style::new().black().on_yellow(), text)
+            }
+            Verdict::NotDone(Entered { receipt, .. }, error) => {
+                counts.failed += 1;
+                let text = format!("entered as {}, but {error}", receipt.number);
+                ("FAIL", Style::new().white().on_red().bold(), text)
+            }
+            Verdict::Failed(error) => {
+                counts.failed += 1;
+                ("FAIL", Style::new().white().on_red().bold(), error.at_port())
+            }
+        };
+        counts.retried += usize::from(done.is_retry);
+        let serial = done.serial_number.as_ref().map(|serial| format!("{serial}, "));
+        let text = serial.unwrap_or_default() + &text;
+        if let Some(rows) = &self.rows {
+            rows.batch.set_position(counts.good as u64);
+            // Until the next part begins.
+            let block = look.clone().for_stderr().apply_to(format!("  {word:^5}  "));
+            rows.ports[port].set_position(STEPS);
+            rows.ports[port].set_message(format!("{block} {text}"));
+            if word == "FAIL" {
+                self.screen.suspend(|| _ = write!(io::stderr(), "\x07"));
+            }
+        }
         let name = &self.names[port];
-        if let Some(bars) = &self.bars {
-            bars.batch.inc(1);
-            bars.ports[port].set_message(format!("entered as {number}, UEID {}", identity.ueid()));
-        }
         if self.json {
-            let line = json::entered(name, entered).to_string();
+            let line = json::done(name, done).to_string();
             self.line(&line);
-        } else if self.bars.is_none() {
-            let line = format!("{name}: entered as {number}, UEID {}", identity.ueid());
+        } else {
+            let word = look.apply_to(word);
+            let line = format!("{name}: {word}: {text}");
             self.line(&line);
         }
     }
 
-    fn refused(&mut self, port: usize, error: &PartError) {
-        self.refused += 1;
+    /// Something about a port that is no result of a part.
+    fn port(&mut self, port: usize, event: &'static str, text: &str) {
         let name = self.names[port].clone();
+        self.row(port, |row| row.set_message(text.to_owned()));
         if self.json {
-            self.line(&json::not_entered(&name, error));
+            self.line(&json::port_event(&name, event, Some(text.to_owned())));
         } else {
-            self.line(&format!("{name}: NOT ENTERED: {error}"));
+            self.screen.note(&format_args!("{name}: {text}"));
         }
     }
 
-    fn given_up(&mut self, port: usize) {
-        let name = self.names[port].clone();
-        if self.json {
-            self.line(&json::given_up(&name));
-        } else {
-            self.line(&format!(
-                "{name}: GIVEN UP, too many runs in a row were not entered (--give-up-after). Check the \
-                 fixture, the image and the parts, then start the station again"
-            ));
+    fn row(&self, port: usize, change: impl FnOnce(&ProgressBar)) {
+        if let Some(rows) = &self.rows {
+            change(&rows.ports[port]);
         }
     }
 
-    /// The last words on the batch. `head` is the ledger's last entry.
+    /// The last words on the batch, of which so many good parts were wanted. The ledger has so many entries, and
+    /// `head` is its last link. Whether every run that has
+    /// begun was of a good part, and no port was given up.
     ///
     /// # Errors
     /// Something could not be printed.
-    pub fn end(mut self, parts: usize, head: &Receipt) -> io::Result<bool> {
+    pub fn end(mut self, parts: Option<usize>, entries: u64, head: &Receipt) -> io::Result<bool> {
         let time = self.begun.elapsed();
-        if let Some(bars) = self.bars.take() {
-            bars.ports.iter().for_each(ProgressBar::finish_and_clear);
-            bars.batch.finish_and_clear();
+        if let Some(rows) = self.rows.take() {
+            rows.ports.iter().for_each(ProgressBar::finish_and_clear);
+            rows.batch.finish_and_clear();
         }
-        let Self { entered, refused, .. } = self;
-        let missing = parts.saturating_sub(entered);
+        let counts = self.counts;
         if self.json {
-            self.line(&json::end(entered, refused, missing, time, head));
+            self.line(&json::end(&counts, time, entries, head));
         } else {
-            self.line(&format!("{entered} of {parts} parts entered in {}", Seconds(time)));
-            if refused > 0 {
-                self.line(&format!("{refused} runs were not entered"));
-            }
+            let Counts { good, known, failed, retried } = counts;
+            let of = parts.map(|parts| format!(" of {parts}")).unwrap_or_default();
+            self.line(&format!("{good}{of} parts entered in {}", Seconds(time)));
             self.line(&format!(
-                "The ledger has {} entries. Its head, to write down: {}",
+                "{} runs: {good} good, {known} known already, {failed} failed; {retried} of them retries",
+                counts.begun()
+            ));
+            self.line(&format!(
+                "The ledger has {entries} entries in {} links. Its head, to write down: {}",
                 head.number,
                 hex(&head.hash)
             ));
         }
-        self.output.map(|()| refused == 0 && missing == 0)
+        self.output.map(|()| counts.failed == 0 && !self.given_up)
     }
 
     fn line(&mut self, line: &dyn Display) {
@@ -152,49 +269,64 @@ impl Report {
             writeln!(stdout, "{line}").and_then(|()| stdout.flush())
         };
         if self.output.is_ok() {
-            self.output = match &self.bars {
-                Some(bars) => bars.batch.suspend(print),
-                None => print(),
-            };
-        }
-    }
-
-    /// Something that is not a result.
-    fn note(&self, line: &str) {
-        match &self.bars {
-            Some(bars) => bars.batch.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            self.output = self.screen.suspend(print);
         }
     }
 }
 
-impl Bars {
-    fn new(names: &[String], wanted: usize) -> Self {
-        let style = |template| {
+/// How far a run is when it prints this.
+const fn step(event: &Event<'_>) -> Option<u64> {
+    Some(match event {
+        Event::LifecycleVerified | Event::Resuming => 1,
+        Event::LifecycleSwitched => 2,
+        Event::GeneratingHuks
+        | Event::GeneratingMext
+        | Event::KeepingHuks
+        | Event::CompletingSeed => 3,
+        Event::WritingIdentityKey => 4,
+        Event::Record(_) => 5,
+        Event::Success => STEPS,
+        Event::HuksNotProven | Event::SeedNotProven | Event::DummyKey => return None,
+    })
+}
+
+impl Rows {
+    fn new(all: &MultiProgress, names: &[String], wanted: Option<usize>) -> Self {
+        let style = |template: &str| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
-        let all = MultiProgress::new();
         let ports = names
             .iter()
             .map(|name| {
-                let bar = all.add(ProgressBar::new(MESSAGES));
-                bar.set_style(style("{prefix:14!} {bar:12} {msg}"));
-                bar.set_prefix(name.clone());
-                bar.set_message("waiting for a part");
-                bar
+                let row = all.add(ProgressBar::new(STEPS));
+                row.set_style(style(&format!("{{prefix:{NAME}!}} {{bar:6}} {{wide_msg}}")));
+                row.set_prefix(ending(name));
+                row.set_message("waiting for a part");
+                row
             })
             .collect();
-        let batch = all.add(ProgressBar::new(wanted as u64));
+        let batch = all.add(ProgressBar::new(wanted.unwrap_or_default() as u64));
         let rate = |state: &ProgressState, f: &mut dyn fmt::Write| {
-            let _ = write!(f, "{:.0} parts/s", state.per_sec()); // the bar has its own errors
+            let _ = write!(f, "{:.0}", 3600.0 * state.per_sec()); // the bar has its own errors
         };
-        batch.set_style(
-            style("{prefix:14!} {bar:40} {pos} of {len}, {rate} (about {eta} to go)")
-                .with_key("rate", rate),
-        );
+        let template = if wanted.is_some() {
+            "{prefix:5!} {bar:20} {pos} of {len} good, {rate} parts/h (about {eta} to go)"
+        } else {
+            "{prefix:5!} {pos} good, {rate} parts/h, {elapsed}"
+        };
+        batch.set_style(style(template).with_key("rate", rate));
         batch.set_prefix("batch");
         batch.tick();
         Self { batch, ports }
+    }
+}
+
+/// The end of a long name, which is where names of ports differ.
+fn ending(name: &str) -> String {
+    let length = name.chars().count();
+    match length.checked_sub(NAME) {
+        None | Some(0) => name.to_owned(),
+        Some(more) => std::iter::once('…').chain(name.chars().skip(more + 1)).collect(),
     }
 }
 

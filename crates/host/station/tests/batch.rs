@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -22,11 +23,15 @@ use provisioning::{
 use serde_json::Value;
 use serialport::{SerialPort, TTYPort};
 use silicon::{Silicon, Soc};
-use station::batch::{self, Batch, NOTICES_WAITING, Notice, Parts, Port};
+use station::batch::{
+    self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Scan, Steps, Verdict,
+};
+use station::clock::SystemClock;
 use station::console::Observed;
 use station::ledger::Ledger;
-use station::port::{self, Timeouts};
+use station::port::{self, Source, Timeouts};
 use station::record::Wanted;
+use station::steps;
 use tempfile::TempDir;
 
 /// A station on some ports.
@@ -83,6 +88,12 @@ impl Station {
         true
     }
 
+    /// How many attempts its ledger has.
+    fn attempts(&self) -> u64 {
+        let ledger = Ledger::open(&self.folder.path().join("ledger.db")).unwrap();
+        ledger.audit(None, |_| Ok(()), |_| ()).unwrap().attempts
+    }
+
     /// Waits for the end of the station, which is to have that exit code.
     fn end(mut self, code: i32) -> (Vec<Value>, TempDir) {
         while self.next() {}
@@ -113,6 +124,14 @@ fn part_of(seed: Vec<u8>, nonce: Option<Nonce>, runs: usize) -> Vec<u8> {
 fn failed() -> String {
     let cause = Cause::HukTaken(Huk::Mkek);
     kit_line(&Failure { cause, written: Written::Nothing, ueid: None }.to_string())
+}
+
+/// Good, known, failed and retried, at the end.
+fn counts(events: &[Value]) -> [u64; 4] {
+    let end = events.last().unwrap();
+    let counts = ["good", "known", "failed", "retried"].map(|name| end[name].as_u64().unwrap());
+    assert_eq!(end["begun"].as_u64().unwrap(), counts[..3].iter().sum::<u64>(), "they add up");
+    counts
 }
 
 fn names<'a>(events: &'a [Value], name: &str) -> Vec<&'a str> {
@@ -149,7 +168,7 @@ fn a_part_whose_record_was_lost_prints_it_again() {
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["line-timeout"]);
     assert_eq!(names(&events, "event"), ["not-entered", "entered", "entered", "end"]);
-    assert_eq!((&events[3]["entered"], &events[3]["missing"]), (&Value::from(2), &Value::from(0)));
+    assert_eq!(counts(&events), [2, 0, 1, 0]);
 }
 
 #[test]
@@ -170,7 +189,8 @@ fn a_part_that_was_erased_since_is_set_aside() {
 #[test]
 fn a_part_that_asks_gets_a_nonce_and_an_old_record_will_not_do() {
     for (honest, code) in [(true, 0), (false, 1)] {
-        let station = Station::start(1, &["--require-nonce", "--give-up-after", "1"]);
+        let station =
+            Station::start(1, &["--require-nonce", "--give-up-after", "1", "--parts", "1"]);
         let mut master = station.ports[0].try_clone().unwrap();
         let player = thread::spawn(move || {
             master.write_all(kit_line(NONCE_PROMPT).as_bytes()).unwrap();
@@ -210,7 +230,7 @@ fn modelled_silicon_is_taken_on_request_only() {
     station.play(0, &console);
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["modelled"]);
-    let mut station = Station::start(1, &["--allow-modelled"]);
+    let mut station = Station::start(1, &["--allow-modelled", "--parts", "1"]);
     station.play(0, &console);
     let (events, _folder) = station.end(0);
     assert_eq!(names(&events, "event"), ["entered", "end"]);
@@ -241,32 +261,136 @@ fn a_bad_run_enters_nothing() {
         (&other_product, "record"),
         (&failed(), "failed"),
         (&text[..text.len() - 30], "line-timeout"),
-        ("", "start-timeout"),
     ] {
-        let once = ["--give-up-after", "1", "--line-timeout", "1", "--start-timeout", "3"];
+        let once = ["--give-up-after", "1", "--line-timeout", "1"];
         let mut station = Station::start(1, &once);
         station.play(0, console.as_bytes());
         let (events, folder) = station.end(1);
         assert_eq!(names(&events, "error"), [error], "{events:?}");
         let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
-        assert_eq!(ledger.head().unwrap().number, 0);
+        assert_eq!(ledger.entries().unwrap(), 0);
+        assert_eq!(ledger.head().unwrap().number, 2, "an attempt and its outcome");
+    }
+}
+
+/// A port whose other end is a pseudo terminal that can be replaced, as an adapter that is plugged in again.
+struct Socket {
+    link: std::path::PathBuf,
+    master: Option<File>,
+}
+
+impl Socket {
+    fn plug(&mut self) {
+        let (master, slave) = TTYPort::pair().unwrap();
+        let new = self.link.with_extension("new");
+        std::os::unix::fs::symlink(slave.name().unwrap(), &new).unwrap();
+        std::fs::rename(new, &self.link).unwrap();
+        // SAFETY: nobody else has it any more.
+        let master = unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) };
+        self.master = Some(File::from(master.try_clone().unwrap()));
+    }
+
+    fn unplug(&mut self) {
+        std::fs::remove_file(&self.link).unwrap();
+        self.master = None;
     }
 }
 
 #[test]
-fn a_port_that_is_pulled_ends_alone() {
-    let mut station = Station::start(2, &["--parts", "2"]);
-    drop(station.ports.remove(0));
+fn a_port_that_is_lost_is_taken_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut socket = Socket { link: folder.path().join("port"), master: None };
+    socket.plug();
+    let mut station = Station::start(1, &["--parts", "3", "--port", socket.link.to_str().unwrap()]);
+    // Idle.
+    socket.unplug();
     assert!(station.next());
-    for seed in [1, 2] {
-        station.play(0, &part(seed, None, 1));
-        assert!(station.next());
-    }
+    thread::sleep(Duration::from_millis(500));
+    socket.plug();
+    assert!(station.next());
+    // In mid-run.
+    let console = part(1, None, 1);
+    socket.master.as_mut().unwrap().write_all(&console[..console.len() / 2]).unwrap();
+    // The other port is not held up.
+    station.play(0, &part(2, None, 1));
+    assert!(station.next());
+    socket.unplug();
+    assert!(station.next() && station.next());
+    socket.plug();
+    assert!(station.next());
+    socket.master.as_mut().unwrap().write_all(&part(1, None, 2)).unwrap();
+    assert!(station.next());
+    station.play(0, &part(3, None, 1));
     let (events, _folder) = station.end(1);
-    let mut seen = names(&events, "event");
-    seen.sort_unstable();
-    assert_eq!(seen, ["end", "entered", "entered", "not-entered"]);
+    assert_eq!(
+        names(&events, "event"),
+        ["lost", "back", "entered", "not-entered", "lost", "back", "entered", "entered", "end"]
+    );
     assert_eq!(names(&events, "error"), ["port"]);
+    assert_eq!(counts(&events), [3, 0, 1, 0]);
+}
+
+#[test]
+fn an_idle_port_waits_for_ever() {
+    let mut station = Station::start(2, &["--parts", "1", "--start-timeout", "1"]);
+    assert!(station.next() && station.next());
+    // It is mentioned once.
+    thread::sleep(Duration::from_millis(2500));
+    station.play(1, &part(1, None, 1));
+    let (events, _folder) = station.end(0);
+    assert_eq!(names(&events, "event"), ["idle", "idle", "entered", "end"]);
+    assert!(names(&events, "text")[0].contains("no part has begun for 1 s"), "{events:?}");
+}
+
+fn signal(station: &Station, signal: &str) {
+    let id = station.child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+#[test]
+fn a_batch_that_is_ended_finishes_what_runs() {
+    for name in ["-INT", "-TERM"] {
+        let mut station = Station::start(2, &[]);
+        let console = part(1, None, 1);
+        station.play(0, &part(2, None, 1));
+        assert!(station.next());
+        station.play(0, &console[..console.len() / 2]);
+        // Until it was read.
+        while station.attempts() < 2 {
+            thread::yield_now();
+        }
+        signal(&station, name);
+        thread::sleep(Duration::from_millis(300));
+        // No part begins any more.
+        station.play(1, &part(3, None, 1));
+        station.play(0, &console[console.len() / 2..]);
+        let (events, _folder) = station.end(0);
+        assert_eq!(names(&events, "event"), ["entered", "entered", "end"]);
+        assert_eq!(counts(&events), [2, 0, 0, 0]);
+        assert_eq!(events[2]["ledger_entries"], 2);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_names_what_is_not_finished() {
+    let mut station = Station::start(1, &[]);
+    let console = part(1, None, 1);
+    station.play(0, &part(2, None, 1));
+    assert!(station.next());
+    station.play(0, &console[..console.len() / 2]);
+    while station.attempts() < 2 {
+        thread::yield_now();
+    }
+    signal(&station, "-INT");
+    thread::sleep(Duration::from_millis(300));
+    let since = std::time::Instant::now();
+    signal(&station, "-INT");
+    let (events, folder) = station.end(1);
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert_eq!(names(&events, "event"), ["entered", "not-entered", "end"]);
+    assert_eq!(names(&events, "error"), ["stopped"]);
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    assert_eq!((ledger.entries().unwrap(), ledger.head().unwrap().number), (1, 4));
 }
 
 #[test]
@@ -286,14 +410,12 @@ fn failed_runs_do_not_use_the_batch_up() {
     let (events, _folder) = station.end(1);
     assert_eq!(names(&events, "error"), ["failed"; 6]);
     assert_eq!(names(&events, "event").iter().filter(|name| **name == "entered").count(), 2);
-    let end = events.last().unwrap();
-    assert_eq!((&end["not_entered"], &end["missing"]), (&Value::from(6), &Value::from(0)));
+    assert_eq!(counts(&events), [2, 0, 6, 0]);
 }
 
 #[test]
 fn a_batch_in_which_everything_fails_has_an_end() {
-    let mut station =
-        Station::start(2, &["--parts", "10", "--give-up-after", "3", "--start-timeout", "10"]);
+    let mut station = Station::start(2, &["--parts", "10", "--give-up-after", "3"]);
     station.play(1, &part(1, None, 1));
     assert!(station.next());
     // A part that resets for ever, and one that is started again for ever.
@@ -308,60 +430,53 @@ fn a_batch_in_which_everything_fails_has_an_end() {
         assert!(station.next());
     }
     let (events, _folder) = station.end(1);
-    let mut errors = vec!["failed"; 3];
-    errors.extend(["seen-before"; 3]);
-    assert_eq!(names(&events, "error"), errors);
+    assert_eq!(names(&events, "error"), ["failed"; 3]);
     assert_eq!(names(&events, "event").iter().filter(|name| **name == "given-up").count(), 2);
-    let end = events.last().unwrap();
-    assert_eq!((&end["entered"], &end["missing"]), (&Value::from(1), &Value::from(9)));
+    assert_eq!(counts(&events), [1, 3, 3, 0]);
 }
 
 #[test]
-fn a_port_waits_while_the_last_part_is_on_its_way() {
-    let console = part(1, None, 1);
-    // Longer than the time to start a part, on both ports.
-    let (first, rest) = console.split_at(console.len() / 2);
-    let other = part(2, None, 1);
-    let (other_first, other_rest) = other.split_at(other.len() / 2);
-    let mut station = Station::start(2, &["--parts", "2", "--start-timeout", "2"]);
-    station.play(0, first);
-    station.play(1, other_first);
-    station.play(1, other_rest);
-    assert!(station.next());
-    thread::sleep(Duration::from_secs(3));
-    station.play(0, rest);
-    let (events, _folder) = station.end(0);
-    assert_eq!(names(&events, "event"), ["entered", "entered", "end"]);
-}
-
-#[test]
-fn noise_does_not_put_the_start_off() {
+fn noise_is_mentioned_and_waited_out() {
     // Whole lines and pieces, of a part's console and of another.
     let noises = ["noise\r\n", "x", "E: text\r\n", "*** Booting Zephyr OS ***\r\n"];
-    let mut station = Station::start(noises.len(), &["--start-timeout", "2"]);
-    for (port, noise) in station.ports.iter().zip(noises) {
-        let mut port = port.try_clone().unwrap();
-        let babble = noise.repeat(1024);
-        // Nobody waits for its end: it may wait for ever for someone who reads.
-        thread::spawn(move || while port.write_all(babble.as_bytes()).is_ok() {});
+    let mut station = Station::start(noises.len(), &["--start-timeout", "60"]);
+    let babbling = AtomicUsize::new(1);
+    let mut ports: Vec<_> = station.ports.iter().map(|port| port.try_clone().unwrap()).collect();
+    thread::scope(|scope| {
+        for (port, noise) in ports.iter_mut().zip(noises) {
+            let (babbling, noise) = (&babbling, noise.repeat(64));
+            scope.spawn(move || {
+                while babbling.load(Ordering::Relaxed) > 0 {
+                    port.write_all(noise.as_bytes()).unwrap();
+                }
+                port.write_all(b"\r\n").unwrap();
+            });
+        }
+        for _ in noises {
+            assert!(station.next());
+        }
+        babbling.store(0, Ordering::Relaxed);
+    });
+    for (port, seed) in (0..noises.len()).zip(1..) {
+        station.play(port, &part(seed, None, 1));
+        assert!(station.next());
     }
-    while station.next() {
-        assert!(station.events.len() <= 2 * noises.len() + 1, "it goes on: {:?}", station.events);
-    }
-    let (events, _folder) = station.end(1);
-    // Each port reports once that something comes, and at the end what it means.
-    let (_, reported) = events.split_last().unwrap();
-    let mut ports = names(reported, "port");
-    ports.sort_unstable();
-    ports.dedup();
-    assert_eq!(ports.len(), noises.len());
-    for port in ports {
-        let of_port: Vec<_> =
-            reported.iter().filter(|event| event["port"] == port).cloned().collect();
-        assert_eq!(names(&of_port, "error"), ["console", "start-timeout"], "{of_port:?}");
-        let texts = names(&of_port, "text");
-        assert!(texts[0].contains("64 KiB came"), "{texts:?}");
-        assert!(texts[1].contains("within 2s"), "{texts:?}");
+    signal(&station, "-INT");
+    let (events, _folder) = station.end(0);
+    // Each port mentions it once, and has its part then.
+    let mut seen = names(&events, "event");
+    seen.retain(|name| *name != "end");
+    assert_eq!(seen[..4], ["noise"; 4], "{events:?}");
+    assert_eq!(seen[4..], ["entered"; 4], "{events:?}");
+    assert!(names(&events, "text")[0].contains("64 KiB came"), "{events:?}");
+}
+
+/// A port that is there once.
+struct Once(Option<port::SerialPort>);
+
+impl Connect for Once {
+    fn connect(&mut self) -> std::io::Result<Box<dyn Source + Send>> {
+        Ok(Box::new(self.0.take().ok_or(std::io::ErrorKind::NotFound)?))
     }
 }
 
@@ -377,17 +492,25 @@ fn a_chatty_console_waits_until_it_is_shown() {
     let (master, slave) = TTYPort::pair().unwrap();
     let port = port::SerialPort::open(&slave.name().unwrap(), port::DEFAULT_BAUD).unwrap();
     drop(slave);
+    let port = Once(Some(port));
     // SAFETY: nobody else has it any more.
     let mut master = File::from(unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) });
     let batch = Batch {
-        parts: 1,
+        parts: Some(1),
         wanted: Wanted::default(),
+        image: None,
         require_nonce: false,
         allow_modelled: false,
-        give_up_after: 1,
+        give_up_after: Some(1),
         timeouts: Timeouts { run: Duration::from_secs(3600), ..Timeouts::default() },
+        name: None,
+        scan: Scan::No,
+        steps: Steps::default(),
+        clock: Arc::new(SystemClock),
     };
-    let port = Port { name: String::from("port"), parts: Parts::Serial(port) };
+    let parts = Parts::Connected(Box::new(port));
+    let port = Port { name: String::from("port"), parts, told: steps::Part::default() };
+    let control = Control::default();
     let written = AtomicUsize::new(0);
     thread::scope(|scope| {
         let written = &written;
@@ -408,7 +531,7 @@ fn a_chatty_console_waits_until_it_is_shown() {
             master
         });
         let (mut shown, mut entered) = (0, 0);
-        batch::run(&batch, vec![port], &mut ledger, |event| match event {
+        batch::run(&batch, vec![port], &mut ledger, &control, None, |event| match event {
             Notice::Observed(_, Observed::Other(_)) => {
                 if shown == 0 {
                     while written.load(Ordering::Relaxed) < NOTICES_WAITING {
@@ -423,11 +546,12 @@ fn a_chatty_console_waits_until_it_is_shown() {
                 let waiting = written.load(Ordering::Relaxed).saturating_sub(shown);
                 assert!(waiting <= NOTICES_WAITING + slack, "{waiting} lines wait");
             }
-            Notice::Done(_, result) => {
-                result.unwrap();
+            Notice::Done(_, done) => {
+                assert!(matches!(done.verdict, Verdict::Good(_)), "{done:?}");
                 entered += 1;
             }
-            Notice::Observed(..) | Notice::GivenUp(_) => {}
+            Notice::Observed(..) | Notice::Begun(_) => {}
+            notice => panic!("{notice:?}"),
         })
         .unwrap();
         assert_eq!((shown, entered), (LINES, 1), "nothing is lost");

@@ -4,18 +4,19 @@
 
 mod common;
 
-use std::sync::LazyLock;
 use std::time::Instant;
 
-use common::{BANNERS, PANIC, log_prefix};
+use common::consoles::{
+    DUMMY, FAILURE, FRESH, FRESH_SEED, MODELLED, NO_PART, STYLES, Style, already, complete,
+    fragment, good_runs, messages, record, run, ueid,
+};
+use common::{BANNERS, PANIC};
 use proptest::prelude::*;
 use provisioning::console::{
     ALREADY_PROVISIONED_PREFIX, FAILURE_PREFIX, LOG_PREFIXES, ModelledSilicon, NONCE_PROMPT,
-    NoPart, RECORD_PREFIX,
+    RECORD_PREFIX,
 };
-use provisioning::{
-    Cause, Config, Event, Failure, Huk, IdentityKeySource, Nonce, Piece, Ueid, Written,
-};
+use provisioning::{Config, Event, Failure, IdentityKeySource, Nonce};
 use rayon::prelude::*;
 use silicon::{Family, Silicon, Soc};
 use simulator::sweep::{self, Case};
@@ -23,136 +24,6 @@ use station::console::{ConsoleError, Follower, MAX_LINE, MAX_NOISE, Observed, Ru
 use station::port::{self, Timeouts};
 use station::record::Wanted;
 use station::simulated::Simulated;
-
-static MODELLED: LazyLock<String> =
-    LazyLock::new(|| ModelledSilicon { part: "nrf5340", seed: 1 }.to_string());
-static FAILURE: LazyLock<String> = LazyLock::new(|| {
-    let cause = Cause::Torn(Piece::Huk(Huk::Mkek));
-    Failure { cause, written: Written::Nothing, ueid: None }.to_string()
-});
-static NO_PART: LazyLock<String> = LazyLock::new(|| NoPart("x").to_string());
-
-/// How lines look on their way.
-#[derive(Clone, Copy, Debug)]
-enum Style {
-    Kit,
-    NativeSim,
-    Simulator,
-}
-
-const STYLES: [Style; 3] = [Style::Kit, Style::NativeSim, Style::Simulator];
-
-impl Style {
-    fn line(self, message: &str) -> String {
-        let other = ["*** ", "E: ", "W: ", "ERROR:silicon", "WARN:silicon"];
-        match self {
-            Self::Simulator => format!("{message}\n"),
-            Self::NativeSim if other.iter().any(|other| message.starts_with(other)) => {
-                format!("{message}\n")
-            }
-            Self::NativeSim => format!("{}{message}\n", log_prefix(message)),
-            Self::Kit => Self::NativeSim.line(message).replace('\n', "\r\n"),
-        }
-    }
-
-    fn log(self, messages: &[String]) -> Vec<u8> {
-        messages.iter().flat_map(|message| self.line(message).into_bytes()).collect()
-    }
-}
-
-/// Shorter than a real one, so that every byte can be changed to every other; each `part` has its own.
-fn record(part: u8) -> String {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    (0..60_usize).map(|at| char::from(alphabet[(at * 7 + usize::from(part)) % 64])).collect()
-}
-
-fn ueid(part: u8) -> Ueid {
-    let mut bytes = [part; 33];
-    bytes[0] = 1;
-    Ueid::from_bytes(bytes).unwrap()
-}
-
-fn already(part: u8) -> String {
-    Failure::already_provisioned(ueid(part)).to_string()
-}
-
-fn messages(events: &[Event]) -> Vec<String> {
-    events.iter().map(ToString::to_string).collect()
-}
-
-/// The messages of a run that ends well and has these events before the record.
-fn run(part: u8, events: &[Event]) -> Vec<String> {
-    let mut lines = messages(events);
-    lines.push(format!("{RECORD_PREFIX}{}", record(part)));
-    lines.push(Event::Success.to_string());
-    lines
-}
-
-const FRESH: [Event; 4] = [
-    Event::LifecycleVerified,
-    Event::LifecycleSwitched,
-    Event::GeneratingHuks,
-    Event::WritingIdentityKey,
-];
-const DUMMY: [Event; 5] = [
-    Event::LifecycleVerified,
-    Event::LifecycleSwitched,
-    Event::GeneratingHuks,
-    Event::DummyKey,
-    Event::WritingIdentityKey,
-];
-
-/// A part whose keys are derived from a seed.
-const FRESH_SEED: [Event; 4] = [
-    Event::LifecycleVerified,
-    Event::LifecycleSwitched,
-    Event::GeneratingHuks,
-    Event::SeedNotProven,
-];
-
-fn resumed_seed(seed: Event<'static>) -> [Event<'static>; 3] {
-    [Event::Resuming, seed, Event::SeedNotProven]
-}
-
-fn resumed(huks: Event<'static>) -> Vec<Event<'static>> {
-    let mut events = vec![Event::Resuming, huks, Event::WritingIdentityKey];
-    if huks != Event::GeneratingHuks {
-        events.insert(2, Event::HuksNotProven);
-    }
-    events
-}
-
-fn complete(part: u8) -> Vec<String> {
-    complete_but_for(part, Event::HuksNotProven)
-}
-
-fn complete_but_for(part: u8, not_proven: Event<'static>) -> Vec<String> {
-    let mut lines = messages(&[Event::Resuming, not_proven]);
-    lines.push(format!("{RECORD_PREFIX}{}", record(part)));
-    lines.push(already(part));
-    lines
-}
-
-/// Every kind of run that ends well, and its end.
-fn good_runs(part: u8) -> Vec<(Vec<String>, RunEnd)> {
-    let provisioned =
-        |dummy_warned, resumed| RunEnd::Provisioned { record: record(part), dummy_warned, resumed };
-    vec![
-        (run(part, &FRESH), provisioned(false, false)),
-        (run(part, &DUMMY), provisioned(true, false)),
-        (run(part, &resumed(Event::GeneratingHuks)), provisioned(false, true)),
-        (run(part, &resumed(Event::GeneratingMext)), provisioned(false, true)),
-        (run(part, &resumed(Event::KeepingHuks)), provisioned(false, true)),
-        (complete(part), RunEnd::AlreadyProvisioned { record: record(part), ueid: ueid(part) }),
-        (run(part, &FRESH_SEED), provisioned(false, false)),
-        (run(part, &resumed_seed(Event::GeneratingHuks)), provisioned(false, true)),
-        (run(part, &resumed_seed(Event::CompletingSeed)), provisioned(false, true)),
-        (
-            complete_but_for(part, Event::SeedNotProven),
-            RunEnd::AlreadyProvisioned { record: record(part), ueid: ueid(part) },
-        ),
-    ]
-}
 
 type Result = std::result::Result<RunEnd, ConsoleError>;
 
@@ -545,32 +416,6 @@ fn a_run_has_one_record() {
     );
 }
 
-#[test]
-fn every_error_says_what_happened_and_what_to_do() {
-    let line = format!("\"{}x\"", LOG_PREFIXES[0]);
-    let errors = [
-        ConsoleError::Noise,
-        ConsoleError::Silent,
-        ConsoleError::MissedStart(line.clone()),
-        ConsoleError::Garbage(line.clone()),
-        ConsoleError::Interleaved(line.clone()),
-        ConsoleError::OutOfOrder { line: line.clone(), after: "x" },
-        ConsoleError::Restarted(line.clone()),
-        ConsoleError::TooLong(line.clone()),
-        ConsoleError::Crashed(line),
-        ConsoleError::SecondRecord,
-        ConsoleError::NoRecord,
-        ConsoleError::Cut("x"),
-    ];
-    for (index, error) in errors.iter().enumerate() {
-        let text = error.to_string();
-        let (what, advice) = text.split_once(". Nothing was entered in the ledger: ").unwrap();
-        assert!(!what.is_empty() && advice.contains("start the part again"), "{text}");
-        assert!(text.ends_with('.') && !text.contains("  ") && !text.contains('\n'), "{text}");
-        assert!(errors[..index].iter().all(|other| other.to_string() != text), "{text}");
-    }
-}
-
 /// What a part prints must not control a terminal.
 #[test]
 fn lines_are_shown_escaped_and_shortened() {
@@ -579,7 +424,7 @@ fn lines_are_shown_escaped_and_shortened() {
         let log = [start.as_bytes(), line, b"\n"].concat();
         end_of(&log).unwrap_err().to_string()
     };
-    assert!(shown(b"\x1B[2J\xFF\"").contains(r#", "\x1b[2J\xff\"". Nothing"#));
+    assert!(shown(b"\x1B[2J\xFF\"").ends_with(r#", "\x1b[2J\xff\"""#));
     let text = shown(&[b'x'; MAX_LINE - 1]);
     assert!(text.contains(&format!("\"{}...\"", "x".repeat(80))), "{text}");
     assert!(text.len() < 400);
@@ -749,23 +594,6 @@ fn interleave(one: &[u8], two: &[u8], lengths: &[usize]) -> Vec<u8> {
     }
     mixed.extend(streams.concat());
     mixed
-}
-
-/// Pieces of consoles.
-fn fragment() -> impl Strategy<Value = Vec<u8>> {
-    let mut known = messages(&DUMMY);
-    known.extend(complete(1));
-    known.extend(run(2, &resumed(Event::KeepingHuks)));
-    known.extend([NONCE_PROMPT, &MODELLED, &FAILURE, BANNERS[0], "E: text"].map(String::from));
-    let known = prop::sample::select(known);
-    prop_oneof![
-        8 => (known.clone(), prop::sample::select(STYLES.to_vec()))
-            .prop_map(|(message, style)| style.line(&message).into_bytes()),
-        1 => (known, any::<prop::sample::Index>())
-            .prop_map(|(message, end)| message.as_bytes()[..end.index(message.len())].to_vec()),
-        1 => prop::collection::vec(any::<u8>(), 0..40),
-        1 => Just(b"\n".to_vec()),
-    ]
 }
 
 proptest! {

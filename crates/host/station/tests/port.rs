@@ -7,7 +7,7 @@ mod common;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::error::Error as _;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use provisioning::Event;
 use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
 use station::console::{ConsoleError, Observed, RunEnd};
 use station::port::{
-    Arrival, DEFAULT_BAUD, FollowError, Log, SerialPort, Source, TimeOut, Timeouts, follow,
+    Arrival, DEFAULT_BAUD, FollowError, SerialPort, Source, TimeOut, Timeouts, follow,
 };
 
 const NONCE: [u8; 32] = [0xA5; 32];
@@ -266,62 +266,6 @@ fn a_stop_is_obeyed_at_the_next_read() {
     }
 }
 
-/// A reader that gives one byte at a time, and is interrupted before each.
-struct Slow<R>(R, bool);
-
-impl<R: Read> Read for Slow<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.1 = !self.1;
-        if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut buffer[..1]) }
-    }
-}
-
-fn follow_log(log: impl Read) -> Result {
-    let stop = AtomicBool::new(false);
-    follow(
-        &mut Log(log),
-        &Timeouts::default(),
-        Instant::now,
-        || stop.load(Ordering::Relaxed),
-        || NONCE,
-        |_| (),
-    )
-}
-
-#[test]
-fn a_recorded_console_is_followed() {
-    let log = kit_line(NONCE_PROMPT) + &lines().concat();
-    assert_eq!(follow_log(Cursor::new(&log)).unwrap(), provisioned());
-    assert_eq!(follow_log(Slow(Cursor::new(&log), false)).unwrap(), provisioned());
-    // Another run behind it is left alone.
-    assert_eq!(follow_log(Cursor::new(log.repeat(2))).unwrap(), provisioned());
-
-    let cut = follow_log(&log.as_bytes()[..log.len() - 1]);
-    assert!(matches!(cut, Err(FollowError::Console(ConsoleError::Cut(_)))), "{cut:?}");
-    let empty = follow_log(io::empty());
-    assert!(matches!(empty, Err(FollowError::Console(ConsoleError::Silent))), "{empty:?}");
-}
-
-#[test]
-fn every_error_says_what_happened_and_what_to_do() {
-    let time = Duration::from_secs(60);
-    for (error, what, advice) in [
-        (FollowError::TimeOut(TimeOut::Start(time)), "within 60s", "--start-timeout"),
-        (FollowError::TimeOut(TimeOut::Line(time)), "for 60s", "--line-timeout"),
-        (FollowError::TimeOut(TimeOut::Run(time)), "after 60s", "--run-timeout"),
-        (FollowError::Lost(io::ErrorKind::BrokenPipe.into()), "(broken pipe)", "check the cable"),
-        (FollowError::NotSent(io::ErrorKind::TimedOut.into()), "(timed out)", "check the cable"),
-        (FollowError::Stopped, "was stopped", ""),
-        (FollowError::Console(ConsoleError::SecondRecord), "two records", "other programs"),
-    ] {
-        let text = error.to_string();
-        let (before, after) = text.split_once(". Nothing was entered in the ledger: ").unwrap();
-        assert!(before.contains(what) && after.contains(advice), "{text}");
-        assert!(after.contains("start the part again") && after.ends_with('.'), "{text}");
-        assert!(!text.contains("  "), "{text}");
-    }
-}
-
 #[test]
 fn an_error_gives_the_error_behind_it() {
     let lost = FollowError::Lost(io::ErrorKind::BrokenPipe.into());
@@ -355,27 +299,12 @@ fn another_file_than_a_port_is_named() {
 mod terminal {
     use std::io::Write;
     use std::sync::mpsc::{Receiver, channel};
-    use std::sync::{Mutex, PoisonError};
     use std::thread;
 
-    use serialport::{SerialPort as _, TTYPort};
+    use common::terminal::{BAUD, pair};
+    use serialport::TTYPort;
 
     use super::*;
-
-    /// Some systems mind when two threads make pseudo terminals at once.
-    static PAIR: Mutex<()> = Mutex::new(());
-
-    /// macOS sets no speed on a pseudo terminal.
-    const BAUD: u32 = if cfg!(target_os = "macos") { 0 } else { DEFAULT_BAUD };
-
-    /// The part's end, the station's end, and what keeps that one there until it is opened.
-    fn pair() -> (TTYPort, String, TTYPort) {
-        let _guard = PAIR.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut part, end) = TTYPort::pair().unwrap();
-        part.set_timeout(Duration::from_secs(60)).unwrap();
-        let name = end.name().unwrap();
-        (part, name, end)
-    }
 
     /// Lets `part` play at one end while the station follows the other. The part gets everything that
     /// the station has observed.

@@ -253,27 +253,3 @@ fn a_part_has_the_name_that_it_gives_itself() {
     let error = check(&text, Some(other), &ANY).unwrap_err();
     assert!(matches!(error, PartError::OtherPart(ueid) if ueid == other), "{error}");
 }
-
-#[test]
-fn every_error_is_one_line_that_says_what_to_do() {
-    let errors = [
-        RecordError::Text,
-        RecordError::Structure("CBOR"),
-        RecordError::Claim("nonce"),
-        RecordError::PublicKey,
-        RecordError::Signature,
-        RecordError::InstanceId,
-        RecordError::Profile(String::from("a\nb")),
-        RecordError::ClientId(-1),
-        RecordError::Lifecycle(0x3000),
-        RecordError::ErasedImplementationId(provisioning::ImplementationIdError::Erased),
-        RecordError::ImplementationId { found: id(), wanted: id() },
-        RecordError::Nonce,
-        RecordError::Dummy,
-    ];
-    for error in errors {
-        let line = error.to_string();
-        assert!(!line.contains('\n'), "{line}");
-        assert!(line.contains(". Nothing was entered. "), "{line}");
-    }
-}

@@ -27,11 +27,11 @@ pub fn run(options: &Audit, place: &Place, json: bool) -> Result<bool, Error> {
     let ledger = place.open()?;
     // Drawn on standard error, and only on a terminal.
     let bar = ProgressBar::new(ledger.head()?.number)
-        .with_style(ProgressStyle::with_template("{bar:40} {pos} of {len} entries")?);
+        .with_style(ProgressStyle::with_template("{bar:40} {pos} of {len} links")?);
     let found = ledger.audit(
         head,
-        |row| check_record(row, allow_dummy),
-        |entries| bar.set_position(entries),
+        |entry| check_record(entry, allow_dummy),
+        |links| bar.set_position(links),
     )?;
     bar.finish_and_clear();
 
@@ -41,7 +41,23 @@ pub fn run(options: &Audit, place: &Place, json: bool) -> Result<bool, Error> {
     } else {
         print_problems(&found, true, &mut out)?;
         let verdict = if found.is_clean() { "all of them good" } else { "NOT GOOD" };
-        writeln!(out, "{} entries, {verdict}. Head: {}", found.entries, hex(&found.head.hash))?;
+        for link in &found.clocks_accepted {
+            writeln!(out, "note: link {link}: its clock was wrong or set back, and was accepted")?;
+        }
+        if found.unfinished > 0 {
+            writeln!(
+                out,
+                "note: {} attempts have no outcome, the station ended in mid-run",
+                found.unfinished
+            )?;
+        }
+        writeln!(
+            out,
+            "{} entries, {} attempts, {verdict}. Head: {}",
+            found.entries,
+            found.attempts,
+            hex(&found.head.hash)
+        )?;
     }
     Ok(found.is_clean())
 }

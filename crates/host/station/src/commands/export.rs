@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use provisioning::DUMMY_PUBLIC_KEY;
 use station::export::{self, Options, Profile};
-use station::ledger::Row;
+use station::ledger::{Entry, Link};
 
 use super::{Error, Place, check_record, hash, print_problems, say};
 use crate::json;
@@ -73,17 +73,21 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     let Export { output, overwrite, .. } = arguments;
     let ledger = place.open()?;
     let mut identities = Vec::new();
-    let mut left_out = 0;
+    let (mut left_out, mut withdrawn) = (0, 0);
     // A record that stays here is not verified: it takes most of the time. The chain covers it.
-    let check = |row: &Row| {
-        if arguments.contains(row.number) { check_record(row, true) } else { Ok(()) }
+    let check = |entry: &Entry| {
+        if arguments.contains(entry.number) { check_record(entry, true) } else { Ok(()) }
     };
     let found = ledger.walk::<Error>(arguments.head, check, |found| {
-        match found.row.filter(|row| arguments.contains(row.number)) {
-            Some(row) if row.identity.public_key == DUMMY_PUBLIC_KEY && !arguments.allow_dummy => {
+        let entry = found.link.and_then(Link::entry);
+        match entry.filter(|entry| arguments.contains(entry.number)) {
+            Some(_) if found.withdrawn.is_some() => withdrawn += 1,
+            Some(entry)
+                if entry.identity.public_key == DUMMY_PUBLIC_KEY && !arguments.allow_dummy =>
+            {
                 left_out += 1;
             }
-            Some(row) => identities.push(row.identity),
+            Some(entry) => identities.push(entry.identity),
             None => {}
         }
         Ok(())
@@ -104,6 +108,9 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     }
     if left_out > 0 {
         say("warning: the part with the test-only key was left out (--allow-dummy)");
+    }
+    if withdrawn > 0 {
+        eprintln!("note: {withdrawn} entries that were withdrawn were left out");
     }
     let options = Options {
         profile: arguments.profile,

@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use station::ledger::Row;
+use station::ledger::{Entry, Found, Link, Runs};
 
-use super::{Error, Place, check_record, print_problems, printable, say};
+use super::{Error, Place, check_record, print_problems, say, time};
 use crate::json;
 
 /// Carries the command out.
@@ -16,25 +16,31 @@ pub fn run(place: &Place, json: bool) -> Result<bool, Error> {
     if !json {
         writeln!(out, "{:>6}  {:24}  {:16}  UEID", "number", "time", "device ID")?;
     }
-    let check = |row: &Row| check_record(row, true);
+    let mut runs = Runs::default();
+    let check = |entry: &Entry| check_record(entry, true);
     let found = ledger.walk::<Error>(None, check, |found| {
+        let run = found.link.and_then(|link| runs.take(link));
+        // An attempt that is good has nothing to list.
+        let Some(entry) = found.link.and_then(Link::entry) else {
+            if !found.problems.is_empty() {
+                list_problems(&found, json, &mut out)?;
+            }
+            return Ok(());
+        };
         if json {
-            writeln!(out, "{}", json::entry(&found, None))?;
+            writeln!(out, "{}", json::entry(&found, entry, None, run.as_ref()))?;
             return Ok(());
         }
-        if let Some(Row { number, time, identity, .. }) = found.row {
-            let time = printable(time);
-            writeln!(out, "{number:>6}  {time}  {}  {}", identity.device_id, identity.ueid())?;
-        }
-        for problem in found.problems {
-            writeln!(out, "NOT GOOD: {problem}")?;
-        }
-        Ok(())
+        let Entry { number, identity, .. } = entry;
+        let time = time(found.link);
+        write!(out, "{number:>6}  {time}  {}  {}", identity.device_id, identity.ueid())?;
+        writeln!(out, "{}", if found.withdrawn.is_some() { "  withdrawn" } else { "" })?;
+        list_problems(&found, false, &mut out)
     })?;
     if json {
-        // Those of entries are with their entries.
+        // Those of links are with them.
         let rest: Vec<_> =
-            found.problems.iter().filter(|problem| !problem.is_of_an_entry()).collect();
+            found.problems.iter().filter(|problem| !problem.is_of_a_link()).collect();
         if !rest.is_empty() {
             writeln!(out, "{}", json::problems(&rest))?;
         }
@@ -46,4 +52,15 @@ pub fn run(place: &Place, json: bool) -> Result<bool, Error> {
         say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
+}
+
+fn list_problems(found: &Found<'_>, json: bool, out: &mut impl Write) -> Result<(), Error> {
+    if json {
+        writeln!(out, "{}", json::bad_link(found))?;
+    } else {
+        for problem in found.problems {
+            writeln!(out, "NOT GOOD: {problem}")?;
+        }
+    }
+    Ok(())
 }

@@ -2,21 +2,31 @@
 
 //! The commands, a file each, and what they share.
 
+pub mod attempts;
 pub mod audit;
+pub mod author;
 pub mod completions;
 pub mod export;
 pub mod list;
 pub mod man;
+pub mod ports;
 pub mod provision;
+pub mod replace;
+pub mod selection;
 pub mod show;
+pub mod stats;
 pub mod verify;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use station::ledger::{Audit, Ledger, LedgerError, Row};
+use provisioning::{DeviceId, Ueid};
+use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
+use station::station_file::StationFile;
+
+use crate::json;
 
 /// Why a command cannot be carried out.
 pub type Error = Box<dyn std::error::Error>;
@@ -32,9 +42,23 @@ pub struct Place {
     pub ledger: PathBuf,
     /// One more file that keeps its head.
     pub head_file: Option<PathBuf>,
+    /// What stays the same on this station; empty where no file says it.
+    pub file: StationFile,
 }
 
 impl Place {
+    /// What the command line says, else the station file, else the usual names.
+    pub fn new(
+        ledger: Option<PathBuf>,
+        head_file: Option<PathBuf>,
+        station_file: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let file = station_file.map(StationFile::read).transpose()?.unwrap_or_default();
+        let ledger = ledger.or_else(|| file.ledger.clone());
+        let head_file = head_file.or_else(|| file.head_file.clone());
+        Ok(Self { ledger: ledger.unwrap_or_else(|| "ledger.db".into()), head_file, file })
+    }
+
     /// Opens it.
     fn open(&self) -> Result<Ledger, Error> {
         if let Some(file) = &self.head_file
@@ -83,24 +107,24 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 const ANY_KEY: Wanted = Wanted { implementation_id: None, nonce: None, allow_dummy: true };
 
 /// What the ledger keeps must be what its record says.
-fn check_record(row: &Row, allow_dummy: bool) -> Result<(), String> {
+fn check_record(entry: &Entry, allow_dummy: bool) -> Result<(), String> {
     let wanted = Wanted { allow_dummy, ..ANY_KEY };
-    let record = record::verify(&row.record, &wanted).map_err(|error| error.to_string())?;
-    if record.identity == row.identity {
+    let record = record::verify(&entry.record, &wanted).map_err(|error| error.to_string())?;
+    if record.identity == entry.identity {
         Ok(())
     } else {
         Err(String::from("it is of another part than the entry says"))
     }
 }
 
-/// Prints the ledger's problems; those of entries only where they were not printed with their entries.
-fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::Result<()> {
+/// Prints the ledger's problems; those of links only where they were not printed with them.
+fn print_problems(found: &Audit, of_links: bool, out: &mut impl Write) -> io::Result<()> {
     for problem in &found.problems {
-        if of_entries || !problem.is_of_an_entry() {
+        if of_links || !problem.is_of_a_link() {
             writeln!(out, "problem: {problem}")?;
         }
     }
-    if of_entries && found.unlisted > 0 {
+    if of_links && found.unlisted > 0 {
         writeln!(out, "and {} problems more", found.unlisted)?;
     }
     Ok(())
@@ -109,4 +133,29 @@ fn print_problems(found: &Audit, of_entries: bool, out: &mut impl Write) -> io::
 /// A text of the ledger without characters that control a terminal, which someone may have put into the file.
 fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control(), "?")
+}
+
+/// When a link was appended, as RFC 3339 writes it, with milliseconds.
+pub fn time(link: Option<&Link>) -> String {
+    link.map_or_else(String::new, |link| format!("{:.3}", link.time))
+}
+
+/// The last words of a command that has shown what is in the ledger: what is wrong with it.
+fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
+    if !found.is_clean() {
+        let mut out = io::stdout().lock();
+        if json {
+            writeln!(out, "{}", json::not_exported(found))?;
+        } else {
+            print_problems(found, true, &mut out)?;
+        }
+        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+    }
+    Ok(found.is_clean())
+}
+
+/// Whether a text names a part, by its device ID or its UEID, as both are printed.
+fn is_identity(text: &str, device_id: DeviceId, ueid: Ueid) -> bool {
+    text.eq_ignore_ascii_case(&device_id.to_string())
+        || text.eq_ignore_ascii_case(&ueid.to_string())
 }

@@ -2,32 +2,44 @@
 
 //! `provision`: parts on the line, into the ledger.
 
+use std::io::{self, BufRead};
 use std::num::NonZeroUsize;
-use std::thread;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use std::{process, thread};
 
 use clap::builder::RangedU64ValueParser;
-use clap::value_parser;
+use clap::{ValueEnum, value_parser};
 use provisioning::ImplementationId;
 use silicon::Soc;
-use station::batch::{self, Batch, Parts, Port};
-use station::port::{self, SerialPort, Timeouts};
+use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan, Steps};
+use station::clock::SystemClock;
+use station::image;
+use station::port::names::{PortName, resolve};
+use station::port::{self, SerialPort, Source, Timeouts};
 use station::record::Wanted;
 use station::simulated::Seed;
+use station::station_file::{self, StationFile};
+use station::steps::{self, CommandError, Moment, Step};
 
+use super::author::{AuthorOptions, name};
 use super::{Error, Place};
-use crate::report::Report;
+use crate::report::{Report, Screen};
 
 /// Follow parts while they are provisioned, check their records and enter them in the ledger
 #[derive(clap::Args)]
 pub struct Provision {
-    /// The port of a part's console, such as /dev/ttyACM0; may be given several times
-    #[arg(long, value_name = "PORT", required_unless_present = "simulate")]
+    /// The port of a part's console, such as /dev/ttyACM0, or a pattern for several; may be given several times
+    ///
+    /// Best a name that stays the same when the port is plugged in again: station ports lists them.
+    #[arg(long, value_name = "PORT")]
     port: Vec<String>,
-    /// The speed of the ports
-    #[arg(long, default_value_t = port::DEFAULT_BAUD)]
-    baud: u32,
-    /// Go on until N parts are entered, on all ports together [default: one for each port]
+    /// The speed of the ports [default: 115200]
+    #[arg(long)]
+    baud: Option<u32>,
+    /// Go on until N good parts are entered, on all ports together [default: until Ctrl-C]
     #[arg(long, value_name = "N", conflicts_with = "simulate")]
     parts: Option<NonZeroUsize>,
     /// Provision N modelled parts, which need no port
@@ -40,8 +52,11 @@ pub struct Provision {
     #[arg(long, value_name = "N", requires = "simulate")]
     seed: Option<u64>,
     /// The implementation ID that parts must have, 64 hexadecimal digits; it is given to modelled parts
-    #[arg(long, value_name = "HEX", required_unless_present = "simulate")]
+    #[arg(long, value_name = "HEX")]
     implementation_id: Option<ImplementationId>,
+    /// The image that parts must have, zephyr.bin or zephyr.hex: a record of another one is refused
+    #[arg(long, value_name = "FILE", conflicts_with = "simulate")]
+    image: Option<PathBuf>,
     /// Accept a part with the test-only key, which everybody knows
     #[arg(long)]
     allow_dummy: bool,
@@ -51,18 +66,55 @@ pub struct Provision {
     /// Accept modelled silicon, in QEMU for example, whose keys are not secret
     #[arg(long, conflicts_with = "simulate")]
     allow_modelled: bool,
-    /// Give a port up after this many runs in a row that were not entered
-    #[arg(long, value_name = "RUNS", default_value = "10", conflicts_with = "simulate")]
-    give_up_after: NonZeroUsize,
-    /// How long to wait for the first line of a part
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().start.as_secs())]
-    start_timeout: u64,
-    /// How long a part may be silent in its run
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().line.as_secs())]
-    line_timeout: u64,
-    /// How long a part's run may take
-    #[arg(long, value_name = "SECONDS", value_parser = seconds(), default_value_t = Timeouts::default().run.as_secs())]
-    run_timeout: u64,
+    /// Give a port up after this many runs in a row that have entered nothing [default: never]
+    #[arg(long, value_name = "RUNS", conflicts_with = "simulate")]
+    give_up_after: Option<NonZeroUsize>,
+    /// Ask for the serial number of each part, before its run or after it: a scanner is a keyboard
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "before",
+        conflicts_with = "simulate"
+    )]
+    scan: Option<When>,
+    /// Run this command before each part, when a line on standard input has begun it: to program it, for example
+    ///
+    /// A variable in braces, such as {port} or {programmer}, is replaced, and no shell is between. They are in
+    /// the environment, too, and the part is on standard input as JSON. If the command does not end with exit code 0,
+    /// the run is not begun.
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    before: Option<Step>,
+    /// Run this command after each part that was entered
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    on_pass: Option<Step>,
+    /// Run this command after each part that was not entered
+    #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
+    on_fail: Option<Step>,
+    /// Keep this name of the batch with each part
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    batch: Option<String>,
+    #[command(flatten)]
+    author: AuthorOptions,
+    /// After how long an idle port is mentioned; after a step before it, how long a part may take to begin [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    start_timeout: Option<u64>,
+    /// How long a part may be silent in its run [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    line_timeout: Option<u64>,
+    /// How long a part's run may take [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    run_timeout: Option<u64>,
+}
+
+/// When a serial number is asked for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum When {
+    /// Before the run
+    Before,
+    /// After the run
+    After,
 }
 
 /// A time-out ends within a day.
@@ -70,57 +122,217 @@ fn seconds() -> RangedU64ValueParser {
     value_parser!(u64).range(1..=86_400)
 }
 
+fn step(line: &str) -> Result<Step, CommandError> {
+    Step::parse(line)
+}
+
 /// The implementation ID that is the default in Kconfig.
 const EXAMPLE_ID: &str = "AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBCCCCCCCCCCCCCCCCDDDDDDDDDDDDDDDD";
 
 /// Carries the command out.
 pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error> {
-    let id = match options.implementation_id {
+    let file = &place.file;
+    let told = steps::Part {
+        station: options.author.author(file).station,
+        operator: options.author.author(file).operator,
+        batch: options.batch.clone().or_else(|| file.batch.clone()),
+        ..steps::Part::default()
+    };
+    let batch = batch(options, file, told.batch.clone())?;
+    let ports = match options.simulate {
+        Some(_) => modelled(options, batch.wanted.implementation_id.as_ref(), &told)?,
+        None => connected(options, file, &batch, &told)?,
+    };
+
+    let mut ledger = place.open_or_create()?;
+    ledger.set_author(options.author.author(file));
+    ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
+    ledger.check_clock()?;
+    let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
+    if options.simulate.is_none() {
+        let until = if batch.parts.is_some() { "" } else { " Ctrl-C ends the batch." };
+        eprintln!("Waiting for parts on {}. Start them now.{until}", names.join(", "));
+    }
+    let screen = Screen::new(json);
+    let control = Arc::new(Control::default());
+    end_on_signals(&control, &screen)?;
+    let asks = batch.scan != Scan::No || batch.steps.before.is_some();
+    let answers = asks.then(typed_lines);
+    let mut report = Report::new(names, batch.parts, json, screen);
+    let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
+        report.show(&notice);
+    });
+    let all_good = report.end(batch.parts, ledger.entries()?, &ledger.head()?);
+    result?;
+    Ok(all_good?)
+}
+
+/// What is to be done, as the command line says it, and else the station file.
+fn batch(options: &Provision, file: &StationFile, name: Option<String>) -> Result<Batch, Error> {
+    let id = match options.implementation_id.or(file.implementation_id) {
         Some(id) => id,
-        None => EXAMPLE_ID.parse()?, // of modelled parts only
+        None if options.simulate.is_some() => EXAMPLE_ID.parse()?,
+        None => {
+            return Err(
+                "which implementation ID must the parts have? Give --implementation-id, or a \
+                        --station-file that has it"
+                    .into(),
+            );
+        }
     };
-    let ports: Vec<Port> = if options.simulate.is_some() {
-        let seed = options.seed.map_or(Seed::System, Seed::Number);
-        (1..=thread::available_parallelism()?.get())
-            .map(|n| Port {
-                name: format!("simulated-{n}"),
-                parts: Parts::Simulated(options.soc, seed, id),
-            })
-            .collect()
-    } else {
-        let open = |name: &String| {
-            let parts = Parts::Serial(SerialPort::open(name, options.baud)?);
-            Ok::<_, port::OpenError>(Port { name: name.clone(), parts })
-        };
-        options.port.iter().map(open).collect::<Result<_, _>>()?
+    let image = match options.image.as_ref().or(file.image.as_ref()) {
+        Some(image) if options.simulate.is_none() => Some(image::measurement(image)?),
+        _ => None,
     };
-    let wanted = options.simulate.or(options.parts).map_or(ports.len(), NonZeroUsize::get);
-    let batch = Batch {
-        parts: wanted,
+    let seconds = |given: Option<u64>, in_file: Option<Duration>, default| {
+        given.map(Duration::from_secs).or(in_file).unwrap_or(default)
+    };
+    let default = Timeouts::default();
+    let step = |given: &Option<Step>, in_file: &Option<Step>| match options.simulate {
+        Some(_) => None,
+        None => given.clone().or_else(|| in_file.clone()),
+    };
+    Ok(Batch {
+        parts: options.simulate.or(options.parts).map(NonZeroUsize::get),
         wanted: Wanted {
             implementation_id: Some(id),
             nonce: None,
             allow_dummy: options.allow_dummy,
         },
-        require_nonce: options.require_nonce,
+        image,
+        require_nonce: options.require_nonce || file.require_nonce == Some(true),
         // --simulate asks for modelled parts.
         allow_modelled: options.allow_modelled || options.simulate.is_some(),
-        give_up_after: options.give_up_after.get(),
+        give_up_after: options.give_up_after.map(NonZeroUsize::get),
         timeouts: Timeouts {
-            start: Duration::from_secs(options.start_timeout),
-            line: Duration::from_secs(options.line_timeout),
-            run: Duration::from_secs(options.run_timeout),
+            start: seconds(options.start_timeout, file.timeouts.start, default.start),
+            line: seconds(options.line_timeout, file.timeouts.line, default.line),
+            run: seconds(options.run_timeout, file.timeouts.run, default.run),
         },
-    };
+        name,
+        scan: match options.scan {
+            None => Scan::No,
+            Some(When::Before) => Scan::Before,
+            Some(When::After) => Scan::After,
+        },
+        steps: Steps {
+            before: step(&options.before, &file.before),
+            on_pass: step(&options.on_pass, &file.on_pass),
+            on_fail: step(&options.on_fail, &file.on_fail),
+        },
+        clock: Arc::new(SystemClock),
+    })
+}
 
-    let mut ledger = place.open_or_create()?;
-    let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
-    if options.simulate.is_none() {
-        eprintln!("Waiting for parts on {}. Start them now.", names.join(", "));
+/// Ports of modelled parts, one for each core.
+fn modelled(
+    options: &Provision,
+    id: Option<&ImplementationId>,
+    told: &steps::Part,
+) -> Result<Vec<Port>, Error> {
+    let seed = options.seed.map_or(Seed::System, Seed::Number);
+    let id = id.ok_or("modelled parts have an implementation ID")?;
+    let port = |n| Port {
+        name: format!("simulated-{n}"),
+        parts: Parts::Simulated(options.soc, seed, *id),
+        told: told.clone(),
+    };
+    Ok((1..=thread::available_parallelism()?.get()).map(port).collect())
+}
+
+/// The ports of the line, open.
+fn connected(
+    options: &Provision,
+    file: &StationFile,
+    batch: &Batch,
+    told: &steps::Part,
+) -> Result<Vec<Port>, Error> {
+    let baud = options.baud.or(file.baud).unwrap_or(port::DEFAULT_BAUD);
+    // Those of the command line are in the place of those of the file, whose programmers are not theirs.
+    let names: Vec<(PortName, steps::Part)> = if options.port.is_empty() {
+        let tell = |(name, port): (PortName, &station_file::Port)| {
+            let (programmer, variables) = (port.programmer.clone(), port.variables.clone());
+            (name, steps::Part { programmer, variables, ..told.clone() })
+        };
+        file.resolve()?.into_iter().map(tell).collect()
+    } else {
+        resolve(&options.port)?.into_iter().map(|name| (name, told.clone())).collect()
+    };
+    if names.is_empty() {
+        return Err(
+            "on which ports are the parts? Give --port, or a --station-file that has ports; \
+                    station ports lists those of this machine"
+                .into(),
+        );
     }
-    let mut report = Report::new(names, wanted, json);
-    let result = batch::run(&batch, ports, &mut ledger, |event| report.show(&event));
-    let all_entered = report.end(wanted, &ledger.head()?);
-    result?;
-    Ok(all_entered?)
+    let open = |(name, mut told): (PortName, steps::Part)| {
+        for (step, moment) in [
+            (&batch.steps.before, Moment::Before),
+            (&batch.steps.on_pass, Moment::OnPass),
+            (&batch.steps.on_fail, Moment::OnFail),
+        ] {
+            if let Some(step) = step {
+                step.check(moment, &told.variables)?;
+            }
+        }
+        let first = Some(name.open(baud)?);
+        told.port = Some(name.as_str().to_owned());
+        let shown = name.as_str().to_owned();
+        let parts = Parts::Connected(Box::new(Reconnecting { name, baud, first }));
+        Ok(Port { name: shown, parts, told })
+    };
+    names.into_iter().map(open).collect()
+}
+
+/// A port that is opened again after it was lost.
+struct Reconnecting {
+    name: PortName,
+    baud: u32,
+    /// The port as it was opened when the station started.
+    first: Option<SerialPort>,
+}
+
+impl Connect for Reconnecting {
+    fn connect(&mut self) -> io::Result<Box<dyn Source + Send>> {
+        match self.first.take() {
+            Some(port) => Ok(Box::new(port)),
+            None => self
+                .name
+                .open(self.baud)
+                .map(|port| Box::new(port) as Box<dyn Source + Send>)
+                .map_err(io::Error::other),
+        }
+    }
+}
+
+/// Ctrl-C, and what else ends a program: the first finishes what runs, the second does not.
+fn end_on_signals(control: &Arc<Control>, screen: &Screen) -> Result<(), Error> {
+    /// How long the second one leaves for what is still to be kept.
+    const REST: Duration = Duration::from_secs(1);
+    let (control, screen) = (Arc::clone(control), screen.clone());
+    let signals = AtomicUsize::new(0);
+    ctrlc::set_handler(move || {
+        if signals.fetch_add(1, Ordering::Relaxed) == 0 {
+            control.end();
+            screen.note(&"Ending: what runs is finished first. Once more stops it at once.");
+        } else {
+            control.stop();
+            thread::sleep(REST);
+            process::exit(1);
+        }
+    })?;
+    Ok(())
+}
+
+/// The lines that come on standard input.
+fn typed_lines() -> Answers {
+    let (send, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Answers::new(lines)
 }

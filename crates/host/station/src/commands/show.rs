@@ -6,77 +6,137 @@ use std::io::{self, Write};
 
 use base16ct::lower::encode_string as hex;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
-use provisioning::Ueid;
-use station::ledger::{Problem, Row};
+use station::ledger::{Entry, Link, Problem, Run, Runs};
 use station::record;
 
-use super::{ANY_KEY, Error, Place, bytes, check_record, printable, say};
+use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, say, time};
 use crate::json;
 
 /// Show the entry of a part
 #[derive(clap::Args)]
 pub struct Show {
-    /// The UEID, 66 hexadecimal digits
-    #[arg(value_name = "UEID", value_parser = ueid)]
-    ueid: Ueid,
+    /// Its UEID (66 hexadecimal digits), device ID (16), serial number, or the number of the entry
+    #[arg(value_name = "PART")]
+    part: String,
 }
 
-fn ueid(text: &str) -> Result<Ueid, String> {
-    bytes(text)
-        .and_then(Ueid::from_bytes)
-        .ok_or_else(|| String::from("a UEID has 66 hexadecimal digits, and begins with 01"))
+impl Show {
+    fn is_wanted(&self, entry: &Entry, serial_number: Option<&str>) -> bool {
+        is_part(&self.part, entry) || serial_number == Some(&self.part)
+    }
 }
 
-fn texts(problems: &[Problem]) -> Vec<String> {
-    problems.iter().map(ToString::to_string).collect()
+/// Whether a text names the part of an entry, by its UEID, its device ID or the entry's number.
+pub fn is_part(text: &str, entry: &Entry) -> bool {
+    is_identity(text, entry.identity.device_id, entry.identity.ueid())
+        || text.parse() == Ok(entry.number)
+}
+
+/// An entry that is shown, with what was wrong with it.
+struct Shown {
+    /// `None` where the link of its attempt cannot be read.
+    run: Option<Run>,
+    link: Link,
+    entry: Entry,
+    withdrawn: Option<u64>,
+    as_json: String,
+    problems: Vec<String>,
 }
 
 /// Carries the command out.
 pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
-    let Show { ueid } = options;
     let ledger = place.open()?;
-    let mut shown = None;
-    let is_wanted = |row: &Row| row.identity.ueid() == *ueid;
-    let check = |row: &Row| if is_wanted(row) { check_record(row, true) } else { Ok(()) };
-    let audit = ledger.walk::<Error>(None, check, |found| {
-        if let Some(row) = found.row.filter(|row| is_wanted(row)) {
-            let record = record::verify(&row.record, &ANY_KEY).ok();
-            let line = json::entry(&found, record.as_ref().map(|record| &record.software));
-            shown = Some((line, row.clone(), texts(found.problems)));
-        }
-        Ok(())
-    })?;
-    if let Some((line, row, problems)) = &shown {
-        let mut out = io::stdout().lock();
+    let mut shown = Vec::new();
+    let mut runs = Runs::default();
+    // Which entry has the serial number shows with its run only, so each record that is shown is verified there.
+    let audit = ledger.walk::<Error>(
+        None,
+        |_| Ok(()),
+        |found| {
+            let Some(link) = found.link else { return Ok(()) };
+            let run = runs.take(link);
+            let Some(entry) = link.entry() else { return Ok(()) };
+            if !options.is_wanted(entry, link.serial_number()) {
+                return Ok(());
+            }
+            let mut problems: Vec<_> = found.problems.to_vec();
+            if let Err(why) = check_record(entry, true) {
+                problems.push(Problem::Record(found.number, why));
+            }
+            let found = station::ledger::Found { problems: &problems, ..found };
+            let record = record::verify(&entry.record, &ANY_KEY).ok();
+            let as_json = json::entry(
+                &found,
+                entry,
+                record.as_ref().map(|record| &record.software),
+                run.as_ref(),
+            );
+            let problems = problems.iter().map(ToString::to_string).collect();
+            let (link, entry, withdrawn) = (link.clone(), entry.clone(), found.withdrawn);
+            shown.push(Shown { run, link, entry, withdrawn, as_json, problems });
+            Ok(())
+        },
+    )?;
+    let mut out = io::stdout().lock();
+    for (n, shown) in shown.iter().enumerate() {
         if json {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", shown.as_json)?;
         } else {
-            show_entry(row, problems, &mut out)?;
+            if n > 0 {
+                writeln!(out)?;
+            }
+            show_entry(shown, &mut out)?;
         }
-    } else {
-        say(format_args!("no entry has the UEID {ueid}"));
+    }
+    if shown.is_empty() {
+        say(format_args!(
+            "no entry is of the part {}: no UEID, device ID, serial number or entry is this. If it was refused, \
+             station attempts --part finds it",
+            options.part.escape_debug()
+        ));
     }
     if !audit.is_clean() {
         say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
-    Ok(shown.is_some() && audit.is_clean())
+    let is_good = shown.iter().all(|shown| shown.problems.is_empty());
+    Ok(!shown.is_empty() && is_good && audit.is_clean())
 }
 
-fn show_entry(row: &Row, problems: &[String], out: &mut impl Write) -> Result<(), Error> {
-    let key = p256::PublicKey::from_sec1_bytes(row.identity.public_key.as_bytes())?
+fn show_entry(shown: &Shown, out: &mut impl Write) -> Result<(), Error> {
+    let Shown { run, link, entry, withdrawn, problems, .. } = shown;
+    let attempt = run.as_ref().map(Run::attempt);
+    let key = p256::PublicKey::from_sec1_bytes(entry.identity.public_key.as_bytes())?
         .to_public_key_pem(LineEnding::LF)?;
     let verdict = if problems.is_empty() { "signed by the key below" } else { "NOT GOOD" };
-    writeln!(out, "entry              {}", row.number)?;
-    writeln!(out, "time               {}", printable(&row.time))?;
-    writeln!(out, "port               {}", printable(&row.port))?;
-    writeln!(out, "UEID               {}", row.identity.ueid())?;
-    writeln!(out, "device ID          {}", row.identity.device_id)?;
-    writeln!(out, "implementation ID  {}", row.identity.implementation_id)?;
-    writeln!(out, "hash               {}", hex(&row.hash))?;
-    writeln!(out, "record             {} bytes, {verdict}", row.record.len())?;
-    if let Ok(record) = record::verify(&row.record, &ANY_KEY) {
+    let mut line = |name: &str, value: &str| writeln!(out, "{name:18} {}", printable(value));
+    line("entry", &entry.number.to_string())?;
+    line("time", &time(Some(link)))?;
+    for (name, value) in [
+        ("port", attempt.map(|attempt| &attempt.port[..])),
+        ("serial number", link.serial_number()),
+        ("batch", attempt.and_then(|attempt| attempt.batch.as_deref())),
+        ("station", link.author.station.as_deref()),
+        ("operator", link.author.operator.as_deref()),
+    ] {
+        if let Some(value) = value {
+            line(name, value)?;
+        }
+    }
+    line("version", &link.version)?;
+    if let Some(run) = run {
+        line("attempt", &run.begun.number.to_string())?;
+    }
+    line("UEID", &entry.identity.ueid().to_string())?;
+    line("device ID", &entry.identity.device_id.to_string())?;
+    line("implementation ID", &entry.identity.implementation_id.to_string())?;
+    line("hash", &hex(&link.hash))?;
+    line("record", &format!("{} bytes, {verdict}", entry.record.len()))?;
+    if let Ok(record) = record::verify(&entry.record, &ANY_KEY) {
         let record::Software { version, measurement } = record.software;
-        writeln!(out, "image              {version}, SHA-256 {measurement}")?;
+        line("image", &format!("{version}, SHA-256 {measurement}"))?;
+    }
+    if let Some(link) = withdrawn {
+        line("withdrawn", &format!("by link {link}: the part was erased since"))?;
     }
     for problem in problems {
         writeln!(out, "NOT GOOD: {problem}")?;

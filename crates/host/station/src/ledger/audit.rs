@@ -5,8 +5,10 @@
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use super::entry::{COLUMNS, number};
-use super::{GENESIS, Ledger, LedgerError, Receipt, Row, SCHEMA, highest};
+use jiff::Timestamp;
+
+use super::link::{LINKS, number};
+use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA, highest};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;
@@ -16,7 +18,14 @@ pub const PROBLEMS_LISTED: usize = 100;
 pub struct Audit {
     /// Entries that were read.
     pub entries: u64,
-    /// The last of them: what to write down elsewhere, and to expect in the next audit.
+    /// Attempts that were read.
+    pub attempts: u64,
+    /// Those of them that have no outcome: the station ended in mid-run.
+    pub unfinished: u64,
+    /// Links whose clock was before that of the link before, or before the program was built, and was accepted: up
+    /// to [`PROBLEMS_LISTED`] of them.
+    pub clocks_accepted: Vec<u64>,
+    /// The last link: what to write down elsewhere, and to expect in the next audit.
     pub head: Receipt,
     /// What is wrong, in the order in which it was found, up to [`PROBLEMS_LISTED`].
     pub problems: Vec<Problem>,
@@ -24,7 +33,7 @@ pub struct Audit {
     pub unlisted: u64,
 }
 
-/// Something that is wrong with a ledger. Numbers are those of entries, as they stand in the file.
+/// Something that is wrong with a ledger. Numbers are those of links, as they stand in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Problem {
     /// SQLite's own check of the file complains.
@@ -38,28 +47,37 @@ pub enum Problem {
     )]
     Schema(String),
     /// After the first number comes the second, which is not the next.
-    #[error("entry {1} follows entry {0}: numbers are missing or were changed")]
+    #[error("link {1} follows link {0}: numbers are missing or were changed")]
     Number(u64, u64),
     /// A column does not have the form that it must have; for `ueid`: it is not that of the public key.
-    #[error("entry {}: its {}", .0, column(.1))]
+    #[error("link {}: its {}", .0, column(.1))]
     Column(u64, &'static str),
-    /// The previous hash is not the hash of the entry before.
-    #[error("entry {0}: it does not follow the entry before it")]
+    /// The previous hash is not the hash of the link before.
+    #[error("link {0}: it does not follow the link before it")]
     Previous(u64),
-    /// The hash is not that of the entry's content.
-    #[error("entry {0}: its content was changed")]
+    /// The hash is not that of the link's content.
+    #[error("link {0}: its content was changed")]
     Hash(u64),
     /// The caller's check of the record complains.
-    #[error("entry {0}: its record is bad: {1}")]
+    #[error("link {0}: its record is bad: {1}")]
     Record(u64, String),
-    /// The last entry is the first number, but entries up to the second were appended.
+    /// The number of its entry is the second, and the one before has the first.
+    #[error("link {0}: entry {2} follows entry {1}: numbers are missing or were changed")]
+    Entry(u64, u64, u64),
+    /// Its time is before that of the link before, and nobody has accepted the clock.
+    #[error("link {0}: its time is before that of the link before it, and was not accepted")]
+    Clock(u64),
+    /// Rows in this table that belong to no link.
+    #[error("the table {0} has rows that no link has: they were added")]
+    Stray(&'static str),
+    /// The last link is the first number, but links up to the second were appended.
     #[error(
-        "the last entry is {0}, but the highest number ever given is {1}: the end of the ledger was changed"
+        "the last link is {0}, but the highest number ever given is {1}: the end of the ledger was changed"
     )]
     CutOff(u64, u64),
-    /// The expected head is not the hash of an entry.
+    /// The expected head is not the hash of a link.
     #[error(
-        "the expected head is not the hash of an entry: entries were taken off the end or replaced, or this is another \
+        "the expected head is not the hash of a link: links were taken off the end or replaced, or this is another \
          ledger"
     )]
     Head,
@@ -68,6 +86,7 @@ pub enum Problem {
 fn column(name: &str) -> String {
     match name {
         "ueid" => String::from("UEID is not that of its public key"),
+        "kind" => String::from("kind is not that of its row, or the row is missing"),
         name => format!("{name} does not have the form that it must have"),
     }
 }
@@ -88,13 +107,15 @@ impl Audit {
     }
 }
 
-/// An entry as a walk finds it.
+/// A link as a walk finds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// Its number, as it stands in the file.
     pub number: u64,
-    /// What it holds; `None` where its form is bad, which is then one of its problems.
-    pub row: Option<&'a Row>,
+    /// What it says; `None` where its form is bad, which is then one of its problems.
+    pub link: Option<&'a Link>,
+    /// The link that withdraws its entry, if there is one.
+    pub withdrawn: Option<u64>,
     /// What is wrong with it.
     pub problems: &'a [Problem],
 }
@@ -113,7 +134,7 @@ impl<E> From<rusqlite::Error> for Stop<E> {
 }
 
 impl Ledger {
-    /// As [`Ledger::walk`], for a caller that only needs what is wrong. `progress` gets, after each entry, how
+    /// As [`Ledger::walk`], for a caller that only needs what is wrong. `progress` gets, after each link, how
     /// many were read.
     ///
     /// # Errors
@@ -122,27 +143,27 @@ impl Ledger {
     pub fn audit(
         &self,
         expected_head: Option<[u8; 32]>,
-        check_record: impl FnMut(&Row) -> Result<(), String>,
+        check_record: impl FnMut(&Entry) -> Result<(), String>,
         mut progress: impl FnMut(u64),
     ) -> Result<Audit, LedgerError> {
-        let mut entries = 0;
+        let mut links = 0;
         self.walk(expected_head, check_record, |_| {
-            entries += 1;
-            progress(entries);
+            links += 1;
+            progress(links);
             Ok(())
         })
     }
 
-    /// Gives every entry to `each`, in order, until it fails, and checks the file, its tables and
-    /// triggers, the form of each entry, the chain of hashes, and that nothing was taken off the end.
-    /// Everything that leaves the ledger leaves it here. It is the ledger of one moment, of which one entry is in
+    /// Gives every link to `each`, in order, until it fails, and checks the file, its tables and
+    /// triggers, the form of each link, the chain of hashes, and that nothing was taken off the end.
+    /// Everything that leaves the ledger leaves it here. It is the ledger of one moment, of which one link is in
     /// memory, while a station may go on writing.
     ///
     /// What was given is only known to be good when the walk has ended without a problem: the chain is
     /// known to be whole at its head.
     ///
-    /// Someone who can write to the file can also make a new chain, or take entries off the end and hide it.
-    /// `expected_head` shows both: the hash of any entry, written down elsewhere before, which must
+    /// Someone who can write to the file can also make a new chain, or take links off the end and hide it.
+    /// `expected_head` shows both: the hash of any link, written down elsewhere before, which must
     /// still be in the chain. `check_record` is asked of each entry whose form is right.
     ///
     /// # Errors
@@ -151,11 +172,19 @@ impl Ledger {
     pub fn walk<E: From<LedgerError>>(
         &self,
         expected_head: Option<[u8; 32]>,
-        check_record: impl FnMut(&Row) -> Result<(), String>,
+        check_record: impl FnMut(&Entry) -> Result<(), String>,
         each: impl FnMut(Found<'_>) -> Result<(), E>,
     ) -> Result<Audit, E> {
         let head = Receipt { number: 0, hash: GENESIS };
-        let mut audit = Audit { entries: 0, head, problems: Vec::new(), unlisted: 0 };
+        let mut audit = Audit {
+            entries: 0,
+            attempts: 0,
+            unfinished: 0,
+            clocks_accepted: Vec::new(),
+            head,
+            problems: Vec::new(),
+            unlisted: 0,
+        };
         let snapshot = self.connection.unchecked_transaction();
         let walked = snapshot.map_err(Stop::from).and_then(|_snapshot| {
             // First: what a query does depends on it, and one of a view may never end.
@@ -220,44 +249,75 @@ fn walk<E>(
     connection: &Connection,
     audit: &mut Audit,
     expected_head: Option<[u8; 32]>,
-    mut check_record: impl FnMut(&Row) -> Result<(), String>,
+    mut check_record: impl FnMut(&Entry) -> Result<(), String>,
     mut each: impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
     let mut head_found = expected_head.is_none_or(|head| head == GENESIS);
-    let mut statement =
-        connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number"))?;
+    let mut statement = connection.prepare(&format!("{LINKS} ORDER BY links.number"))?;
     let mut rows = statement.query([])?;
     let mut problems = Vec::new();
+    let mut time = Timestamp::MIN;
+    let mut counts = [0; TABLES.len()];
+    let mut ended = 0;
     while let Some(row) = rows.next()? {
         let (last, number) = (audit.head, number(row));
         if number != last.number.wrapping_add(1) {
             problems.push(Problem::Number(last.number, number));
         }
-        let entry = match Row::read(row) {
-            Ok(entry) => {
-                let hash = entry.computed_hash();
+        for (count, (_, column)) in counts.iter_mut().zip(TABLES) {
+            *count += i64::from(row.get_ref(*column)? != rusqlite::types::ValueRef::Null);
+        }
+        let link = match Link::read(row) {
+            Ok(link) => {
+                let hash = link.computed_hash();
                 head_found |= expected_head == Some(hash);
-                if entry.previous != last.hash {
+                if link.previous != last.hash {
                     problems.push(Problem::Previous(number));
                 }
-                if entry.hash != hash {
+                if link.hash != hash {
                     problems.push(Problem::Hash(number));
                 }
-                if let Err(why) = check_record(&entry) {
-                    problems.push(Problem::Record(number, why));
+                if link.time < time && !link.clock_accepted {
+                    problems.push(Problem::Clock(number));
                 }
-                Some(entry)
+                time = link.time;
+                if let Some(entry) = link.entry() {
+                    if entry.number != audit.entries + 1 {
+                        problems.push(Problem::Entry(number, audit.entries, entry.number));
+                    }
+                    if let Err(why) = check_record(entry) {
+                        problems.push(Problem::Record(number, why));
+                    }
+                }
+                Some(link)
             }
             Err(problem) => {
                 problems.push(problem);
                 None
             }
         };
-        // As it stands in the file, so that one changed entry is not a problem of all that follow.
+        if let Some(link) = &link {
+            if link.clock_accepted && audit.clocks_accepted.len() < PROBLEMS_LISTED {
+                audit.clocks_accepted.push(number);
+            }
+            audit.attempts += u64::from(matches!(link.fact, Fact::Attempt(_)));
+            ended += u64::from(matches!(link.fact, Fact::Outcome(_)));
+        }
+        // As it stands in the file, so that one changed link is not a problem of all that follow.
         audit.head = Receipt { number, hash: row.get("hash").unwrap_or(GENESIS) };
-        audit.entries += 1;
-        each(Found { number, row: entry.as_ref(), problems: &problems }).map_err(Stop::Caller)?;
+        audit.entries += u64::from(row.get_ref("entry")? != rusqlite::types::ValueRef::Null);
+        let withdrawn = row.get::<_, Option<i64>>("withdrawn")?.map(i64::cast_unsigned);
+        let found = Found { number, link: link.as_ref(), withdrawn, problems: &problems };
+        each(found).map_err(Stop::Caller)?;
         problems.drain(..).for_each(|problem| audit.add(problem));
+    }
+    audit.unfinished = audit.attempts.saturating_sub(ended);
+    for (count, (table, _)) in counts.into_iter().zip(TABLES) {
+        let all: i64 =
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        if all != count {
+            audit.add(Problem::Stray(table));
+        }
     }
     let highest = highest(connection)?;
     if audit.head.number != highest {
@@ -269,17 +329,31 @@ fn walk<E>(
     Ok(())
 }
 
+/// The tables of the facts, each with the column of [`LINKS`] that shows its rows.
+const TABLES: &[(&str, &str); 6] = &[
+    ("attempts", "a"),
+    ("outcomes", "o"),
+    ("entries", "entry"),
+    ("programs", "p"),
+    ("withdrawals", "w"),
+    ("exports", "x"),
+];
+
 impl Problem {
-    /// Whether it is a problem of a single entry, which [`Found`] has.
+    /// Whether it is a problem of a single link, which [`Found`] has.
     #[must_use]
-    pub const fn is_of_an_entry(&self) -> bool {
+    pub const fn is_of_a_link(&self) -> bool {
         match self {
             Self::Number(..)
             | Self::Column(..)
             | Self::Previous(_)
             | Self::Hash(_)
+            | Self::Entry(..)
+            | Self::Clock(_)
             | Self::Record(..) => true,
-            Self::File(_) | Self::Schema(_) | Self::CutOff(..) | Self::Head => false,
+            Self::File(_) | Self::Schema(_) | Self::Stray(_) | Self::CutOff(..) | Self::Head => {
+                false
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
@@ -26,14 +27,14 @@ pub enum LedgerError {
         .0.display()
     )]
     NotALedger(PathBuf),
-    /// A ledger of this later version. The file is left as it is.
+    /// A ledger of this other version. The file is left as it is.
     #[error(
-        "{}: this ledger has version {}, and this program knows {VERSION}. Use the newer program; the file was \
-         left alone",
+        "{}: this ledger has version {}, and this program knows version {VERSION} only. Use the program that made \
+         it, or name another ledger; the file was left alone",
         .0.display(),
         .1
     )]
-    Newer(PathBuf, i32),
+    Version(PathBuf, i32),
     /// The ledger is gone, but its write-ahead log, which can hold entries, is there.
     #[error(
         "{}: the ledger is gone or empty, but the file next to it that ends in -wal is there and can hold \
@@ -42,9 +43,9 @@ pub enum LedgerError {
     )]
     LogOnly(PathBuf),
     /// There is no ledger, or only an empty file, and this file of its head says that it had so many
-    /// entries.
+    /// links.
     #[error(
-        "{}: the ledger is gone, and it had {} entries. Put it back, with the file next to it that ends in -wal \
+        "{}: the ledger is gone, and it had {} links. Put it back, with the file next to it that ends in -wal \
          if there is one, or restore it from a backup. Only if a new ledger is to be begun, remove {}, which \
          keeps its head; nothing was changed",
         .0.display(),
@@ -52,9 +53,9 @@ pub enum LedgerError {
         .1.display()
     )]
     Gone(PathBuf, PathBuf, u64),
-    /// The ledger ends before the entry that was its last one.
+    /// The ledger ends before the link that was its last one.
     #[error(
-        "{}: the ledger ends with entry {last}, and it had {seen} entries. If it was copied or moved, the file \
+        "{}: the ledger ends with link {last}, and it had {seen} links. If it was copied or moved, the file \
          next to it that ends in -wal was left behind: put it back. Else restore the ledger from its last \
          backup. Only if no later one is left, remove {}, which keeps its head, and start the parts of the lost \
          entries again: they print their records anew; nothing was changed",
@@ -66,14 +67,14 @@ pub enum LedgerError {
         path: PathBuf,
         /// The file of its head.
         file: PathBuf,
-        /// Its last entry.
+        /// Its last link.
         last: u64,
         /// What the file of its head says.
         seen: u64,
     },
-    /// The entry of this number is not the one whose hash is in this file of the head.
+    /// The link of this number is not the one whose hash is in this file of the head.
     #[error(
-        "{}: entry {} is not the one that this station has seen: this is another ledger, the file next to it \
+        "{}: link {} is not the one that this station has seen: this is another ledger, the file next to it \
          that ends in -wal is another one's, or someone has changed it. Put the ledger back, or restore it from \
          a backup. Only if this is the ledger to go on with, remove {}, which keeps its head; nothing was \
          changed",
@@ -84,7 +85,7 @@ pub enum LedgerError {
     Other(PathBuf, PathBuf, u64),
     /// A file of the head holds something else.
     #[error(
-        "{}: this is not the head of a ledger, an entry's number and its hash. If you have named it with \
+        "{}: this is not the head of a ledger, a link's number and its hash. If you have named it with \
          --head-file, name another file. Else audit a copy of the ledger without it, then remove it; nothing \
          was changed",
         .0.display()
@@ -104,6 +105,20 @@ pub enum LedgerError {
         .0.display()
     )]
     FileSystem(PathBuf),
+    /// The clock is before the last link, or before the program was built.
+    #[error(
+        "{}: the clock says {now}, which is before {since}. Nothing was kept. Set the clock; if it is right, and was \
+         wrong before, use --accept-clock",
+        path.display()
+    )]
+    Clock {
+        /// The ledger.
+        path: PathBuf,
+        /// What the clock says.
+        now: Timestamp,
+        /// The time of the last link, or the day on which the program was built.
+        since: Timestamp,
+    },
     /// Another program has had the ledger for longer than [`BUSY_TIMEOUT`].
     #[error(
         "{}: another program has been using the ledger for {} seconds. Nothing was kept; try again",

@@ -3,8 +3,8 @@
 //! The last head that a station has seen, kept in files of their own: what shows that a ledger is gone, was cut
 //! short, or is another one.
 //!
-//! A file holds one line, the number of the entry and its hash. It is written after the entry is committed and
-//! before the entry is acknowledged. So it has every entry that was acknowledged, and never one that is not in
+//! A file holds one line, the number of the link and its hash. It is written after the link is committed and
+//! before the link is acknowledged. So it has every link that was acknowledged, and never one that is not in
 //! the ledger: a station that was killed between the two leaves a head that is behind.
 
 use std::fs::{self, File};

@@ -3,7 +3,10 @@
 //! What several tests share: modelled parts and what they print, entries of a ledger, random numbers.
 #![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
+pub mod consoles;
 pub mod edits;
+#[cfg(unix)]
+pub mod terminal;
 
 use std::sync::LazyLock;
 
@@ -97,7 +100,6 @@ fn make_entry(n: u8) -> NewEntry {
             implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
             public_key: public_key(n),
         },
-        port: format!("/dev/tty{n}"),
         record: vec![n; 400],
     }
 }

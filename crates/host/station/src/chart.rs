@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! Charts of a line, as SVG.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use jiff::Timestamp;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::stats::{Hour, Stats};
+
+/// Width and height of a picture, in pixels.
+const SIZE: (u32, u32) = (960, 720);
+
+/// Good and failed: blue and orange, which people who see no red or no green tell apart.
+const GOOD: RGBColor = RGBColor(0, 114, 178);
+const FAILED: RGBColor = RGBColor(213, 94, 0);
+
+/// Hours that the picture has at least, so that a bar is a bar.
+const HOURS: i64 = 8;
+
+/// Causes that are drawn; the others are one more.
+const CAUSES: usize = 10;
+
+/// Runs by the hour, and failures by cause, the most frequent first.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn svg(stats: &Stats) -> Result<String, Box<dyn Error>> {
+    let mut picture = String::new();
+    {
+        let root = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (above, below) = root.split_vertically(SIZE.1 / 2);
+        hours(&above, &stats.hours)?;
+        failures(&below, stats)?;
+        root.present()?;
+    }
+    Ok(picture)
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Error>> {
+    let first = hours.keys().next().copied().unwrap_or_default();
+    let last = hours.keys().next_back().copied().unwrap_or(first).max(first + HOURS - 1);
+    let most = hours.values().map(|hour| hour.good + hour.failed).max().unwrap_or_default();
+    let mut chart = ChartBuilder::on(area)
+        .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20))
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(50)
+        .build_cartesian_2d(60 * first..60 * (last + 1), 0..most.max(1) + most / 10)?;
+    let label = |minutes: &i64| {
+        let time = Timestamp::from_second(60 * minutes);
+        time.map_or_else(|_| String::new(), |time| time.strftime("%m-%d %H:%M").to_string())
+    };
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(8)
+        .x_label_formatter(&label)
+        .x_desc("hour (UTC)")
+        .y_desc("runs")
+        .draw()?;
+    for (hour, Hour { good, failed }) in hours {
+        let bar = |from, to, colour: &RGBColor| {
+            Rectangle::new([(60 * hour + 4, from), (60 * hour + 56, to)], colour.filled())
+        };
+        chart.draw_series([bar(0, *good, &GOOD), bar(*good, good + failed, &FAILED)])?;
+    }
+    Ok(())
+}
+
+fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
+    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    for ((cause, _), count) in &stats.failures {
+        *causes.entry(cause.to_string()).or_default() += count;
+    }
+    let mut causes: Vec<_> = causes.into_iter().collect();
+    causes.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
+    let others: u64 = causes.iter().skip(CAUSES).map(|(_, count)| count).sum();
+    causes.truncate(CAUSES);
+    if others > 0 {
+        causes.push((String::from("others"), others));
+    }
+    let caption = if causes.is_empty() { "No run has failed" } else { "Failed runs by cause" };
+    let most = causes.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    let columns = i32::try_from(causes.len().max(1))?;
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 20))
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(50)
+        .build_cartesian_2d((0..columns).into_segmented(), 0..most.max(1) + most / 10)?;
+    let label = |place: &SegmentValue<i32>| match place {
+        SegmentValue::CenterOf(place) => usize::try_from(*place)
+            .ok()
+            .and_then(|place| causes.get(place))
+            .map_or_else(String::new, |(cause, _)| cause.clone()),
+        _ => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(causes.len().max(1))
+        .x_label_formatter(&label)
+        .y_desc("runs")
+        .draw()?;
+    chart.draw_series(
+        Histogram::vertical(&chart)
+            .style(FAILED.filled())
+            .margin(12)
+            .data((0..).zip(&causes).map(|(place, (_, count))| (place, *count))),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//! `attempts`: every run that touched the line.
+
+use std::io::{self, Write};
+
+use provisioning::DeviceId;
+use serde::Serialize;
+use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs};
+
+use super::selection::Selection;
+use super::{Error, Place, printable, time};
+
+/// List every run, good or not, or show one with its console
+#[derive(clap::Args)]
+pub struct Attempts {
+    /// Show this attempt, with what its console and the programs around it have printed
+    #[arg(value_name = "NUMBER", conflicts_with_all = ["failed", "csv"])]
+    number: Option<u64>,
+    /// Those that were not good
+    #[arg(long)]
+    failed: bool,
+    /// As comma-separated values
+    #[arg(long)]
+    csv: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// A run as a row of a table, or a line of JSON: its members in alphabetical order.
+#[derive(Serialize)]
+struct Row {
+    attempt: u64,
+    batch: Option<String>,
+    device_id: Option<String>,
+    entry: Option<u64>,
+    error: Option<String>,
+    failure: Option<u8>,
+    image_sha256: Option<String>,
+    operator: Option<String>,
+    port: String,
+    result: &'static str,
+    seconds: Option<f64>,
+    serial_number: Option<String>,
+    station: Option<String>,
+    text: Option<String>,
+    time: String,
+    ueid: Option<String>,
+    version: String,
+}
+
+impl Row {
+    fn of(run: &Run) -> Self {
+        let outcome = run.outcome();
+        let failed = outcome.and_then(|outcome| match &outcome.end {
+            End::Failed(failed) => Some(failed),
+            _ => None,
+        });
+        let entry = outcome.and_then(|outcome| match &outcome.end {
+            End::Good(Entry { number, .. }) => Some(*number),
+            End::Known { seen, .. } => Some(*seen),
+            End::Failed(Failed { seen, .. }) => *seen,
+        });
+        let author = &run.begun.author;
+        Self {
+            attempt: run.begun.number,
+            batch: run.attempt().batch.clone(),
+            device_id: outcome.and_then(Outcome::device_id).map(|id| DeviceId(id).to_string()),
+            entry,
+            error: failed.map(|failed| failed.error.clone()),
+            failure: failed.and_then(|failed| failed.failure),
+            image_sha256: outcome.and_then(|o| o.image).map(|image| image.to_string()),
+            operator: author.operator.clone(),
+            port: run.attempt().port.clone(),
+            result: run.result(),
+            seconds: run
+                .ended
+                .as_ref()
+                .map(|ended| ended.time.duration_since(run.begun.time).as_secs_f64()),
+            serial_number: run.serial_number().map(ToOwned::to_owned),
+            station: author.station.clone(),
+            text: failed.map(|failed| failed.text.clone()),
+            time: time(Some(&run.begun)),
+            ueid: outcome.and_then(Outcome::ueid).map(|ueid| ueid.to_string()),
+            version: run.begun.version.clone(),
+        }
+    }
+
+    fn print(self, out: &mut impl Write) -> Result<(), Error> {
+        let entry = self.entry.map(|entry| entry.to_string()).unwrap_or_default();
+        let (port, why) = (printable(&self.port), printable(&self.why()));
+        let serial = self.serial_number.map(|text| format!(", {}", printable(&text)));
+        let (device, serial) = (self.device_id.unwrap_or_default(), serial.unwrap_or_default());
+        let Self { attempt, time, result, .. } = self;
+        writeln!(
+            out,
+            "{attempt:>7}  {time:24}  {result:10}  {why:20}  {entry:>6}  {device:16}  {port}{serial}"
+        )?;
+        Ok(())
+    }
+
+    /// A spreadsheet takes a cell that begins with one of these for a formula, and what the cell holds may be of
+    /// the part or of a scanner (owasp.org, CSV Injection).
+    fn without_formulas(mut self) -> Self {
+        let texts = [
+            &mut self.batch,
+            &mut self.operator,
+            &mut self.serial_number,
+            &mut self.station,
+            &mut self.text,
+        ];
+        for text in texts.into_iter().flatten().chain([&mut self.port]) {
+            if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                text.insert(0, '\'');
+            }
+        }
+        self
+    }
+
+    /// What it was about, in one word: the failure's number, or the error's.
+    fn why(&self) -> String {
+        match (self.failure, &self.error) {
+            (Some(failure), _) => format!("failure {failure}"),
+            (None, Some(error)) => error.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// Carries the command out.
+pub fn run(options: &Attempts, place: &Place, json: bool) -> Result<bool, Error> {
+    let ledger = place.open()?;
+    if let Some(number) = options.number {
+        return show(number, &ledger, json);
+    }
+    let out = io::BufWriter::new(io::stdout().lock());
+    let mut print: Box<dyn FnMut(Row) -> Result<(), Error>> = if json {
+        let mut out = out;
+        Box::new(move |row| Ok(writeln!(out, "{}", serde_json::to_string(&row)?)?))
+    } else if options.csv {
+        let mut csv = csv::Writer::from_writer(out);
+        Box::new(move |row| Ok(csv.serialize(row.without_formulas())?))
+    } else {
+        let mut out = out;
+        writeln!(
+            out,
+            "{:>7}  {:24}  {:10}  {:20}  {:>6}  {:16}  port, serial number",
+            "attempt", "time", "result", "why", "entry", "device ID"
+        )?;
+        Box::new(move |row| row.print(&mut out))
+    };
+    let found = options.selection.walk(
+        &ledger,
+        |_| Ok(()),
+        |run| {
+            if options.failed && run.result() == "good" { Ok(()) } else { print(Row::of(run)) }
+        },
+    )?;
+    drop(print);
+    super::ended(&found, json)
+}
+
+/// Shows one attempt.
+fn show(number: u64, ledger: &Ledger, json: bool) -> Result<bool, Error> {
+    let (mut run, mut programs) = (None, Vec::new());
+    let mut runs = Runs::default();
+    let found = ledger.walk::<Error>(
+        None,
+        |_| Ok(()),
+        |found| {
+            if let Some(Link { fact: Fact::Program(program), .. }) = found.link
+                && program.attempt == number
+            {
+                programs.push(program.clone());
+            }
+            let ended = found.link.and_then(|link| runs.take(link));
+            run = ended.filter(|ended| ended.begun.number == number).or(run.take());
+            Ok(())
+        },
+    )?;
+    let run = run.or_else(|| runs.unfinished().find(|run| run.begun.number == number));
+    if let Some(run) = &run {
+        let console = run.outcome().map(|outcome| {
+            let text = outcome.console.unpack(run.ended.as_ref().and_then(Link::entry));
+            text.map_or_else(|| String::from("(damaged)"), |text| escaped(&text))
+        });
+        let mut out = io::stdout().lock();
+        if json {
+            print_json(run, console.as_deref(), &programs, &mut out)?;
+        } else {
+            print_one(run, console.as_deref(), &programs, &mut out)?;
+        }
+    } else {
+        eprintln!("there is no attempt {number}. station attempts lists them");
+    }
+    Ok(super::ended(&found, json)? && run.is_some())
+}
+
+fn print_json(
+    run: &Run,
+    console: Option<&str>,
+    programs: &[Program],
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Step<'a> {
+        name: &'a str,
+        seconds: f64,
+    }
+    #[derive(Serialize)]
+    struct Carried<'a> {
+        command: &'a str,
+        output: String,
+        seconds: f64,
+        step: &'a str,
+        succeeded: bool,
+        text: &'a str,
+    }
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        attempt: Row,
+        console: Option<&'a str>,
+        programs: Vec<Carried<'a>>,
+        steps: Vec<Step<'a>>,
+    }
+    let steps = run.outcome().map(|outcome| &outcome.steps[..]).unwrap_or_default();
+    let shown = Shown {
+        attempt: Row::of(run),
+        console,
+        programs: programs
+            .iter()
+            .map(|program| Carried {
+                command: &program.command,
+                output: output(program),
+                seconds: seconds(program.milliseconds),
+                step: &program.step,
+                succeeded: program.succeeded,
+                text: &program.text,
+            })
+            .collect(),
+        steps: steps
+            .iter()
+            .map(|step| Step { name: &step.name, seconds: seconds(step.milliseconds) })
+            .collect(),
+    };
+    Ok(writeln!(out, "{}", serde_json::to_string(&shown)?)?)
+}
+
+fn print_one(
+    run: &Run,
+    console: Option<&str>,
+    programs: &[Program],
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let row = Row::of(run);
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let seconds_text = |seconds: f64| format!("{seconds:.3} s");
+    for (name, value) in [
+        ("attempt", number(Some(row.attempt))),
+        ("time", Some(row.time)),
+        ("port", Some(row.port)),
+        ("serial number", row.serial_number),
+        ("batch", row.batch),
+        ("station", row.station),
+        ("operator", row.operator),
+        ("version", Some(row.version)),
+        ("result", Some(row.result.to_owned())),
+        ("failure", number(row.failure.map(u64::from))),
+        ("error", row.error),
+        ("text", row.text),
+        ("entry", number(row.entry)),
+        ("device ID", row.device_id),
+        ("UEID", row.ueid),
+        ("image", row.image_sha256.map(|hash| format!("SHA-256 {hash}"))),
+        ("time taken", row.seconds.map(seconds_text)),
+    ] {
+        if let Some(value) = value {
+            writeln!(out, "{name:18} {}", printable(&value))?;
+        }
+    }
+    for step in run.outcome().map(|outcome| &outcome.steps[..]).unwrap_or_default() {
+        let name = format!("  {}", printable(&step.name));
+        writeln!(out, "{name:18} {}", seconds_text(seconds(step.milliseconds)))?;
+    }
+    if let Some(console) = console {
+        writeln!(out, "console:")?;
+        console.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    for program in programs {
+        let (step, command) = (printable(&program.step), printable(&program.command));
+        let time = seconds_text(seconds(program.milliseconds));
+        writeln!(out, "{step}: {command} ({}, {time}):", printable(&program.text))?;
+        output(program).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    Ok(())
+}
+
+fn output(program: &Program) -> String {
+    let text = program.output.unpack(None);
+    text.map_or_else(|| String::from("(damaged)"), |text| escaped(&text))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "no run takes so long")]
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
+}
+
+/// What was printed, line by line, with everything escaped that could control a terminal.
+fn escaped(text: &[u8]) -> String {
+    let mut lines = String::new();
+    for chunk in text.split_inclusive(|byte| *byte == b'\n') {
+        let line = chunk.strip_suffix(b"\n").unwrap_or(chunk);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        for byte in line {
+            match byte {
+                b' '..=b'~' => lines.push(char::from(*byte)),
+                _ => lines.extend(byte.escape_ascii().map(char::from)),
+            }
+        }
+        lines.push('\n');
+    }
+    lines
+}
