@@ -110,7 +110,7 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         say("warning: the part with the test-only key was left out (--allow-dummy)");
     }
     if withdrawn > 0 {
-        eprintln!("note: {withdrawn} entries that were withdrawn were left out");
+        say(format_args!("note: {withdrawn} entries that were withdrawn were left out"));
     }
     let options = Options {
         profile: arguments.profile,

@@ -149,7 +149,7 @@ fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
         } else {
             print_problems(found, true, &mut out)?;
         }
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
 }
