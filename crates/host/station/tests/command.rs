@@ -709,7 +709,8 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
     // Windows does not tell the two apart.
     let no_such_port = if cfg!(windows) { "or it is not there" } else { "there is no port" };
     for (arguments, complaint) in [
-        (&["provision"][..], "--port"),
+        (&["provision"][..], "--implementation-id"),
+        (&["provision", "--implementation-id", &some_id], "--port"),
         (&["provision", "--port", no_port], "--implementation-id"),
         (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
         (&["provision", "--port", no_port, "--implementation-id", &some_id], no_such_port),

@@ -2,13 +2,13 @@
 
 //! Whether the ledger is whole.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use jiff::Timestamp;
-
+use super::append::highest;
 use super::link::{LINKS, number};
-use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA, highest};
+use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;
@@ -49,7 +49,7 @@ pub enum Problem {
     /// After the first number comes the second, which is not the next.
     #[error("link {1} follows link {0}: numbers are missing or were changed")]
     Number(u64, u64),
-    /// A column does not have the form that it must have; for `ueid`: it is not that of the public key.
+    /// A column does not have the form that it must have; for `entries.ueid`: it is not that of the public key.
     #[error("link {}: its {}", .0, column(.1))]
     Column(u64, &'static str),
     /// The previous hash is not the hash of the link before.
@@ -67,9 +67,11 @@ pub enum Problem {
     /// Its time is before that of the link before, and nobody has accepted the clock.
     #[error("link {0}: its time is before that of the link before it, and was not accepted")]
     Clock(u64),
-    /// Rows in this table that belong to no link.
-    #[error("the table {0} has rows that no link has: they were added")]
-    Stray(&'static str),
+    /// The row of the first table with this number refers to a row of the second that is not there.
+    #[error(
+        "row {1} of the table {0} refers to a row of {2} that is not there: rows were added or removed"
+    )]
+    Stray(String, u64, String),
     /// The last link is the first number, but links up to the second were appended.
     #[error(
         "the last link is {0}, but the highest number ever given is {1}: the end of the ledger was changed"
@@ -85,8 +87,8 @@ pub enum Problem {
 
 fn column(name: &str) -> String {
     match name {
-        "ueid" => String::from("UEID is not that of its public key"),
-        "kind" => String::from("kind is not that of its row, or the row is missing"),
+        "entries.ueid" => String::from("UEID is not that of its public key"),
+        "kind" => String::from("kind is not that of its rows, or a row is missing"),
         name => format!("{name} does not have the form that it must have"),
     }
 }
@@ -210,7 +212,8 @@ impl Ledger {
 }
 
 /// What SQLite can tell. `integrity_check` and not `quick_check`, since only it compares the indexes
-/// with the table, and an index that lacks an entry lets its part in a second time.
+/// with the table, and an index that lacks an entry lets its part in a second time. Rows that belong to no link show
+/// as references only.
 fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let mut rows = statement.query([])?;
@@ -219,6 +222,12 @@ fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()
         if message != "ok" {
             audit.add(Problem::File(message));
         }
+    }
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let number = row.get::<_, i64>(1)?.cast_unsigned();
+        audit.add(Problem::Stray(row.get(0)?, number, row.get(2)?));
     }
     Ok(())
 }
@@ -253,19 +262,16 @@ fn walk<E>(
     mut each: impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
     let mut head_found = expected_head.is_none_or(|head| head == GENESIS);
-    let mut statement = connection.prepare(&format!("{LINKS} ORDER BY links.number"))?;
+    let mut statement = connection.prepare(LINKS)?;
     let mut rows = statement.query([])?;
     let mut problems = Vec::new();
     let mut time = Timestamp::MIN;
-    let mut counts = [0; TABLES.len()];
+    let mut last_entry = 0;
     let mut ended = 0;
     while let Some(row) = rows.next()? {
         let (last, number) = (audit.head, number(row));
         if number != last.number.wrapping_add(1) {
             problems.push(Problem::Number(last.number, number));
-        }
-        for (count, (_, column)) in counts.iter_mut().zip(TABLES) {
-            *count += i64::from(row.get_ref(*column)? != rusqlite::types::ValueRef::Null);
         }
         let link = match Link::read(row) {
             Ok(link) => {
@@ -282,8 +288,8 @@ fn walk<E>(
                 }
                 time = link.time;
                 if let Some(entry) = link.entry() {
-                    if entry.number != audit.entries + 1 {
-                        problems.push(Problem::Entry(number, audit.entries, entry.number));
+                    if entry.number != last_entry + 1 {
+                        problems.push(Problem::Entry(number, last_entry, entry.number));
                     }
                     if let Err(why) = check_record(entry) {
                         problems.push(Problem::Record(number, why));
@@ -305,20 +311,16 @@ fn walk<E>(
         }
         // As it stands in the file, so that one changed link is not a problem of all that follow.
         audit.head = Receipt { number, hash: row.get("hash").unwrap_or(GENESIS) };
-        audit.entries += u64::from(row.get_ref("entry")? != rusqlite::types::ValueRef::Null);
+        if let Some(entry) = row.get::<_, Option<i64>>("entries.number")? {
+            audit.entries += 1;
+            last_entry = entry.cast_unsigned();
+        }
         let withdrawn = row.get::<_, Option<i64>>("withdrawn")?.map(i64::cast_unsigned);
         let found = Found { number, link: link.as_ref(), withdrawn, problems: &problems };
         each(found).map_err(Stop::Caller)?;
         problems.drain(..).for_each(|problem| audit.add(problem));
     }
     audit.unfinished = audit.attempts.saturating_sub(ended);
-    for (count, (table, _)) in counts.into_iter().zip(TABLES) {
-        let all: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
-        if all != count {
-            audit.add(Problem::Stray(table));
-        }
-    }
     let highest = highest(connection)?;
     if audit.head.number != highest {
         audit.add(Problem::CutOff(audit.head.number, highest));
@@ -328,16 +330,6 @@ fn walk<E>(
     }
     Ok(())
 }
-
-/// The tables of the facts, each with the column of [`LINKS`] that shows its rows.
-const TABLES: &[(&str, &str); 6] = &[
-    ("attempts", "a"),
-    ("outcomes", "o"),
-    ("entries", "entry"),
-    ("programs", "p"),
-    ("withdrawals", "w"),
-    ("exports", "x"),
-];
 
 impl Problem {
     /// Whether it is a problem of a single link, which [`Found`] has.
@@ -351,7 +343,7 @@ impl Problem {
             | Self::Entry(..)
             | Self::Clock(_)
             | Self::Record(..) => true,
-            Self::File(_) | Self::Schema(_) | Self::Stray(_) | Self::CutOff(..) | Self::Head => {
+            Self::File(_) | Self::Schema(_) | Self::Stray(..) | Self::CutOff(..) | Self::Head => {
                 false
             }
         }

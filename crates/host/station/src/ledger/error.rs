@@ -169,7 +169,7 @@ impl LedgerError {
 fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => {
-            ". This user must have the right to read the file and to write to its folder, even to read it"
+            ". Check that it is a file, and that this user may write to its folder"
         }
         Some(ErrorCode::ReadOnly) => {
             ". This user must have the right to write to the file and to its folder"
@@ -202,7 +202,7 @@ mod tests {
             let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             LedgerError::of(Path::new("ledger"), failure).to_string()
         };
-        assert!(error(ffi::SQLITE_CANTOPEN).ends_with(", even to read it"));
+        assert!(error(ffi::SQLITE_CANTOPEN).ends_with("may write to its folder"));
         assert!(
             error(ffi::SQLITE_READONLY)
                 .ends_with("the right to write to the file and to its folder")

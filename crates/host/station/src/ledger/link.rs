@@ -2,11 +2,13 @@
 
 //! One link of the chain, the fact that it says, and its hash.
 
+use std::convert::Infallible;
+
 use jiff::Timestamp;
 use minicbor::Encoder;
 use minicbor::encode::Error as EncodeError;
 use provisioning::{ImplementationId, Measurement, PublicKey, Ueid};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -16,19 +18,30 @@ use crate::{DeviceId, Identity};
 /// What stands as the previous hash in link 1: 32 zero bytes.
 pub const GENESIS: [u8; 32] = [0; 32];
 
-/// Every column of every link, whatever its kind.
+// The statements that insert a link and the rows of its fact, in the order of their columns.
+pub(super) const INSERT_LINK: &str = "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INSERT_ATTEMPT: &str = "INSERT INTO attempts VALUES (?, ?, ?, ?)";
+pub(super) const INSERT_OUTCOME: &str =
+    "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INSERT_ENTRY: &str = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INSERT_PROGRAM: &str = "INSERT INTO programs VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INSERT_WITHDRAWAL: &str = "INSERT INTO withdrawals VALUES (?, ?, ?)";
+pub(super) const INSERT_EXPORT: &str = "INSERT INTO exports VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+/// Every column of every link, whatever its kind, in their order. Columns of the same name have that of their table before it.
 pub(super) const LINKS: &str = "SELECT links.*, \
-     attempts.link AS a, attempts.port, attempts.batch, attempts.serial_number AS a_serial_number, \
-     outcomes.link AS o, outcomes.attempt AS o_attempt, outcomes.result, outcomes.error, outcomes.failure, \
-        outcomes.text AS o_text, outcomes.seen, outcomes.serial_number AS o_serial_number, \
-        outcomes.device_id AS o_device_id, outcomes.ueid AS o_ueid, outcomes.image, outcomes.steps, \
-        outcomes.console, \
-     entries.number AS entry, entries.device_id, entries.implementation_id, entries.ueid, entries.public_key, \
-        entries.record, \
-     programs.link AS p, programs.attempt AS p_attempt, programs.step, programs.command, programs.succeeded, \
-        programs.text AS p_text, programs.milliseconds, programs.output, \
-     withdrawals.link AS w, withdrawals.entry AS w_entry, withdrawals.reason, \
-     exports.link AS x, exports.verifier, exports.profile, exports.first, exports.last, exports.parts, \
+     attempts.link AS \"attempts.link\", attempts.port, attempts.batch, \
+        attempts.serial_number AS \"attempts.serial_number\", \
+     outcomes.link AS \"outcomes.link\", outcomes.attempt AS \"outcomes.attempt\", outcomes.result, outcomes.error, \
+        outcomes.failure, outcomes.text AS \"outcomes.text\", outcomes.seen, \
+        outcomes.serial_number AS \"outcomes.serial_number\", outcomes.device_id AS \"outcomes.device_id\", \
+        outcomes.ueid AS \"outcomes.ueid\", outcomes.image, outcomes.steps, outcomes.console, \
+     entries.number AS \"entries.number\", entries.device_id AS \"entries.device_id\", entries.implementation_id, \
+        entries.ueid AS \"entries.ueid\", entries.public_key, entries.record, \
+     programs.link AS \"programs.link\", programs.attempt AS \"programs.attempt\", programs.step, programs.command, \
+        programs.succeeded, programs.text AS \"programs.text\", programs.milliseconds, programs.output, \
+     withdrawals.link AS \"withdrawals.link\", withdrawals.entry, withdrawals.reason, \
+     exports.link AS \"exports.link\", exports.verifier, exports.profile, exports.first, exports.last, exports.parts, \
         exports.sha256, \
      (SELECT link FROM withdrawals WHERE entry = entries.number) AS withdrawn \
      FROM links \
@@ -37,7 +50,8 @@ pub(super) const LINKS: &str = "SELECT links.*, \
      LEFT JOIN entries ON entries.link = links.number \
      LEFT JOIN programs ON programs.link = links.number \
      LEFT JOIN withdrawals ON withdrawals.link = links.number \
-     LEFT JOIN exports ON exports.link = links.number";
+     LEFT JOIN exports ON exports.link = links.number \
+     ORDER BY links.number";
 
 /// That something is kept: a link of the chain, or an entry and the hash of its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,30 +238,36 @@ pub struct Export {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The part is in the ledger, as it is now.
-    #[error("this part is in the ledger already, as entry {0}. Nothing was kept")]
+    #[error("this part is in the ledger already, as entry {0}. Nothing was entered")]
     Known(u64),
     /// The part is in the ledger with another identity: it was erased and provisioned again.
     #[error(
         "this part is in the ledger as entry {0} with another identity, so it was erased since. Set it aside. \
-         Nothing was kept. If it was erased on purpose, withdraw the old entry first: station replace {0}"
+         Nothing was entered. If it was erased on purpose, withdraw the old entry first: station replace {0}"
     )]
     SeenDeviceId(u64),
+    /// The part's entry was withdrawn, and the part is as it was.
+    #[error(
+        "entry {0} of this part was withdrawn, and the part still has the identity of that entry. Nothing was \
+         entered. Erase it, then start it again"
+    )]
+    Withdrawn(u64),
     /// Another part has this UEID, which means the same public key; or this one had it before it was erased.
     #[error(
         "the part of entry {0} has the same UEID, so both have the same identity key. Set both aside. Nothing was \
-         kept"
+         entered"
     )]
     SeenUeid(u64),
     /// Another part has this public key with another UEID, which no entry of this program can have.
     #[error(
         "entry {0} has the same public key under another UEID, so the ledger is damaged. Stop and audit it. \
-         Nothing was kept"
+         Nothing was entered"
     )]
     SeenPublicKey(u64),
     /// Another part has this serial number.
     #[error(
         "the part of entry {0} has the same serial number. Check both labels; if one was read wrongly, start the \
-         part again and give the right one. Nothing was kept"
+         part again and give the right one. Nothing was entered"
     )]
     SeenSerialNumber(u64),
 }
@@ -259,6 +279,7 @@ impl Refusal {
         match self {
             Self::Known(number)
             | Self::SeenDeviceId(number)
+            | Self::Withdrawn(number)
             | Self::SeenUeid(number)
             | Self::SeenPublicKey(number)
             | Self::SeenSerialNumber(number) => *number,
@@ -290,6 +311,49 @@ impl Fact {
             Self::Export(_) => "export",
         }
     }
+
+    /// Its rows: for each the statement that inserts it, and its columns without the first, which is `link`.
+    pub(super) fn rows(&self) -> Vec<(&'static str, Vec<Value>)> {
+        match self {
+            Self::Attempt(Attempt { port, batch, serial_number }) => vec![(
+                INSERT_ATTEMPT,
+                vec![port.clone().into(), batch.clone().into(), serial_number.clone().into()],
+            )],
+            Self::Outcome(outcome) => {
+                let mut rows = vec![(INSERT_OUTCOME, outcome.columns())];
+                if let End::Good(entry) = &outcome.end {
+                    rows.push((INSERT_ENTRY, entry.columns()));
+                }
+                rows
+            }
+            Self::Program(program) => vec![(
+                INSERT_PROGRAM,
+                vec![
+                    integer(program.attempt),
+                    program.step.clone().into(),
+                    program.command.clone().into(),
+                    program.succeeded.into(),
+                    program.text.clone().into(),
+                    integer(program.milliseconds),
+                    program.output.0.clone().into(),
+                ],
+            )],
+            Self::Withdrawal(Withdrawal { entry, reason }) => {
+                vec![(INSERT_WITHDRAWAL, vec![integer(*entry), reason.clone().into()])]
+            }
+            Self::Export(export) => vec![(
+                INSERT_EXPORT,
+                vec![
+                    export.verifier.clone().into(),
+                    export.profile.clone().into(),
+                    integer(export.first),
+                    integer(export.last),
+                    integer(export.parts),
+                    export.sha256.to_vec().into(),
+                ],
+            )],
+        }
+    }
 }
 
 impl Outcome {
@@ -315,16 +379,48 @@ impl Outcome {
         }
     }
 
-    /// The columns of an end that are not those of an entry: error, failure, text, seen, and the part.
-    pub(super) fn failed(&self) -> Failed {
-        match &self.end {
-            End::Good(_) => Failed::default(),
-            End::Known { seen, part } => {
-                Failed { seen: Some(*seen), part: Some(*part), ..Failed::default() }
-            }
-            End::Failed(failed) => failed.clone(),
-        }
+    /// The columns of its row, without `link`.
+    fn columns(&self) -> Vec<Value> {
+        let (failed, seen, part) = match &self.end {
+            End::Good(_) => (None, None, None),
+            End::Known { seen, part } => (None, Some(*seen), Some(part)),
+            End::Failed(failed) => (Some(failed), failed.seen, failed.part.as_ref()),
+        };
+        vec![
+            integer(self.attempt),
+            self.end.name().to_owned().into(),
+            failed.map(|failed| failed.error.clone()).into(),
+            failed.and_then(|failed| failed.failure).into(),
+            failed.map(|failed| failed.text.clone()).into(),
+            seen.map(integer).into(),
+            self.serial_number.clone().into(),
+            part.map(|(device_id, _)| device_id.0.to_vec()).into(),
+            part.map(|(_, ueid)| ueid.as_bytes().to_vec()).into(),
+            self.image.map(|image| image.0.to_vec()).into(),
+            steps_to_json(&self.steps).into(),
+            self.console.0.clone().into(),
+        ]
     }
+}
+
+impl Entry {
+    /// The columns of its row, without `link`.
+    fn columns(&self) -> Vec<Value> {
+        let Identity { device_id, implementation_id, public_key } = &self.identity;
+        vec![
+            integer(self.number),
+            device_id.0.to_vec().into(),
+            implementation_id.as_bytes().to_vec().into(),
+            self.identity.ueid().as_bytes().to_vec().into(),
+            public_key.as_bytes().to_vec().into(),
+            self.record.clone().into(),
+        ]
+    }
+}
+
+/// A number as SQLite has it.
+fn integer(number: u64) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The steps as the ledger keeps them: a JSON array of names and milliseconds.
@@ -356,6 +452,20 @@ impl Link {
         }
     }
 
+    /// The columns of its row, without the last, which is `hash`.
+    pub(super) fn columns(&self) -> Vec<Value> {
+        vec![
+            integer(self.number),
+            self.time.as_millisecond().into(),
+            self.clock_accepted.into(),
+            self.author.station.clone().into(),
+            self.author.operator.clone().into(),
+            self.version.clone().into(),
+            self.fact.kind().to_owned().into(),
+            self.previous.to_vec().into(),
+        ]
+    }
+
     /// The hash that this link should have: see the [module](super) for the format.
     ///
     /// # Panics
@@ -367,65 +477,13 @@ impl Link {
         Sha256::digest(encoder.into_writer()).into()
     }
 
-    fn encode(
-        &self,
-        e: &mut Encoder<Vec<u8>>,
-    ) -> Result<(), EncodeError<std::convert::Infallible>> {
-        let text =
-            |e: &mut Encoder<Vec<u8>>, text: &Option<String>| e.encode(text.as_deref()).map(|_| ());
-        fn bytes(
-            e: &mut Encoder<Vec<u8>>,
-            bytes: Option<&[u8]>,
-        ) -> Result<(), EncodeError<std::convert::Infallible>> {
-            match bytes {
-                Some(bytes) => e.bytes(bytes)?,
-                None => e.null()?,
-            };
-            Ok(())
-        }
-        e.array(9)?.u64(self.number)?.i64(self.time.as_millisecond())?.bool(self.clock_accepted)?;
-        text(e, &self.author.station)?;
-        text(e, &self.author.operator)?;
-        e.str(&self.version)?.bytes(&self.previous)?.str(self.fact.kind())?;
-        match &self.fact {
-            Fact::Attempt(Attempt { port, batch, serial_number }) => {
-                e.array(3)?.str(port)?;
-                text(e, batch)?;
-                text(e, serial_number)?;
-            }
-            Fact::Outcome(outcome) => {
-                let Failed { error, failure, text: words, seen, part } = outcome.failed();
-                let is_failed = matches!(outcome.end, End::Failed(_));
-                e.array(13)?.u64(outcome.attempt)?.str(outcome.end.name())?;
-                e.encode(is_failed.then_some(error))?.encode(failure)?;
-                e.encode(is_failed.then_some(words))?.encode(seen)?;
-                text(e, &outcome.serial_number)?;
-                bytes(e, part.as_ref().map(|(device, _)| &device.0[..]))?;
-                bytes(e, part.as_ref().map(|(_, ueid)| &ueid.as_bytes()[..]))?;
-                bytes(e, outcome.image.as_ref().map(|image| &image.0[..]))?;
-                e.str(&steps_to_json(&outcome.steps))?.bytes(&outcome.console.0)?;
-                match &outcome.end {
-                    End::Good(Entry { number, identity, record }) => {
-                        e.array(6)?.u64(*number)?.bytes(&identity.device_id.0)?;
-                        e.bytes(identity.implementation_id.as_bytes())?;
-                        e.bytes(identity.ueid().as_bytes())?;
-                        e.bytes(identity.public_key.as_bytes())?.bytes(record)?;
-                    }
-                    _ => _ = e.null()?,
-                }
-            }
-            Fact::Program(program) => {
-                e.array(7)?.u64(program.attempt)?.str(&program.step)?.str(&program.command)?;
-                e.bool(program.succeeded)?.str(&program.text)?.u64(program.milliseconds)?;
-                e.bytes(&program.output.0)?;
-            }
-            Fact::Withdrawal(Withdrawal { entry, reason }) => {
-                e.array(2)?.u64(*entry)?.str(reason)?;
-            }
-            Fact::Export(export) => {
-                e.array(6)?.str(&export.verifier)?.str(&export.profile)?;
-                e.u64(export.first)?.u64(export.last)?.u64(export.parts)?.bytes(&export.sha256)?;
-            }
+    fn encode(&self, e: &mut Encoder<Vec<u8>>) -> Result<(), EncodeError<Infallible>> {
+        let (columns, rows) = (self.columns(), self.fact.rows());
+        e.array((columns.len() + rows.len()) as u64)?;
+        columns.iter().try_for_each(|column| encode(e, column))?;
+        for (_, columns) in rows {
+            e.array(columns.len() as u64)?;
+            columns.iter().try_for_each(|column| encode(e, column))?;
         }
         Ok(())
     }
@@ -435,24 +493,38 @@ impl Link {
     pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Self, Problem> {
         let get = Columns(row);
         let kind: String = get.get("kind")?;
+        let is_good = get.get::<Option<String>>("result")?.as_deref() == Some("good");
+        // Its rows are in the table of its kind, and in no other.
+        for (column, is_there) in [
+            ("attempts.link", kind == "attempt"),
+            ("outcomes.link", kind == "outcome"),
+            ("entries.number", kind == "outcome" && is_good),
+            ("programs.link", kind == "program"),
+            ("withdrawals.link", kind == "withdrawal"),
+            ("exports.link", kind == "export"),
+        ] {
+            if get.get::<Option<i64>>(column)?.is_some() != is_there {
+                return Err(get.bad("kind"));
+            }
+        }
         let fact = match kind.as_str() {
             "attempt" => Fact::Attempt(Attempt {
                 port: get.get("port")?,
                 batch: get.get("batch")?,
-                serial_number: get.get("a_serial_number")?,
+                serial_number: get.get("attempts.serial_number")?,
             }),
             "outcome" => Fact::Outcome(Box::new(get.outcome()?)),
             "program" => Fact::Program(Program {
-                attempt: get.number("p_attempt")?,
+                attempt: get.number("programs.attempt")?,
                 step: get.get("step")?,
                 command: get.get("command")?,
                 succeeded: get.get("succeeded")?,
-                text: get.get("p_text")?,
+                text: get.get("programs.text")?,
                 milliseconds: get.number("milliseconds")?,
                 output: Text(get.get("output")?),
             }),
             "withdrawal" => Fact::Withdrawal(Withdrawal {
-                entry: get.number("w_entry")?,
+                entry: get.number("entry")?,
                 reason: get.get("reason")?,
             }),
             "export" => Fact::Export(Export {
@@ -465,23 +537,6 @@ impl Link {
             }),
             _ => return Err(get.bad("kind")),
         };
-        // In no other table than its kind's.
-        for (column, kind_of) in [
-            ("a", "attempt"),
-            ("o", "outcome"),
-            ("p", "program"),
-            ("w", "withdrawal"),
-            ("x", "export"),
-        ] {
-            if get.get::<Option<i64>>(column)?.is_some() != (kind == kind_of) {
-                return Err(get.bad("kind"));
-            }
-        }
-        let is_good =
-            matches!(&fact, Fact::Outcome(outcome) if matches!(outcome.end, End::Good(_)));
-        if get.get::<Option<i64>>("entry")?.is_some() != is_good {
-            return Err(get.bad("kind"));
-        }
         Ok(Self {
             number: number(row),
             time: Timestamp::from_millisecond(get.get("time")?).map_err(|_| get.bad("time"))?,
@@ -493,6 +548,18 @@ impl Link {
             hash: get.get("hash")?,
         })
     }
+}
+
+/// A column as SQLite has it, in CBOR.
+fn encode(e: &mut Encoder<Vec<u8>>, column: &Value) -> Result<(), EncodeError<Infallible>> {
+    match column {
+        Value::Null => e.null()?,
+        Value::Integer(number) => e.i64(*number)?,
+        Value::Real(number) => e.f64(*number)?,
+        Value::Text(text) => e.str(text)?,
+        Value::Blob(bytes) => e.bytes(bytes)?,
+    };
+    Ok(())
 }
 
 /// The columns of a row of [`LINKS`].
@@ -515,15 +582,16 @@ impl Columns<'_> {
         let seen = self.get::<Option<i64>>("seen")?;
         let seen =
             seen.map(|seen| u64::try_from(seen).map_err(|_| self.bad("seen"))).transpose()?;
-        let device_id = self.get::<Option<[u8; 8]>>("o_device_id")?.map(DeviceId);
-        let ueid = self.get::<Option<[u8; 33]>>("o_ueid")?;
-        let ueid = ueid.map(|ueid| Ueid::from_bytes(ueid).ok_or(self.bad("o_ueid"))).transpose()?;
+        let device_id = self.get::<Option<[u8; 8]>>("outcomes.device_id")?.map(DeviceId);
+        let ueid = self.get::<Option<[u8; 33]>>("outcomes.ueid")?;
+        let ueid =
+            ueid.map(|ueid| Ueid::from_bytes(ueid).ok_or(self.bad("outcomes.ueid"))).transpose()?;
         let (error, words) =
-            (self.get::<Option<String>>("error")?, self.get::<Option<String>>("o_text")?);
+            (self.get::<Option<String>>("error")?, self.get::<Option<String>>("outcomes.text")?);
         let failure: Option<u8> = self.get("failure")?;
         let part = device_id.zip(ueid);
         if device_id.is_some() != ueid.is_some() {
-            return Err(self.bad("o_ueid"));
+            return Err(self.bad("outcomes.ueid"));
         }
         let result: String = self.get("result")?;
         let end = match (result.as_str(), error, words, failure, seen, part) {
@@ -544,9 +612,9 @@ impl Columns<'_> {
             return Err(self.bad("steps"));
         }
         Ok(Outcome {
-            attempt: self.number("o_attempt")?,
+            attempt: self.number("outcomes.attempt")?,
             end,
-            serial_number: self.get("o_serial_number")?,
+            serial_number: self.get("outcomes.serial_number")?,
             image: self.get::<Option<[u8; 32]>>("image")?.map(Measurement),
             steps: steps_read,
             console: Text(self.get("console")?),
@@ -558,12 +626,12 @@ impl Columns<'_> {
             .map_err(|_| self.bad("implementation_id"))?;
         let public_key = PublicKey::from_sec1_bytes(&self.get::<[u8; 65]>("public_key")?)
             .ok_or(self.bad("public_key"))?;
-        let device_id = DeviceId(self.get("device_id")?);
+        let device_id = DeviceId(self.get("entries.device_id")?);
         let identity = Identity { device_id, implementation_id, public_key };
-        if self.get::<[u8; 33]>("ueid")? != *identity.ueid().as_bytes() {
-            return Err(self.bad("ueid"));
+        if self.get::<[u8; 33]>("entries.ueid")? != *identity.ueid().as_bytes() {
+            return Err(self.bad("entries.ueid"));
         }
-        Ok(Entry { number: self.number("entry")?, identity, record: self.get("record")? })
+        Ok(Entry { number: self.number("entries.number")?, identity, record: self.get("record")? })
     }
 }
 

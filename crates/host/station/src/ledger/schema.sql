@@ -46,8 +46,8 @@ CREATE INDEX outcomes_device_id ON outcomes (device_id) WHERE device_id IS NOT N
 
 -- The parts. Two that were not withdrawn share neither device ID nor serial number; no two share a key.
 CREATE TABLE entries (
-    number            INTEGER PRIMARY KEY CHECK (number >= 1),
     link              INTEGER NOT NULL UNIQUE REFERENCES outcomes,
+    number            INTEGER PRIMARY KEY CHECK (number >= 1),
     device_id         BLOB NOT NULL CHECK (length(device_id) = 8),
     implementation_id BLOB NOT NULL CHECK (length(implementation_id) = 32),
     ueid              BLOB NOT NULL UNIQUE CHECK (length(ueid) = 33),
@@ -67,7 +67,6 @@ CREATE TABLE programs (
     milliseconds INTEGER NOT NULL,
     output       BLOB NOT NULL
 ) STRICT;
-CREATE INDEX programs_attempt ON programs (attempt);
 
 -- A part was erased on purpose: its entry holds no more, and the part may be entered anew.
 CREATE TABLE withdrawals (
@@ -82,14 +81,14 @@ CREATE TABLE exports (
     verifier TEXT NOT NULL,
     profile  TEXT NOT NULL,
     first    INTEGER NOT NULL REFERENCES entries,
-    last     INTEGER NOT NULL REFERENCES entries,
+    last     INTEGER NOT NULL REFERENCES entries CHECK (first <= last),
     parts    INTEGER NOT NULL,
     sha256   BLOB NOT NULL CHECK (length(sha256) = 32)
 ) STRICT;
-CREATE INDEX exports_verifier ON exports (verifier, last);
 
 -- INSERT OR REPLACE deletes the rows that stand in its way, and no delete trigger sees it. So an
--- insert must have nothing in its way: neither its key nor a unique column.
+-- insert must have nothing in its way: neither its key nor a unique column. And what it refers to must be there:
+-- SQLite looks after foreign keys only where a program asks it to. An audit has it do so.
 CREATE TRIGGER links_are_appended BEFORE INSERT ON links BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next number')
         WHERE NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM links);
@@ -115,6 +114,10 @@ CREATE TRIGGER outcomes_are_appended BEFORE INSERT ON outcomes BEGIN
         OR EXISTS (SELECT 1 FROM outcomes WHERE link = NEW.link);
     SELECT RAISE(ABORT, 'the ledger has an outcome of this attempt')
         WHERE EXISTS (SELECT 1 FROM outcomes WHERE attempt = NEW.attempt);
+    SELECT RAISE(ABORT, 'the ledger has no such attempt')
+        WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE link = NEW.attempt);
+    SELECT RAISE(ABORT, 'the ledger has no such entry')
+        WHERE NEW.seen IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.seen);
 END;
 
 CREATE TRIGGER entries_are_appended BEFORE INSERT ON entries BEGIN
@@ -142,6 +145,8 @@ CREATE TRIGGER programs_are_appended BEFORE INSERT ON programs BEGIN
         WHERE NEW.link IS NOT (SELECT max(number) FROM links)
         OR 'program' IS NOT (SELECT kind FROM links WHERE number = NEW.link)
         OR EXISTS (SELECT 1 FROM programs WHERE link = NEW.link);
+    SELECT RAISE(ABORT, 'the ledger has no such attempt')
+        WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE link = NEW.attempt);
 END;
 
 CREATE TRIGGER withdrawals_are_appended BEFORE INSERT ON withdrawals BEGIN
@@ -151,6 +156,8 @@ CREATE TRIGGER withdrawals_are_appended BEFORE INSERT ON withdrawals BEGIN
         OR EXISTS (SELECT 1 FROM withdrawals WHERE link = NEW.link);
     SELECT RAISE(ABORT, 'the ledger has a withdrawal of this entry')
         WHERE EXISTS (SELECT 1 FROM withdrawals WHERE entry = NEW.entry);
+    SELECT RAISE(ABORT, 'the ledger has no such entry')
+        WHERE NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.entry);
 END;
 
 CREATE TRIGGER exports_are_appended BEFORE INSERT ON exports BEGIN
@@ -158,6 +165,9 @@ CREATE TRIGGER exports_are_appended BEFORE INSERT ON exports BEGIN
         WHERE NEW.link IS NOT (SELECT max(number) FROM links)
         OR 'export' IS NOT (SELECT kind FROM links WHERE number = NEW.link)
         OR EXISTS (SELECT 1 FROM exports WHERE link = NEW.link);
+    SELECT RAISE(ABORT, 'the ledger has no such entry')
+        WHERE NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.first)
+        OR NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.last);
 END;
 
 CREATE TRIGGER links_are_not_changed BEFORE UPDATE ON links BEGIN

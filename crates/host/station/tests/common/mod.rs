@@ -8,15 +8,22 @@ pub mod edits;
 #[cfg(unix)]
 pub mod terminal;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Instant;
 
+use jiff::Timestamp;
 use p256::ecdsa::SigningKey;
 use provisioning::console::{
     FAILURE_PREFIX, LOG_PREFIXES, MODELLED_PREFIX, NO_PART_PREFIX, RECORD_PREFIX,
 };
 use provisioning::{Config, Event, IdentityKeySource, ImplementationId, Nonce, PublicKey};
 use silicon::{Silicon, Soc};
-use station::ledger::NewEntry;
+use station::clock::Clock;
+use station::ledger::{
+    Attempt, Begun, Failed, Ledger, LedgerError, New, NewEnd, NewEntry, NewOutcome, Receipt,
+    Refusal,
+};
+use station::transcript::Transcript;
 use station::{DeviceId, Identity};
 
 /// The lines that Zephyr prints when it boots, as nRF Connect SDK v2.7.0 does.
@@ -106,6 +113,69 @@ fn make_entry(n: u8) -> NewEntry {
 
 pub fn entries(numbers: impl IntoIterator<Item = u8>) -> Vec<NewEntry> {
     numbers.into_iter().map(entry).collect()
+}
+
+/// What is kept of a run on this port when it begins.
+pub fn attempt(port: &str) -> Attempt {
+    Attempt { port: port.to_owned(), ..Attempt::default() }
+}
+
+/// What is kept of a run when it ends.
+pub fn outcome(attempt: Begun, end: NewEnd) -> NewOutcome {
+    let console = Transcript::default();
+    NewOutcome { attempt, end, serial_number: None, image: None, steps: Vec::new(), console }
+}
+
+/// A run that has ended so, with its attempt.
+pub fn run(end: NewEnd, serial_number: Option<&str>) -> New {
+    let outcome = outcome(Begun::Now(attempt("/dev/tty0")), end);
+    let serial_number = serial_number.map(str::to_owned);
+    New::Outcome(Box::new(NewOutcome { serial_number, ..outcome }))
+}
+
+/// A good run, with its attempt.
+pub fn run_of(entry: NewEntry) -> New {
+    run(NewEnd::Good(entry), None)
+}
+
+/// An end that is not good.
+pub fn failure() -> NewEnd {
+    let (error, text) = (String::from("failed"), String::from("the part says: Failure: no"));
+    NewEnd::Failed(Failed { error, text, failure: Some(8), ..Failed::default() })
+}
+
+/// Appends a good run of each, which takes two links, and gives what became of the entries.
+pub fn enter(
+    ledger: &mut Ledger,
+    entries: &[NewEntry],
+) -> Result<Vec<Result<Receipt, Refusal>>, LedgerError> {
+    let runs: Vec<_> = entries.iter().cloned().map(run_of).collect();
+    let kept = ledger.append(&runs)?;
+    Ok(kept.into_iter().map(|kept| kept.entry.expect("the ledger judges an entry")).collect())
+}
+
+/// A clock that the test turns.
+#[derive(Clone, Debug)]
+pub struct Turned(Arc<Mutex<Timestamp>>);
+
+impl Turned {
+    pub fn at(time: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(time)))
+    }
+
+    pub fn set(&self, time: Timestamp) {
+        *self.0.lock().unwrap() = time;
+    }
+}
+
+impl Clock for Turned {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// Numbers from a fixed seed: `SplitMix64`.
