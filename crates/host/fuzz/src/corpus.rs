@@ -214,7 +214,11 @@ fn exports() -> Vec<(String, Vec<u8>)> {
     let product =
         [&b"\x07\x07Example\x06Sensor"[..], &part(0), &part(1), &part(0), &part(3)].concat();
     let old = [&b"\x00"[..], &part(2), &part(4)].concat();
-    vec![(String::from("psa-2025"), product), (String::from("psa-iot-1"), old)]
+    // In files of 1 KiB, which hold two parts.
+    let split = [&b"\x18"[..], &part(0), &part(1), &part(2), &part(3), &part(4)].concat();
+    [("psa-2025", product), ("psa-2025-text-split", split), ("psa-iot-1", old)]
+        .map(|(name, bytes)| (String::from(name), bytes))
+        .into()
 }
 
 /// Writes the files of all targets, in the place of those that are there.

@@ -11,14 +11,15 @@ use corim::validate::{decode_and_validate_structure_with_limits, validate_corim_
 use coset::cbor::value::Value;
 use provisioning::{DeviceId, ImplementationId};
 use station::Identity;
-use station::export::{ExportError, Files, Options, Profile, export};
+use station::export::{DEFAULT_MAX_BYTES, ExportError, Files, Options, Profile, export};
 
 use crate::corpus;
 
 /// The export is refused, or two decoders of CBOR and one of JSON read it, and find each part once.
 ///
-/// The first byte says which profile and whether there are vendor and model: two texts, each behind its
-/// length. Each 33 bytes then are a part: which of the corpus's keys, and an implementation ID.
+/// The first byte says which profile, whether there are vendor and model, and in its upper half how many KiB a
+/// file may have, if it is not 0. Vendor and model are texts, each behind its length. Each 33 bytes then are a
+/// part: which of the corpus's keys, and an implementation ID.
 ///
 /// # Panics
 /// The station does something that it must not do.
@@ -36,8 +37,20 @@ pub fn check(data: &[u8]) {
         .filter(|part| seen.insert(part.clone()))
         .collect();
     match export(&options, identities) {
-        Ok(files) => check_files(&options, &files, &wanted),
+        Ok(export) => {
+            let mut rest = &wanted[..];
+            for (files, number) in export.iter().zip(1..) {
+                assert_eq!(files.number, (export.len() > 1).then_some(number));
+                assert!(files.endorsements.len() <= options.max_bytes);
+                let (wanted, after) = rest.split_at(files.parts);
+                check_files(&options, files, wanted);
+                rest = after;
+            }
+            assert!(rest.is_empty());
+        }
         Err(ExportError::Empty) => assert!(wanted.is_empty()),
+        // Vendor and model may have a file full with one part.
+        Err(ExportError::TooSmall { needed, max_bytes }) => assert!(needed > max_bytes),
         Err(error) => panic!("no export of {} parts: {error}", wanted.len()),
     }
 }
@@ -53,7 +66,15 @@ fn read(data: &[u8]) -> Option<(Options, Vec<Identity>)> {
     };
     let vendor = text(flags & 2 != 0);
     let model = text(flags & 4 != 0);
-    let profile = if flags & 1 == 0 { Profile::PsaIot1 } else { Profile::Psa2025 };
+    let profile = match flags & 9 {
+        0 => Profile::PsaIot1,
+        1 => Profile::Psa2025,
+        _ => Profile::Psa2025Text,
+    };
+    let max_bytes = match flags >> 4 {
+        0 => DEFAULT_MAX_BYTES,
+        kib => 1024 * usize::from(kib),
+    };
     let parts = corpus::parts();
     let identities = rest
         .chunks_exact(33)
@@ -67,12 +88,12 @@ fn read(data: &[u8]) -> Option<(Options, Vec<Identity>)> {
             })
         })
         .collect();
-    Some((Options { profile, head: [*flags; 32], vendor, model }, identities))
+    Some((Options { profile, head: [*flags; 32], vendor, model, max_bytes }, identities))
 }
 
 fn check_files(options: &Options, files: &Files, wanted: &[(Vec<u8>, Vec<u8>)]) {
     assert_eq!(files.parts, wanted.len());
-    if options.profile == Profile::Psa2025 {
+    if options.profile != Profile::PsaIot1 {
         let mut profiles = ProfileRegistry::new();
         profiles.register(Box::new(PsaProfile::new()));
         let validated = decode_and_validate_structure_with_limits(

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use station::export::{Options, Profile, export};
+use station::export::{DEFAULT_MAX_BYTES, Options, Profile, export};
 use station::ledger::{GENESIS, Ledger, LedgerError, NewEntry, Receipt, Row};
 use station::record::{self, Wanted};
 use tempfile::TempDir;
@@ -82,10 +82,15 @@ fn read(path: &Path) -> Result<Option<Vec<Row>>, LedgerError> {
         // The head of a ledger that begins like this one is in it, and no other is.
         assert!(ledger.audit(Some(first.hash), |_| Ok(()), |_| ())?.is_clean());
         assert!(!ledger.audit(Some([0xA5; 32]), |_| Ok(()), |_| ())?.is_clean());
-        let options =
-            Options { profile: Profile::Psa2025, head: last.hash, vendor: None, model: None };
+        let options = Options {
+            profile: Profile::Psa2025,
+            head: last.hash,
+            vendor: None,
+            model: None,
+            max_bytes: DEFAULT_MAX_BYTES,
+        };
         let files = export(&options, rows.iter().map(|row| row.identity)).expect("an export");
-        assert_eq!(files.parts, rows.len());
+        assert_eq!(files.iter().map(|files| files.parts).sum::<usize>(), rows.len());
     }
     Ok(Some(rows))
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fuzz::TARGETS;
 use fuzz::corpus;
@@ -27,6 +28,14 @@ fn replay(target: &str) {
         check(&fs::read(file).unwrap());
     }
     check(b"");
+}
+
+#[test]
+fn the_command_has_a_version_and_makes_no_corpus_then() {
+    let printed =
+        Command::new(env!("CARGO_BIN_EXE_corpus")).arg("--version").output().unwrap().stdout;
+    let version = concat!("corpus ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8(printed).unwrap(), version);
 }
 
 #[test]

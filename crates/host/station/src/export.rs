@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Identities as endorsements for the Veraison verifier: an unsigned CoRIM (draft-ietf-rats-corim) with one
+//! Identities as endorsements for the Veraison verifier: each file an unsigned CoRIM (draft-ietf-rats-corim) with one
 //! CoMID, whose attester verification keys tell which public key belongs to which implementation ID and
 //! instance ID.
 //!
 //! What a verifier takes was read from its code, which decided where a draft says something else:
 //!
-//! | | `psa-iot-1` | `psa-2025` |
-//! |---|---|---|
-//! | taken by veraison/services | b667abf (August 2024) to d4c39f7 (March 2026) | from 8cb3fc7 (August 2026) |
-//! | read there | `scheme/psa-iot/corim.go` at ccc65e2 | veraison/corim, `profiles/psa/psa.go` |
-//! | draft-fdb-rats-psa-endorsements | revision 04, sections 3.1, 3.2 and 3.4 | revision 08, same sections |
-//! | implementation ID in CBOR | tag 600 | tag 560 |
-//! | implementation ID in a template | type `psa.impl-id` | type `bytes` |
-//! | profile in CBOR | bare text (veraison/eat, `profile.go`) | tag 32 (veraison/corim, `corim/profile.go`) |
-//! | profile in a template | text | type `uri` and value |
+//! | | `psa-iot-1` | `psa-2025-text` | `psa-2025` |
+//! |---|---|---|---|
+//! | taken by veraison/services | b667abf (August 2024) to before d4c39f7 | d4c39f7 (April 2026) to before 8cb3fc7 | from 8cb3fc7 (August 2026) |
+//! | its releases | v0.0.2409 to v0.0.2604 | v0.0.2605 to v0.0.2608 | none up to v0.0.2608 |
+//! | veraison/corim there (`go.mod`) | be7ec48 to effcd0f | 2fa49d7 and b8653a7 | 7ca6407 |
+//! | read there | `scheme/psa-iot/corim.go` at ccc65e2 | veraison/corim, `profiles/psa/psa.go` | the same |
+//! | draft-fdb-rats-psa-endorsements | revision 04, sections 3.1, 3.2 and 3.4 | revision 08, same sections | the same |
+//! | implementation ID in CBOR | tag 600 | tag 560 | tag 560 |
+//! | implementation ID in a template | type `psa.impl-id` | type `bytes` | type `bytes` |
+//! | profile in CBOR | bare text (veraison/eat, `profile.go`) | the same | tag 32 (veraison/corim, `corim/profile.go`, since 5985ee8) |
+//! | profile in a template | text | text | type `uri` and value |
 //!
-//! Both have in common:
+//! All have in common:
 //!
 //! - The instance ID is a UEID (tag 550). The key (tag 554) is a PEM text with its BEGIN and END lines
 //!   (veraison/corim, `comid/cryptokey.go`); the example in the draft has the base64 text alone, which the
 //!   verifier refuses.
 //! - An identifier is text. The verifier takes a UUID as bare bytes only (veraison/swid, `tagid.go`), and the
 //!   crate `corim` can write it with tag 37 only.
-//! - Triples are looked up one by one, whatever CoMID they came in, so that one CoMID holds them all. It may
-//!   hold [`MAX_PARTS`]. The verifier takes a request of up to 4 MiB (gRPC's default, which
-//!   `vts/trustedservices/trustedservices_grpc.go` leaves alone), about 15,000 parts: a longer ledger is
-//!   exported in ranges.
+//! - Triples are looked up one by one, whatever CoMID they came in, so that parts may be in one file or in
+//!   several. A file has at most [`Options::max_bytes`], about 15,000 parts by default: see
+//!   [`DEFAULT_MAX_BYTES`].
 //! - A part with two keys on record is refused, even where they are equal (veraison/services,
 //!   `scheme/common/corim.go`). One export names a part once. The same part in two exports is the caller's
 //!   to avoid.
@@ -46,7 +47,7 @@ use corim::types::environment::{ClassMap, EnvironmentMap};
 use corim::types::tags::{TAG_BYTES, TAG_URI};
 use corim::types::triples::AttestKeyTriple;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
-use provisioning::{ImplementationId, Ueid};
+use provisioning::{ImplementationId, PublicKey, Ueid};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -54,8 +55,18 @@ use thiserror::Error;
 
 use crate::Identity;
 
-/// Parts in one export: the verifier reads no CBOR array with more items (fxamacker/cbor, `decode.go`).
+/// Parts in one export: the verifier reads no CBOR array with more items (fxamacker/cbor, `decode.go`), and
+/// all files of an export are held in memory.
 pub const MAX_PARTS: usize = 131_072;
+
+/// Bytes in one file, where the caller does not say otherwise: 4 MiB less 16 KiB.
+///
+/// The provisioning service hands a file on to Veraison's trusted services in one gRPC message, which may have
+/// 4 MiB: the default of grpc-go (`server.go`), which `vts/trustedservices/trustedservices_grpc.go` leaves
+/// alone. Besides the file the message has its media type and three lengths (`SubmitEndorsementsRequest` in
+/// `proto/vts.proto`), less than 200 bytes. The rest of the 16 KiB is for the signature and the certificates
+/// of a CoRIM that is signed before it is sent.
+pub const DEFAULT_MAX_BYTES: usize = 4 * 1024 * 1024 - 16 * 1024;
 
 /// The template of the CoMID, for `cocli comid create --template`.
 pub const COMID_FILE: &str = "comid.json";
@@ -63,6 +74,9 @@ pub const COMID_FILE: &str = "comid.json";
 pub const CORIM_FILE: &str = "corim.json";
 /// The unsigned CoRIM.
 pub const ENDORSEMENTS_FILE: &str = "endorsements.cbor";
+
+/// What an export that is one file consists of. See [`Files::names`] for others.
+const FILES: [&str; 3] = [COMID_FILE, CORIM_FILE, ENDORSEMENTS_FILE];
 
 /// The language of the CoMID's texts.
 const LANGUAGE: &str = "en";
@@ -72,21 +86,24 @@ const TAG_PSA_IMPLEMENTATION_ID: u64 = 600;
 /// Which verifier the endorsements are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// The older scheme of Veraison.
+    /// The older scheme of Veraison, of its releases v0.0.2409 to v0.0.2604.
     PsaIot1,
-    /// draft-fdb-rats-psa-endorsements-08, version 1.0.0 of its profile.
+    /// As [`Profile::Psa2025`] with the profile as bare text, for Veraison v0.0.2605 to v0.0.2608.
+    Psa2025Text,
+    /// draft-fdb-rats-psa-endorsements-08, version 1.0.0 of its profile, for Veraison after v0.0.2608.
     Psa2025,
 }
 
 impl Profile {
-    /// Every profile.
-    pub const ALL: [Self; 2] = [Self::PsaIot1, Self::Psa2025];
+    /// Every profile, the oldest first.
+    pub const ALL: [Self; 3] = [Self::PsaIot1, Self::Psa2025Text, Self::Psa2025];
 
     /// The name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::PsaIot1 => "psa-iot-1",
+            Self::Psa2025Text => "psa-2025-text",
             Self::Psa2025 => "psa-2025",
         }
     }
@@ -102,7 +119,7 @@ impl Profile {
     pub const fn uri(self) -> &'static str {
         match self {
             Self::PsaIot1 => "http://arm.com/psa/iot/1",
-            Self::Psa2025 => "tag:arm.com,2025:psa#1.0.0",
+            Self::Psa2025Text | Self::Psa2025 => "tag:arm.com,2025:psa#1.0.0",
         }
     }
 
@@ -110,7 +127,15 @@ impl Profile {
     const fn class_id_type(self) -> &'static str {
         match self {
             Self::PsaIot1 => "psa.impl-id",
-            Self::Psa2025 => "bytes",
+            Self::Psa2025Text | Self::Psa2025 => "bytes",
+        }
+    }
+
+    /// The profile in a template.
+    const fn template(self) -> ProfileTemplate {
+        match self {
+            Self::PsaIot1 | Self::Psa2025Text => ProfileTemplate::Text(self.uri()),
+            Self::Psa2025 => ProfileTemplate::Typed(typed("uri", self.uri())),
         }
     }
 }
@@ -133,11 +158,15 @@ pub struct Options {
     pub vendor: Option<String>,
     /// What the parts are. The same holds as for the vendor.
     pub model: Option<String>,
+    /// The most bytes that a verifier takes in one file of endorsements, such as [`DEFAULT_MAX_BYTES`].
+    pub max_bytes: usize,
 }
 
-/// The contents of the exported files.
+/// The contents of exported files: of all of an export, or of a piece that a verifier takes at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// Which piece of the export they are, from 1. None if they are all of it.
+    pub number: Option<usize>,
     /// [`COMID_FILE`], JSON.
     pub comid: Vec<u8>,
     /// [`CORIM_FILE`], JSON.
@@ -157,6 +186,16 @@ pub enum ExportError {
     /// More than [`MAX_PARTS`] identities were given.
     #[error("more than {MAX_PARTS} parts, which no verifier takes at once; export fewer at a time")]
     TooMany,
+    /// A file of [`Options::max_bytes`] cannot hold one part.
+    #[error(
+        "a file with one part has {needed} bytes already, and {max_bytes} are allowed; allow more"
+    )]
+    TooSmall {
+        /// The bytes of a file with one part.
+        needed: usize,
+        /// Those that it may have.
+        max_bytes: usize,
+    },
     /// The CoRIM cannot be built, for the reason of the crate that builds it.
     #[error("the endorsements cannot be built, please report this: {0}")]
     Encoding(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -174,32 +213,38 @@ pub enum ExportError {
 /// One part, as the files name it.
 struct Part {
     implementation_id: ImplementationId,
+    public_key: PublicKey,
     ueid: Ueid,
     /// The public key as a PEM text (RFC 7468, section 13).
     key: String,
 }
 
-/// Makes endorsements from identities, in their order. The same input gives the same bytes.
+/// Makes endorsements from identities, in their order: as few files as [`Options::max_bytes`] allows, each with
+/// identifiers of its own. The same input gives the same bytes.
 ///
 /// An identity that comes again is left out, since the verifier refuses a part that has two keys.
 ///
-/// Everything is held in memory: 100,000 parts take up to 320 MB at the peak, and 93 MB as files.
+/// Everything is held in memory: 100,000 parts take 180 MB at the peak in files of [`DEFAULT_MAX_BYTES`], 320 MB in
+/// one file, and 93 MB as files.
 ///
 /// # Errors
-/// There is no identity, or there are too many, or the CoRIM cannot be built.
+/// There is no identity, or there are too many, a file cannot hold one, or the CoRIM cannot be built.
 pub fn export(
     options: &Options,
     identities: impl IntoIterator<Item = Identity>,
-) -> Result<Files, ExportError> {
+) -> Result<Vec<Files>, ExportError> {
+    let parts = each_once(identities)?;
+    let at_once = parts_in_a_file(options, &parts)?;
+    let is_split = parts.len() > at_once;
+    (1..)
+        .zip(parts.chunks(at_once))
+        .map(|(number, parts)| files(options, is_split.then_some(number), parts))
+        .collect()
+}
+
+fn each_once(identities: impl IntoIterator<Item = Identity>) -> Result<Vec<Part>, ExportError> {
     let mut parts = Vec::new();
     let mut seen = HashSet::new();
-    let mut contents = Sha256::new_with_prefix(options.profile.uri());
-    for text in [&options.vendor, &options.model] {
-        // Length first, so that no two exports are hashed as the same bytes.
-        let text = text.as_ref().map(String::as_bytes);
-        contents.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
-        contents.update(text.unwrap_or_default());
-    }
     for identity in identities {
         let Identity { implementation_id, public_key, device_id: _ } = identity;
         let ueid = identity.ueid();
@@ -209,40 +254,69 @@ pub fn export(
         if parts.len() == MAX_PARTS {
             return Err(ExportError::TooMany);
         }
-        contents.update(implementation_id.as_bytes());
-        contents.update(public_key.as_bytes());
         let mut key = p256::PublicKey::from_sec1_bytes(public_key.as_bytes())
             .map_err(encoding)?
             .to_public_key_pem(LineEnding::LF)
             .map_err(encoding)?;
         // Veraison's own texts end without a line end.
         key.truncate(key.trim_end().len());
-        parts.push(Part { implementation_id, ueid, key });
+        parts.push(Part { implementation_id, public_key, ueid, key });
     }
-    drop(seen);
-    if parts.is_empty() {
-        return Err(ExportError::Empty);
+    Ok(parts)
+}
+
+/// By how many bytes the lengths of a file with many parts can be longer than those of a file with one: that of
+/// the triples from 1 to 5, and that of the CoMID from 3 to 5.
+const LONGER_LENGTHS: usize = 4 + 2;
+
+/// How many parts fit into a file. Each of them takes as many bytes as another: its IDs and its key have a fixed
+/// size, and vendor and model are those of all.
+fn parts_in_a_file(options: &Options, parts: &[Part]) -> Result<usize, ExportError> {
+    let size = |parts| Ok(endorsements(options, &identifier(options, parts), parts)?.len());
+    let max_bytes = options.max_bytes;
+    let one = size(parts.get(..1).ok_or(ExportError::Empty)?)?;
+    if one > max_bytes {
+        return Err(ExportError::TooSmall { needed: one, max_bytes });
     }
-    // The head alone would give two ranges of one ledger, or two profiles, the same identifier, and the
-    // verifier refuses the second CoRIM.
-    let id =
-        format!("ledger-{}-{}", encode_string(&options.head), encode_string(&contents.finalize()));
+    let Some(two) = parts.get(..2) else {
+        return Ok(1);
+    };
+    let each = size(two)? - one;
+    Ok(1 + (max_bytes - one).saturating_sub(LONGER_LENGTHS) / each)
+}
+
+fn files(options: &Options, number: Option<usize>, parts: &[Part]) -> Result<Files, ExportError> {
+    let id = identifier(options, parts);
     Ok(Files {
-        endorsements: endorsements(options, &id, &parts)?,
+        number,
+        endorsements: endorsements(options, &id, parts)?,
         comid: template(&ComidTemplate {
             lang: LANGUAGE,
             tag_identity: TagIdentity { id: &comid_id(&id), version: 0 },
-            triples: TriplesTemplate { keys: Keys { options, parts: &parts } },
+            triples: TriplesTemplate { keys: Keys { options, parts } },
         })?,
-        corim: template(&CorimTemplate {
-            corim_id: &id,
-            profile: match options.profile {
-                Profile::PsaIot1 => ProfileTemplate::Text(options.profile.uri()),
-                Profile::Psa2025 => ProfileTemplate::Typed(typed("uri", options.profile.uri())),
-            },
-        })?,
+        corim: template(&CorimTemplate { corim_id: &id, profile: options.profile.template() })?,
         parts: parts.len(),
     })
+}
+
+/// The identifier of the CoRIM with these parts.
+///
+/// The head alone would give two ranges of one ledger, two files of one export, or two profiles, the same
+/// identifier, and the verifier refuses the second CoRIM.
+fn identifier(options: &Options, parts: &[Part]) -> String {
+    let mut contents = Sha256::new_with_prefix(options.profile.name());
+    for text in [&options.vendor, &options.model] {
+        // Length first, so that no two exports are hashed as the same bytes.
+        let text = text.as_ref().map(String::as_bytes);
+        contents.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+        contents.update(text.unwrap_or_default());
+    }
+    for part in parts {
+        contents.update(part.implementation_id.as_bytes());
+        contents.update(part.public_key.as_bytes());
+    }
+    format!("ledger-{}-{}", encode_string(&options.head), encode_string(&contents.finalize()))
 }
 
 /// The identifier of the CoMID in the CoRIM of that identifier.
@@ -278,8 +352,8 @@ fn endorsements(options: &Options, id: &str, parts: &[Part]) -> Result<Vec<u8>, 
     in_profile(options.profile, corim)
 }
 
-/// Turns what the crate `corim` writes for `psa-2025` into what the verifier of the profile reads: for
-/// `psa-iot-1`, the crate knows no tag 600 and no profile without a tag.
+/// Turns what the crate `corim` writes for `psa-2025` into what the verifier of the profile reads: the crate
+/// knows no tag 600 and no profile without a tag.
 fn in_profile(profile: Profile, bytes: Vec<u8>) -> Result<Vec<u8>, ExportError> {
     if profile == Profile::Psa2025 {
         return Ok(bytes);
@@ -290,18 +364,20 @@ fn in_profile(profile: Profile, bytes: Vec<u8>) -> Result<Vec<u8>, ExportError> 
     limits.max_values = bytes.len();
     let mut value: Value = cbor::decode_exact_with_limits(&bytes, &limits).map_err(encoding)?;
     drop(bytes);
-    retag(&mut value);
+    retag(profile, &mut value);
     cbor::encode(&value).map_err(encoding)
 }
 
 /// In our CoRIM only an implementation ID has tag 560, and only the profile has tag 32.
-fn retag(value: &mut Value) {
+fn retag(profile: Profile, value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(retag),
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| retag(value)),
-        Value::Tag(tag @ TAG_BYTES, _) => *tag = TAG_PSA_IMPLEMENTATION_ID,
+        Value::Array(items) => items.iter_mut().for_each(|value| retag(profile, value)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| retag(profile, value)),
+        Value::Tag(tag @ TAG_BYTES, _) if profile == Profile::PsaIot1 => {
+            *tag = TAG_PSA_IMPLEMENTATION_ID;
+        }
         Value::Tag(TAG_URI, uri) => *value = std::mem::replace(uri.as_mut(), Value::Null),
-        Value::Tag(_, inner) => retag(inner),
+        Value::Tag(_, inner) => retag(profile, inner),
         _ => {}
     }
 }
@@ -416,43 +492,88 @@ fn encoding(error: impl std::error::Error + Send + Sync + 'static) -> ExportErro
 }
 
 impl Files {
-    /// Writes the files into `folder`, which is created where it is missing. Each file is there whole or not
-    /// at all. If one of them exists and `overwrite` is not set, nothing is written.
-    ///
-    /// # Errors
-    /// A file exists and is not to be overwritten, or the folder or a file cannot be written.
-    pub fn write(&self, folder: &Path, overwrite: bool) -> Result<(), ExportError> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |error| ExportError::Io(path, error)
-        };
-        fs::create_dir_all(folder).map_err(io(folder))?;
-        let mut written = Vec::new();
-        for (name, bytes) in [
-            (COMID_FILE, &self.comid),
-            (CORIM_FILE, &self.corim),
-            (ENDORSEMENTS_FILE, &self.endorsements),
-        ] {
-            let path = folder.join(name);
-            if !overwrite && path.try_exists().map_err(io(&path))? {
+    /// Their names: [`COMID_FILE`], [`CORIM_FILE`] and [`ENDORSEMENTS_FILE`], with the number of the piece before
+    /// the dot, as in `endorsements-2.cbor`, where they are not all of the export.
+    #[must_use]
+    pub fn names(&self) -> [String; 3] {
+        FILES.map(|name| match (self.number, name.split_once('.')) {
+            (Some(number), Some((stem, end))) => format!("{stem}-{number}.{end}"),
+            _ => name.to_owned(),
+        })
+    }
+
+    fn contents(&self) -> [&[u8]; 3] {
+        [&self.comid, &self.corim, &self.endorsements]
+    }
+}
+
+/// Writes the files of an export into `folder`, which is created where it is missing. Each file is there whole or
+/// not at all. If there is a file of another export and `overwrite` is not set, nothing is written; if it is
+/// set, all files of another export go, so that none of its parts is sent with those of this one.
+///
+/// # Errors
+/// A file exists and is not to be overwritten, or the folder or a file cannot be written.
+pub fn write(export: &[Files], folder: &Path, overwrite: bool) -> Result<(), ExportError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| ExportError::Io(path, error)
+    };
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    let mut earlier = exported_files(folder).map_err(io(folder))?;
+    if let Some(path) = earlier.first()
+        && !overwrite
+    {
+        return Err(ExportError::Exists(path.clone()));
+    }
+    let mut written = Vec::new();
+    for (name, bytes) in
+        export.iter().flat_map(|files| files.names().into_iter().zip(files.contents()))
+    {
+        let path = folder.join(name);
+        let mut file = NamedTempFile::new_in(folder).map_err(io(&path))?;
+        io::Write::write_all(&mut file, bytes).map_err(io(&path))?;
+        // On the disk before it gets its name, so that a power cut leaves no empty file under it.
+        file.as_file().sync_all().map_err(io(&path))?;
+        earlier.retain(|earlier| *earlier != path);
+        written.push((path, file));
+    }
+    for (path, file) in written {
+        let named = if overwrite { file.persist(&path) } else { file.persist_noclobber(&path) };
+        match named {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(ExportError::Exists(path));
             }
-            let mut file = NamedTempFile::new_in(folder).map_err(io(&path))?;
-            io::Write::write_all(&mut file, bytes).map_err(io(&path))?;
-            // On the disk before it gets its name, so that a power cut leaves no empty file under it.
-            file.as_file().sync_all().map_err(io(&path))?;
-            written.push((path, file));
+            Err(error) => return Err(ExportError::Io(path, error.error)),
         }
-        for (path, file) in written {
-            let named = if overwrite { file.persist(&path) } else { file.persist_noclobber(&path) };
-            match named {
-                Ok(_) => {}
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(ExportError::Exists(path));
-                }
-                Err(error) => return Err(ExportError::Io(path, error.error)),
-            }
-        }
-        Ok(())
     }
+    for path in earlier {
+        fs::remove_file(&path).map_err(io(&path))?;
+    }
+    Ok(())
+}
+
+/// The files of an earlier export in the folder, sorted.
+fn exported_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().to_str().is_some_and(is_exported) && file.path().try_exists()? {
+            found.push(file.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a file of an export can have this name.
+fn is_exported(name: &str) -> bool {
+    FILES.iter().filter_map(|file| file.split_once('.')).any(|(stem, end)| {
+        let number =
+            name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(end)?.strip_suffix('.'));
+        number.is_some_and(|number| {
+            number.is_empty()
+                || number.strip_prefix('-').is_some_and(|number| number.parse::<usize>().is_ok())
+        })
+    })
 }

@@ -224,16 +224,32 @@ pub fn not_exported(found: &Audit) -> impl Display {
 }
 
 /// Files that were exported into a folder.
-pub fn exported(files: &Files, profile: Profile, folder: &Path) -> impl Display {
+pub fn exported(export: &[Files], profile: Profile, folder: &Path) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
         bytes: usize,
+        files: Vec<File>,
         folder: &'a Path,
         parts: usize,
         profile: &'static str,
     }
-    let bytes = files.endorsements.len();
-    Line(Object { bytes, folder, parts: files.parts, profile: profile.name() })
+    #[derive(Serialize)]
+    struct File {
+        bytes: usize,
+        comid: String,
+        corim: String,
+        endorsements: String,
+        parts: usize,
+    }
+    let piece = |files: &Files| {
+        let [comid, corim, endorsements] = files.names();
+        let (bytes, parts) = (files.endorsements.len(), files.parts);
+        File { bytes, comid, corim, endorsements, parts }
+    };
+    let files: Vec<_> = export.iter().map(piece).collect();
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    let parts = files.iter().map(|file| file.parts).sum();
+    Line(Object { bytes, files, folder, parts, profile: profile.name() })
 }
 
 /// An entry. `image` is what its record says of the image, and `run` the run that has brought it.
@@ -491,7 +507,8 @@ mod tests {
             problems: problems.to_vec(),
             unlisted: 1,
         };
-        let files = Files { comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
+        let files =
+            Files { number: None, comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
         let counts = Counts { good: 1, known: 2, failed: 3, retried: 1 };
         let listed = Listed {
             name: String::from("port"),
@@ -514,7 +531,7 @@ mod tests {
             withdrawn(7, &receipt, &[String::from("v")]).to_string(),
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),
-            exported(&files, Profile::Psa2025, Path::new("folder")).to_string(),
+            exported(&[files], Profile::Psa2025, Path::new("folder")).to_string(),
             super::entry(&found, &entry, None, None),
             super::entry(&found, &entry, Some(&software), Some(&run)),
             bad_link(&found).to_string(),

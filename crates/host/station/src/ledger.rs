@@ -357,6 +357,7 @@ impl Ledger {
 fn create(path: &Path) -> Result<(), LedgerError> {
     let io = |error| LedgerError::Io(path.to_owned(), error);
     let folder = path.parent().unwrap_or(path);
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no such permissions"))]
     let mut builder = tempfile::Builder::new();
     // Permissions as those of any new file; those of a temporary file exclude other users.
     #[cfg(unix)]
@@ -595,6 +596,8 @@ mod tests {
         assert!(matches!(create(&folder.path().join("x".repeat(300))), Err(LedgerError::Io(..))));
     }
 
+    /// For Windows, what is below a file is missing.
+    #[cfg(unix)]
     #[test]
     fn a_file_that_cannot_be_asked_for_its_size_is_no_missing_one() {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The command `cargo station`.
+//! The command `station`, in the repository `cargo station`.
 
 mod commands;
 mod json;
 mod report;
 
+use std::env;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    Error, Place, attempts, audit, export, list, ports, provision, replace, show, stats, verify,
+    Error, Place, attempts, audit, completions, export, list, man, ports, provision, replace, say,
+    show, stats, verify,
 };
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
 ///
 /// Results go to standard output, everything else to standard error. The exit code is 0 if all is well, 1 if a
-/// part, a record or the ledger is not, 2 if the command cannot be carried out.
+/// part, a record or the ledger is not, 2 if the command cannot be carried out, or if nobody reads its results to
+/// the end, as in a pipe to `head`.
 #[derive(Parser)]
-#[command(name = "cargo station", bin_name = "cargo station")]
+#[command(name = "station", version = station::VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,19 +57,56 @@ enum Command {
     Stats(stats::Stats),
     Replace(replace::Replace),
     Verify(verify::Verify),
+    Completions(completions::Completions),
+    Man(man::ManPages),
+}
+
+/// The first argument that the alias in `.cargo/config.toml` gives. The environment would not tell: a program that
+/// a cargo command has started passes its variables on to a station that is called by its own name.
+const BY_ALIAS: &str = "--called-as-cargo-station";
+
+/// The command line. Help and errors have the name that the program was called by.
+fn command_line() -> Cli {
+    let mut arguments: Vec<_> = env::args_os().collect();
+    let by_alias = arguments.get(1).is_some_and(|first| first == BY_ALIAS);
+    if by_alias {
+        arguments.remove(1);
+    }
+    let name = if by_alias { "cargo station" } else { "station" };
+    let matches = Cli::command().bin_name(name).get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn main() -> ExitCode {
-    let result = run(Cli::parse());
+    let cli = command_line();
+    let is_batch = matches!(cli.command, Command::Provision(_));
+    let result = run(cli);
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(is_batch, &error);
             let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
             ExitCode::from(if is_loss { 1 } else { 2 })
         }
     }
+}
+
+/// Says why a command was not carried out.
+fn complain(is_batch: bool, error: &Error) {
+    // What ledgers, ports and files say has types of its own.
+    let is_unread = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    if !is_unread {
+        say(format_args!("error: {error}"));
+    } else if is_batch {
+        say(
+            "error: nobody reads standard output any more, so lines about parts are lost. The ledger has each part \
+             that was entered: list it",
+        );
+    }
+    // Else as other programs in a pipe: quietly.
 }
 
 fn run(cli: Cli) -> Result<bool, Error> {
@@ -82,5 +123,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Stats(options) => stats::run(options, &place, json),
         Command::Replace(options) => replace::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
+        Command::Completions(options) => completions::run(options),
+        Command::Man(options) => man::run(options),
     }
 }

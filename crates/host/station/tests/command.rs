@@ -138,7 +138,7 @@ fn from_blank_parts_to_endorsements_in_one_command_each() {
 
     let audited = station.run(0, &["audit", "--head", head]);
     assert_eq!(audited, format!("20 entries, 20 attempts, all of them good. Head: {head}\n"));
-    for profile in ["psa-iot-1", "psa-2025"] {
+    for profile in ["psa-iot-1", "psa-2025-text", "psa-2025"] {
         let exported = station.run(0, &["export", "--profile", profile, "--output", profile]);
         assert!(
             exported.starts_with(&format!("20 parts as {profile} in {profile}: ")),
@@ -451,6 +451,61 @@ fn entries_are_exported_in_ranges() {
 }
 
 #[test]
+fn an_export_that_no_verifier_takes_at_once_is_split_with_a_warning() {
+    let station = Station::new();
+    station.run(0, &["provision", "--simulate", "5"]);
+    let export = ["export", "--profile", "psa-2025", "--overwrite"];
+    let whole = station.json(0, &export);
+    let files = &whole[0]["files"];
+    assert_eq!(files.as_array().unwrap().len(), 1);
+    assert_eq!(files[0]["endorsements"], "endorsements.cbor");
+    assert_eq!((&files[0]["parts"], &files[0]["bytes"]), (&5.into(), &whole[0]["bytes"]));
+
+    let export = [&export[..], &["--max-bytes", "1000"]].concat();
+    let output = station.start(&export, b"");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.starts_with("warning: one file would have more than 1000 bytes"), "{warning}");
+    assert!(warning.contains("There are 3: send each of them"), "{warning}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines.len(), 3, "{printed}");
+    let split = station.json(0, &export);
+    let files = split[0]["files"].as_array().unwrap();
+    assert_eq!(files.len(), 3);
+    let mut sum = [0, 0];
+    for ((file, line), number) in files.iter().zip(lines).zip(1..) {
+        let [parts, bytes] = ["parts", "bytes"].map(|name| file[name].as_u64().unwrap());
+        assert!(bytes <= 1000);
+        sum = [sum[0] + parts, sum[1] + bytes];
+        let names = [
+            (format!("comid-{number}.json"), "comid"),
+            (format!("corim-{number}.json"), "corim"),
+            (format!("endorsements-{number}.cbor"), "endorsements"),
+        ];
+        for (name, member) in names {
+            assert!(line.contains(&name), "{line}");
+            assert_eq!(file[member], name);
+            let length =
+                fs::metadata(station.path().join("endorsements").join(name)).unwrap().len();
+            assert!(length == bytes || member != "endorsements");
+        }
+        assert!(
+            line.starts_with(&format!("{parts} parts as psa-2025 in endorsements: ")),
+            "{line}"
+        );
+        assert!(line.contains(&format!("({bytes} bytes)")), "{line}");
+    }
+    assert_eq!(sum, [5, split[0]["bytes"].as_u64().unwrap()]);
+    assert_eq!(split[0]["parts"], 5);
+    // No file of the export that was one.
+    assert_eq!(contents(&station.path().join("endorsements")).len(), 9);
+
+    let said = station.refused(&[&export[..4], &["--max-bytes", "100"]].concat());
+    assert!(said.contains("a file with one part has 6"), "{said}");
+}
+
+#[test]
 fn a_log_is_verified() {
     let station = Station::new();
     let verify = |code, arguments: &[&str], log: &str| station.verify(code, arguments, log);
@@ -651,17 +706,19 @@ fn wrong_usage_is_explained_and_makes_no_ledger() {
     let station = Station::new();
     let no_port = "/dev/there-is-no-such-port";
     let some_id = "C7".repeat(32);
+    // Windows does not tell the two apart.
+    let no_such_port = if cfg!(windows) { "or it is not there" } else { "there is no port" };
     for (arguments, complaint) in [
         (&["provision"][..], "--implementation-id"),
         (&["provision", "--implementation-id", &some_id], "--port"),
         (&["provision", "--port", no_port], "--implementation-id"),
         (&["provision", "--port", no_port, "--implementation-id", "C7"], "64 hexadecimal digits"),
-        (&["provision", "--port", no_port, "--implementation-id", &some_id], "there is no port"),
+        (&["provision", "--port", no_port, "--implementation-id", &some_id], no_such_port),
         (&["provision", "--simulate", "0"], "--simulate"),
         (&["provision", "--simulate", "1", "--line-timeout", "0"], "--line-timeout"),
         (&["provision", "--port", no_port, "--give-up-after", "0"], "--give-up-after"),
         (&["provision", "--simulate", "1", "--port", no_port], "cannot be used with"),
-        (&["export", "--profile", "psa"], "the profiles are psa-iot-1 and psa-2025"),
+        (&["export", "--profile", "psa"], "psa-iot-1, psa-2025-text, psa-2025"),
         (&["export", "--profile", "psa-2025"], "there is no ledger here"),
         (&["audit"], "there is no ledger here"),
         (&["audit", "--head", "12"], "64 hexadecimal digits"),

@@ -4,7 +4,9 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::fs;
+use std::slice::from_ref;
 
 use corim::cbor::DecodeLimits;
 use corim::profile::ProfileRegistry;
@@ -23,8 +25,8 @@ use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, PublicKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use station::export::{
-    COMID_FILE, CORIM_FILE, ENDORSEMENTS_FILE, ExportError, Files, MAX_PARTS, Options, Profile,
-    export,
+    COMID_FILE, CORIM_FILE, DEFAULT_MAX_BYTES, ENDORSEMENTS_FILE, ExportError, Files, MAX_PARTS,
+    Options, Profile, write as write_export,
 };
 use station::{DeviceId, Identity};
 
@@ -46,7 +48,19 @@ fn part(implementation: u8, key: u8) -> Identity {
 }
 
 fn options(profile: Profile) -> Options {
-    Options { profile, head: [0xA5; 32], vendor: None, model: None }
+    let max_bytes = DEFAULT_MAX_BYTES;
+    Options { profile, head: [0xA5; 32], vendor: None, model: None, max_bytes }
+}
+
+/// An export that is one file.
+fn export(
+    options: &Options,
+    parts: impl IntoIterator<Item = Identity>,
+) -> Result<Files, ExportError> {
+    let mut export = station::export::export(options, parts)?;
+    assert_eq!(export.len(), 1);
+    assert_eq!(export[0].number, None);
+    Ok(export.remove(0))
 }
 
 fn of_product(profile: Profile) -> Options {
@@ -187,7 +201,7 @@ fn the_cbor_has_the_tags_and_keys_of_the_draft() {
                 let class_id = part.implementation_id.as_bytes().to_vec();
                 let mut class = vec![match profile {
                     Profile::PsaIot1 => (0, tag(600, class_id)), // class-id
-                    Profile::Psa2025 => (0, tag(560, class_id)),
+                    Profile::Psa2025Text | Profile::Psa2025 => (0, tag(560, class_id)),
                 }];
                 if options.vendor.is_some() {
                     class.extend([(1, "Example".into()), (2, "Sensor".into())]); // vendor, model
@@ -210,6 +224,7 @@ fn the_cbor_has_the_tags_and_keys_of_the_draft() {
                 (1, Value::Array(vec![tag(506, write(&comid))])), // tags
                 match profile {
                     Profile::PsaIot1 => (3, "http://arm.com/psa/iot/1".into()), // profile
+                    Profile::Psa2025Text => (3, "tag:arm.com,2025:psa#1.0.0".into()),
                     Profile::Psa2025 => (3, tag(32, "tag:arm.com,2025:psa#1.0.0")),
                 },
             ]);
@@ -245,8 +260,9 @@ fn shape(value: &serde_json::Value) -> serde_json::Value {
 }
 
 /// The examples have the structure, and no value, of veraison/services: `comid-psa-ta.json` and
-/// `corim-psa.json` in `scheme/psa-iot/test/corim/src`, at commit 8cb3fc7 for `psa-2025`, and before commit
-/// d4c39f7 for `psa-iot-1`. The first key there is of a part alone, the second of one with its product.
+/// `corim-psa.json` in `scheme/psa-iot/test/corim/src`, at commit 8cb3fc7 for `psa-2025`, at v0.0.2605 to
+/// v0.0.2608 for `psa-2025-text`, and before commit d4c39f7 for `psa-iot-1`. The first key there is of a part
+/// alone, the second of one with its product.
 #[test]
 fn the_templates_have_the_structure_of_published_ones() {
     let example = |name: &str| {
@@ -255,7 +271,12 @@ fn the_templates_have_the_structure_of_published_ones() {
     };
     for profile in Profile::ALL {
         let corim = example(&format!("corim-{profile}"));
-        let comid = example(&format!("comid-{profile}"));
+        // The CoMID is the same file at all these releases and at 8cb3fc7.
+        let comid_profile = match profile {
+            Profile::Psa2025Text => Profile::Psa2025,
+            other => other,
+        };
+        let comid = example(&format!("comid-{comid_profile}"));
         let keys = &comid["triples"]["attester-verification-keys"];
         for (options, key) in [(options(profile), &keys[0]), (of_product(profile), &keys[1])] {
             let files = export(&options, [part(0x11, 0), part(0x22, 1)]).unwrap();
@@ -334,6 +355,7 @@ fn the_identifiers_follow_from_the_ledger_and_the_contents() {
     let mut ids = vec![
         id(&base, &parts),
         id(&options(Profile::PsaIot1), &parts),
+        id(&options(Profile::Psa2025Text), &parts),
         id(&Options { head: [0; 32], ..base.clone() }, &parts),
         id(&base, &parts[..1]),
         id(&base, &[parts[1], parts[0]]),
@@ -392,16 +414,91 @@ fn numbered(count: usize) -> impl Iterator<Item = Identity> {
 
 #[test]
 fn as_many_parts_as_the_verifier_takes() {
-    let files = export(&options(Profile::PsaIot1), numbered(MAX_PARTS)).unwrap();
+    // In one file: what a verifier with another limit for a message takes.
+    let options = Options { max_bytes: usize::MAX, ..options(Profile::PsaIot1) };
+    let files = export(&options, numbered(MAX_PARTS)).unwrap();
     assert_eq!(files.parts, MAX_PARTS);
     let mut corim: Value = coset::cbor::from_reader(&files.endorsements[..]).unwrap();
     let comid: Value = coset::cbor::from_reader(&comid_of(&mut corim)[..]).unwrap();
     let triples = &comid.as_map().unwrap()[2].1.as_map().unwrap()[0].1;
     assert_eq!(triples.as_array().unwrap().len(), 131_072);
 
-    let error = export(&options(Profile::PsaIot1), numbered(MAX_PARTS + 1)).unwrap_err();
+    let error = export(&options, numbered(MAX_PARTS + 1)).unwrap_err();
     assert!(matches!(error, ExportError::TooMany));
     assert!(error.to_string().contains("131072"), "{error}");
+}
+
+/// Every limit at which a file takes one part more, one less, and the one between: from one part in a file to all
+/// in one.
+#[test]
+fn an_export_is_split_below_the_limit() {
+    let parts: Vec<_> = (0..40).map(|number| part(number / 4, number % 4)).collect();
+    for profile in Profile::ALL {
+        let sizes: Vec<_> = (1..=parts.len())
+            .map(|count| {
+                let files = export(&of_product(profile), parts[..count].iter().copied()).unwrap();
+                files.endorsements.len()
+            })
+            .collect();
+        for (&size, count) in sizes.iter().zip(1..) {
+            for max_bytes in [size - 1, size, size + 1] {
+                let options = Options { max_bytes, ..of_product(profile) };
+                let export = station::export::export(&options, parts.iter().copied());
+                if max_bytes < sizes[0] {
+                    let error = export.unwrap_err();
+                    assert!(matches!(error, ExportError::TooSmall { .. }));
+                    assert!(error.to_string().contains(&size.to_string()), "{error}");
+                    continue;
+                }
+                let export = export.unwrap();
+                check_split(&options, &export, &parts);
+                // Full, but for the bytes that the lengths may need: a part takes a hundred times as many.
+                let fewest = if max_bytes < size { count - 1 } else { count }.max(2) - 1;
+                assert!(export[0].parts >= fewest, "{max_bytes}: {} parts", export[0].parts);
+            }
+        }
+    }
+}
+
+/// The files of an export: each part is in one of them, in the order of the ledger, each is below the limit and
+/// has identifiers of its own, and the same input gives the same bytes.
+fn check_split(options: &Options, export: &[Files], parts: &[Identity]) {
+    assert_eq!(export, station::export::export(options, parts.iter().copied()).unwrap());
+    let mut found = Vec::new();
+    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    for (files, number) in export.iter().zip(1..) {
+        assert_eq!(files.number, (export.len() > 1).then_some(number));
+        assert!(files.endorsements.len() <= options.max_bytes);
+        let triples = triples(&decode(options.profile, files));
+        assert_eq!(files.parts, triples.len());
+        let template = json(&files.comid);
+        let keys = template["triples"]["attester-verification-keys"].as_array().unwrap().len();
+        assert_eq!(keys, files.parts);
+        found.extend(triples);
+        ids.insert(template["tag-identity"]["id"].as_str().unwrap().to_owned());
+        ids.insert(json(&files.corim)["corim-id"].as_str().unwrap().to_owned());
+        names.extend(files.names());
+        // What a verifier would get of these parts alone.
+        let range = &parts[found.len() - files.parts..found.len()];
+        let alone =
+            Files { number: files.number, ..self::export(options, range.to_vec()).unwrap() };
+        assert!(*files == alone, "a file depends on the others");
+    }
+    assert_eq!(found, expected_triples(parts));
+    assert_eq!((ids.len(), names.len()), (2 * export.len(), 3 * export.len()));
+}
+
+/// 15,000 parts and more, at which a message of gRPC is full.
+#[test]
+fn a_long_ledger_is_split_by_itself() {
+    const { assert!(DEFAULT_MAX_BYTES < 4 << 20) };
+    let parts: Vec<_> = numbered(20_000).collect();
+    let options = options(Profile::Psa2025);
+    let export = station::export::export(&options, parts.iter().copied()).unwrap();
+    assert_eq!(export.len(), 2);
+    assert_eq!(export[1].names(), ["comid-2.json", "corim-2.json", "endorsements-2.cbor"]);
+    check_split(&options, &export, &parts);
+    assert!(export[0].parts >= 15_000, "{} parts in the first file", export[0].parts);
 }
 
 #[test]
@@ -416,23 +513,71 @@ fn files_are_written_whole_and_not_twice() {
     let of = |files: &Files| [files.comid.clone(), files.corim.clone(), files.endorsements.clone()];
     let count = || fs::read_dir(&target).unwrap().count();
 
-    old.write(&target, false).unwrap();
+    write_export(from_ref(&old), &target, false).unwrap();
     assert_eq!(contents(), of(&old));
-    let error = new.write(&target, false).unwrap_err();
+    let error = write_export(from_ref(&new), &target, false).unwrap_err();
     assert!(matches!(&error, ExportError::Exists(path) if *path == target.join(COMID_FILE)));
     assert!(error.to_string().contains("earlier export"), "{error}");
     assert_eq!(contents(), of(&old));
     assert_eq!(count(), 3, "something was left behind");
-    new.write(&target, true).unwrap();
+    write_export(from_ref(&new), &target, true).unwrap();
     assert_eq!(contents(), of(&new));
     assert_eq!(count(), 3, "something was left behind");
 
     // One file in the way keeps the others from being written.
     fs::remove_file(target.join(COMID_FILE)).unwrap();
     fs::remove_file(target.join(CORIM_FILE)).unwrap();
-    let error = old.write(&target, false).unwrap_err();
+    let error = write_export(from_ref(&old), &target, false).unwrap_err();
     assert!(matches!(&error, ExportError::Exists(path) if *path == target.join(ENDORSEMENTS_FILE)));
     assert_eq!(count(), 1, "half an export was written");
+}
+
+/// A verifier must not be given what is left of another export, which may have had more files or fewer.
+#[test]
+fn no_file_of_an_earlier_export_is_left_among_those_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || {
+        let files = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let of = |count| {
+        let one = export(&options(Profile::Psa2025), [part(0x11, 0)]).unwrap();
+        let max_bytes = one.endorsements.len();
+        let options = Options { max_bytes, ..options(Profile::Psa2025) };
+        station::export::export(&options, (0..count).map(|number| part(0x11, number))).unwrap()
+    };
+    // Not of an export, though its name begins or ends like one.
+    let others = ["comid-.json", "comid-2.cbor", "comid.json.old", "endorsements-old.cbor", "x"];
+    for name in others {
+        fs::write(folder.path().join(name), "mine").unwrap();
+    }
+    for count in [3, 1, 2, 12, 11] {
+        let export = of(count);
+        assert_eq!(export.len(), usize::from(count));
+        let mut expected: Vec<_> = export.iter().flat_map(Files::names).collect();
+        expected.extend(others.map(String::from));
+        expected.sort();
+        let before = names();
+        if before.len() > others.len() {
+            let error = write_export(&export, folder.path(), false).unwrap_err();
+            assert!(matches!(error, ExportError::Exists(_)), "{error}");
+            assert_eq!(names(), before);
+        }
+        write_export(&export, folder.path(), true).unwrap();
+        assert_eq!(names(), expected);
+        for files in &export {
+            let [comid, corim, endorsements] =
+                files.names().map(|name| fs::read(folder.path().join(name)).unwrap());
+            assert_eq!((&comid, &corim), (&files.comid, &files.corim));
+            assert_eq!(endorsements, files.endorsements);
+        }
+    }
+    for name in others {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"mine");
+    }
 }
 
 /// A link to nowhere looks as if nothing were there, like a file that comes while we write.
@@ -443,7 +588,7 @@ fn a_name_that_is_taken_meanwhile_is_left_alone() {
     let link = folder.path().join(COMID_FILE);
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     let files = export(&options(Profile::Psa2025), [part(0x11, 0)]).unwrap();
-    let error = files.write(folder.path(), false).unwrap_err();
+    let error = write_export(&[files], folder.path(), false).unwrap_err();
     assert!(matches!(&error, ExportError::Exists(path) if *path == link));
     assert!(link.is_symlink());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "half an export was written");
@@ -455,7 +600,7 @@ fn a_folder_that_is_none_is_named() {
     let file = folder.path().join("letter.txt");
     fs::write(&file, "Dear all").unwrap();
     let files = export(&options(Profile::Psa2025), [part(0x11, 0)]).unwrap();
-    let error = files.write(&file, true).unwrap_err();
+    let error = write_export(&[files], &file, true).unwrap_err();
     assert!(matches!(error, ExportError::Io(..)));
     assert!(error.to_string().contains("letter.txt"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"Dear all");
@@ -467,7 +612,7 @@ fn profiles_have_names() {
         assert_eq!(Profile::from_name(profile.name()), Some(profile));
         assert_eq!(profile.to_string(), profile.name());
     }
-    assert_eq!(Profile::ALL.map(Profile::name), ["psa-iot-1", "psa-2025"]);
+    assert_eq!(Profile::ALL.map(Profile::name), ["psa-iot-1", "psa-2025-text", "psa-2025"]);
     assert_eq!(Profile::from_name(""), None);
 }
 

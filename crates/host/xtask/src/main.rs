@@ -22,7 +22,7 @@ use commands::{bench, check, mutants, silicon_report, size};
 /// The exit code is 0 where all is well, 1 where a check fails, something grew by more than 2 % or a mutant
 /// survives, and 2 where the command cannot be carried out.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "xtask", bin_name = "cargo xtask", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

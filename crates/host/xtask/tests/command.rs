@@ -18,6 +18,18 @@ fn xtask(home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn it_has_a_version_and_is_called_through_cargo() {
+    let home = tempfile::tempdir().unwrap();
+    let printed = |arguments: &[&str]| {
+        let output = xtask(home.path(), arguments);
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(printed(&["--version"]), concat!("xtask ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert!(printed(&["check", "--help"]).contains("Usage: cargo xtask check"));
+}
+
+#[test]
 fn without_a_workspace_it_says_so_in_a_line() {
     let home = tempfile::tempdir().unwrap();
     for command in ["size", "bench"] {
@@ -66,7 +78,8 @@ fn the_steps_are_listed() {
         steps.collect::<Vec<_>>()
     };
     let quick = list(&["check", "--list", "--quick"]);
-    assert_eq!(quick, ["formatting", "lints", "host-tests", "rustdoc", "documents"]);
+    let wanted = ["formatting", "lints", "host-tests", "rustdoc", "documents", "workflows"];
+    assert_eq!(quick, wanted);
     assert!(list(&["check", "--list"]).starts_with(&quick));
     assert_eq!(list(&["check", "--list", "--only", "bench"]), ["bench"]);
 }

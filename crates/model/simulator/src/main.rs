@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The command `cargo sim`.
+//! The command `simulator`, in the repository `cargo sim`.
 
+use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::LevelFilter;
 use provisioning::console::ModelledSilicon;
@@ -22,7 +23,7 @@ use simulator::{dump, run};
 /// Console lines of the part go to standard output, all else to standard error. The exit code is 0 on
 /// success, 1 on a `Failure:` of the part, 2 where the command cannot be carried out.
 #[derive(Parser)]
-#[command(name = "cargo sim", bin_name = "cargo sim", args_conflicts_with_subcommands = true)]
+#[command(name = "simulator", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -137,8 +138,23 @@ fn show_log(level: LevelFilter) {
         .init();
 }
 
+/// The first argument that the alias in `.cargo/config.toml` gives.
+const BY_ALIAS: &str = "--called-as-cargo-sim";
+
+/// The command line. Help and errors have the name that the program was called by.
+fn command_line() -> Cli {
+    let mut arguments: Vec<_> = env::args_os().collect();
+    let by_alias = arguments.get(1).is_some_and(|first| first == BY_ALIAS);
+    if by_alias {
+        arguments.remove(1);
+    }
+    let name = if by_alias { "cargo sim" } else { "simulator" };
+    let matches = Cli::command().bin_name(name).get_matches_from(arguments);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = command_line();
     // Drivers log much on parts that have lost power, and none of it matters.
     let cuts_power = matches!(cli.command, Some(Command::Sweep { .. } | Command::Replay { .. }));
     show_log(if cuts_power { LevelFilter::Off } else { LevelFilter::Info });
@@ -305,7 +321,7 @@ fn run_sweep(scope: &Scope) -> Result<ExitCode, Error> {
     }
     for (case, what) in &report.violations {
         let option = if scope.complete_seed { "--complete-seed " } else { "" };
-        writeln!(out, "violation: {what} (cargo sim replay {option}{case})")?;
+        writeln!(out, "violation: {what} (replay {option}{case})")?;
     }
     writeln!(
         out,

@@ -48,6 +48,29 @@ fn path(file: &Path) -> &str {
     file.to_str().unwrap()
 }
 
+/// The first argument of the alias is read from where it stands.
+#[test]
+fn it_calls_itself_as_it_was_called_and_has_a_version() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../.cargo/config.toml");
+    let config = fs::read_to_string(config).unwrap();
+    let alias = config
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("sim = \"run --package simulator -- ")?.strip_suffix('"')
+        })
+        .unwrap();
+    let printed = |arguments: &[&str]| {
+        let output = sim(arguments);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    assert!(printed(&["dump", "--help"]).contains("Usage: simulator dump"));
+    assert!(printed(&[alias, "dump", "--help"]).contains("Usage: cargo sim dump"));
+    assert!(printed(&["dump"]).contains("Usage: simulator dump"));
+    assert!(printed(&[alias, "dump"]).contains("Usage: cargo sim dump"));
+    let version = concat!("simulator ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!([printed(&["--version"]), printed(&[alias, "--version"])], [version; 2]);
+}
+
 #[test]
 fn prints_the_five_lines_and_the_record() {
     for soc in ["nrf5340", "nrf9160"] {

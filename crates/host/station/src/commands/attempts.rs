@@ -9,7 +9,7 @@ use serde::Serialize;
 use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs};
 
 use super::selection::Selection;
-use super::{Error, Place, printable, time};
+use super::{Error, Place, printable, say, time};
 
 /// List every run, good or not, or show one with its console
 #[derive(clap::Args)]
@@ -191,7 +191,7 @@ fn show(number: u64, ledger: &Ledger, json: bool) -> Result<bool, Error> {
             print_one(run, console.as_deref(), &programs, &mut out)?;
         }
     } else {
-        eprintln!("there is no attempt {number}. station attempts lists them");
+        say(format_args!("there is no attempt {number}. station attempts lists them"));
     }
     Ok(super::ended(&found, json)? && run.is_some())
 }

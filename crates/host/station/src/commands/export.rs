@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use provisioning::DUMMY_PUBLIC_KEY;
 use station::export::{self, Options, Profile};
 use station::ledger::{Entry, Link};
 
-use super::{Error, Place, check_record, hash, print_problems};
+use super::{Error, Place, check_record, hash, print_problems, say};
 use crate::json;
 
 /// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
@@ -19,8 +20,9 @@ use crate::json;
 /// exported are verified.
 #[derive(clap::Args)]
 pub struct Export {
-    /// psa-2025 (Veraison since August 2026), or psa-iot-1 (before)
-    #[arg(long, value_parser = profile)]
+    /// By the version of Veraison: psa-iot-1 for v0.0.2409 to v0.0.2604, psa-2025-text for v0.0.2605 to
+    /// v0.0.2608, psa-2025 since 18 August 2026
+    #[arg(long, value_parser = profiles())]
     profile: Profile,
     /// The folder for comid.json, corim.json and endorsements.cbor; created if it is missing
     #[arg(long, value_name = "FOLDER", default_value = "endorsements")]
@@ -37,6 +39,9 @@ pub struct Export {
     /// The model in the class of each part
     #[arg(long)]
     model: Option<String>,
+    /// Begin another file (endorsements-1.cbor, endorsements-2.cbor, ...) where one would have more bytes
+    #[arg(long, value_name = "BYTES", default_value_t = export::DEFAULT_MAX_BYTES)]
+    max_bytes: usize,
     /// Replace the files of an earlier export
     #[arg(long)]
     overwrite: bool,
@@ -45,8 +50,9 @@ pub struct Export {
     allow_dummy: bool,
 }
 
-fn profile(name: &str) -> Result<Profile, String> {
-    Profile::from_name(name).ok_or_else(|| String::from("the profiles are psa-iot-1 and psa-2025"))
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name))
+        .try_map(|name| Profile::from_name(&name).ok_or("no profile has this name"))
 }
 
 fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -92,9 +98,7 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         } else {
             print_problems(&found, true, &mut io::stdout().lock())?;
         }
-        eprintln!(
-            "error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it"
-        );
+        say("error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it");
         return Ok(false);
     }
     if let Some(entries) = &arguments.entries
@@ -103,33 +107,40 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         return Err(format!("the ledger has {} entries", found.entries).into());
     }
     if left_out > 0 {
-        eprintln!("warning: the part with the test-only key was left out (--allow-dummy)");
+        say("warning: the part with the test-only key was left out (--allow-dummy)");
     }
     if withdrawn > 0 {
-        eprintln!("note: {withdrawn} entries that were withdrawn were left out");
+        say(format_args!("note: {withdrawn} entries that were withdrawn were left out"));
     }
     let options = Options {
         profile: arguments.profile,
         head: found.head.hash,
         vendor: arguments.vendor.clone(),
         model: arguments.model.clone(),
+        max_bytes: arguments.max_bytes,
     };
     let files = export::export(&options, identities)?;
-    files.write(output, *overwrite)?;
+    export::write(&files, output, *overwrite)?;
+    if files.len() > 1 {
+        say(format_args!(
+            "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \
+             There are {}: send each of them",
+            options.max_bytes,
+            files.len()
+        ));
+    }
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", json::exported(&files, options.profile, output))?;
-    } else {
-        let folder = output.display();
+        return Ok(true);
+    }
+    for piece in &files {
+        let (profile, folder) = (options.profile, output.display());
+        let [comid, corim, endorsements] = piece.names();
+        let (parts, bytes) = (piece.parts, piece.endorsements.len());
         writeln!(
             out,
-            "{} parts as {} in {folder}: {} ({} bytes), {}, {}",
-            files.parts,
-            options.profile,
-            export::ENDORSEMENTS_FILE,
-            files.endorsements.len(),
-            export::COMID_FILE,
-            export::CORIM_FILE
+            "{parts} parts as {profile} in {folder}: {endorsements} ({bytes} bytes), {comid}, {corim}"
         )?;
     }
     Ok(true)

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use station::ledger::{Entry, Found, Link, Runs};
 
-use super::{Error, Place, check_record, print_problems, time};
+use super::{Error, Place, check_record, print_problems, say, time};
 use crate::json;
 
 /// Carries the command out.
@@ -49,7 +49,7 @@ pub fn run(place: &Place, json: bool) -> Result<bool, Error> {
     }
     out.flush()?;
     if !found.is_clean() {
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
 }

@@ -5,8 +5,10 @@
 pub mod attempts;
 pub mod audit;
 pub mod author;
+pub mod completions;
 pub mod export;
 pub mod list;
+pub mod man;
 pub mod ports;
 pub mod provision;
 pub mod replace;
@@ -15,6 +17,7 @@ pub mod show;
 pub mod stats;
 pub mod verify;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +30,11 @@ use crate::json;
 
 /// Why a command cannot be carried out.
 pub type Error = Box<dyn std::error::Error>;
+
+/// Tells the operator a line. Where nobody reads standard error, the exit code is left; `eprintln!` would panic.
+pub fn say(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// The ledger, and the file that shows that it is the same ledger as before.
 pub struct Place {
@@ -62,12 +70,26 @@ impl Place {
             )
             .into());
         }
-        Ok(Ledger::open_with(&self.ledger, self.head_file.as_deref())?)
+        Ok(Ledger::open_with(self.file()?, self.head_file.as_deref())?)
     }
 
     /// Opens it.
     fn open_or_create(&self) -> Result<Ledger, LedgerError> {
-        Ledger::open_or_create_with(&self.ledger, self.head_file.as_deref())
+        Ledger::open_or_create_with(self.file()?, self.head_file.as_deref())
+    }
+
+    /// The ledger's file, which SQLite would call a disk error if it is a folder.
+    fn file(&self) -> Result<&Path, LedgerError> {
+        if self.ledger.is_dir() {
+            let file = self.ledger.join("ledger.db");
+            let why = format!(
+                "this is a folder, and a ledger is a file. Name a file in it, such as {}",
+                file.display()
+            );
+            let error = io::Error::new(io::ErrorKind::IsADirectory, why);
+            return Err(LedgerError::Io(self.ledger.clone(), error));
+        }
+        Ok(&self.ledger)
     }
 }
 
@@ -127,7 +149,7 @@ fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
         } else {
             print_problems(found, true, &mut out)?;
         }
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     Ok(found.is_clean())
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use station::port::list::{Listed, list};
 
-use super::{Error, printable};
+use super::{Error, printable, say};
 use crate::json;
 
 /// Carries the command out. That there is no port is an answer like any other.
@@ -14,9 +14,7 @@ pub fn run(json: bool) -> Result<bool, Error> {
     let ports = list()?;
     let mut out = io::stdout().lock();
     if ports.is_empty() {
-        eprintln!(
-            "There is no serial port. Connect the kit or the adapter, and switch the fixture on."
-        );
+        say("There is no serial port. Connect the kit or the adapter, and switch the fixture on.");
     }
     for port in &ports {
         if json {

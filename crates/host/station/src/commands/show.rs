@@ -9,7 +9,7 @@ use p256::pkcs8::{EncodePublicKey, LineEnding};
 use station::ledger::{Entry, Link, Problem, Run, Runs};
 use station::record;
 
-use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, time};
+use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, say, time};
 use crate::json;
 
 /// Show the entry of a part
@@ -89,14 +89,14 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
         }
     }
     if shown.is_empty() {
-        eprintln!(
+        say(format_args!(
             "no entry is of the part {}: no UEID, device ID, serial number or entry is this. If it was refused, \
              station attempts --part finds it",
             options.part.escape_debug()
-        );
+        ));
     }
     if !audit.is_clean() {
-        eprintln!("error: the ledger is NOT GOOD. Stop the line and audit it");
+        say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
     let is_good = shown.iter().all(|shown| shown.problems.is_empty());
     Ok(!shown.is_empty() && is_good && audit.is_clean())

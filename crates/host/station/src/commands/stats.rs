@@ -13,7 +13,7 @@ use station::ledger::{Fact, Link};
 use station::stats::{self, Hour, Time, Yield};
 
 use super::selection::Selection;
-use super::{Error, Place, printable};
+use super::{Error, Place, printable, say};
 
 /// Show yield, failures, parts per hour and the time of each step
 #[derive(clap::Args)]
@@ -56,7 +56,7 @@ pub fn run(options: &Stats, place: &Place, json: bool) -> Result<bool, Error> {
     if let Some(file) = &options.svg {
         fs::write(file, chart::svg(&stats)?)
             .map_err(|error| format!("{}: {error}", file.display()))?;
-        eprintln!("the chart is in {}", file.display());
+        say(format_args!("the chart is in {}", file.display()));
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if json {

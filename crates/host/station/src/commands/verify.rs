@@ -11,7 +11,7 @@ use station::log::{Accepted, GoodRun, LogError, Run, Runs};
 use station::part::PartError;
 use station::record::{VerifiedRecord, Wanted};
 
-use super::{Error, bytes, printable};
+use super::{Error, bytes, printable, say};
 use crate::json;
 
 /// Check each run in console logs, without the ledger
@@ -80,7 +80,7 @@ fn open(file: &Path) -> io::Result<Box<dyn Read>> {
     }
     let input = io::stdin().lock();
     if input.is_terminal() {
-        eprintln!("Paste the console of parts, and end it with Ctrl+D.");
+        say("Paste the console of parts, and end it with Ctrl+D.");
     }
     Ok(Box::new(input))
 }

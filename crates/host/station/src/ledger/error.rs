@@ -171,6 +171,9 @@ fn advice(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::CannotOpen) => {
             ". Check that it is a file, and that this user may write to its folder"
         }
+        Some(ErrorCode::ReadOnly) => {
+            ". This user must have the right to write to the file and to its folder"
+        }
         Some(ErrorCode::DatabaseCorrupt) => {
             ". The file is damaged, or the one next to it that ends in -wal is another ledger's. Stop \
              the line and keep both as they are"
@@ -200,6 +203,10 @@ mod tests {
             LedgerError::of(Path::new("ledger"), failure).to_string()
         };
         assert!(error(ffi::SQLITE_CANTOPEN).ends_with("may write to its folder"));
+        assert!(
+            error(ffi::SQLITE_READONLY)
+                .ends_with("the right to write to the file and to its folder")
+        );
         assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
         let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         assert_eq!(error(ffi::SQLITE_FULL), format!("ledger: {plain}"));

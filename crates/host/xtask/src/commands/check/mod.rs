@@ -62,7 +62,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 24] = [
+const STEPS: [Step; 25] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -72,6 +72,7 @@ const STEPS: [Step; 24] = [
     quick("host-tests", "cargo test", host::tests),
     quick("rustdoc", "the documentation of the crates, without warnings", host::rustdoc),
     quick("documents", "docs/, by Sphinx and without warnings", host::documents),
+    quick("workflows", ".github/workflows, by actionlint", host::workflows),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
