@@ -45,7 +45,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Provision(provision::Provision),
+    Provision(Box<provision::Provision>),
     /// List the serial ports of this machine, and what to give as --port
     Ports,
     Audit(audit::Audit),

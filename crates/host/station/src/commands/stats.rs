@@ -188,7 +188,7 @@ fn print_csv(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
 
 fn print_json(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
     #[derive(Serialize)]
-    struct Parts {
+    struct Share {
         good: u64,
         parts: u64,
         percent: Option<f64>,
@@ -215,11 +215,11 @@ fn print_json(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
     }
     #[derive(Serialize)]
     struct Object<'a> {
-        after_retests: Parts,
+        after_retests: Share,
         failed: u64,
         failed_part_unknown: u64,
         failures: Vec<Failure<'a>>,
-        first_pass: Parts,
+        first_pass: Share,
         good: u64,
         hours: Vec<InHour>,
         known: u64,
@@ -228,7 +228,7 @@ fn print_json(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
         steps: Vec<Step<'a>>,
         unfinished: u64,
     }
-    let parts = |figures: Yield| Parts {
+    let parts = |figures: Yield| Share {
         good: figures.good,
         parts: figures.parts,
         percent: figures.percent(),
