@@ -110,6 +110,8 @@ pub fn is_good_text(text: &str) -> bool {
         && text.trim() == text
 }
 
+const GIVEN: &str = "SELECT coalesce(max(last), 0) FROM exports WHERE verifier = ?1";
+
 /// A ledger that is open.
 #[derive(Debug)]
 pub struct Ledger {
@@ -322,6 +324,16 @@ impl Ledger {
     /// The file cannot be read.
     pub fn entries(&self) -> Result<u64, LedgerError> {
         last_entry(&self.connection).map_err(|error| self.error(error))
+    }
+
+    /// The last entry that this verifier may have been given; 0 where it was given none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn given_to(&self, verifier: &str) -> Result<u64, LedgerError> {
+        self.connection
+            .query_row(GIVEN, [verifier], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
+            .map_err(|error| self.error(error))
     }
 
     /// The entry of the part with this serial number.

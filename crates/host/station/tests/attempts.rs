@@ -348,3 +348,42 @@ fn a_part_that_was_erased_on_purpose_comes_back() {
     assert_eq!(shown.matches("withdrawn          by link").count(), 1, "{shown}");
     assert_eq!(shown.matches("-----BEGIN PUBLIC KEY-----").count(), 2, "{shown}");
 }
+
+#[test]
+fn no_part_goes_to_a_verifier_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    printed(&folder, 0, &["provision", "--simulate", "3", "--seed", "1"]);
+    let export = |code, arguments: &[&str]| {
+        let output = station(
+            folder.path(),
+            &[&["export", "--profile", "psa-2025", "--json"], arguments].concat(),
+        );
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let parts = |printed: &str| serde_json::from_str::<Value>(printed).unwrap()["parts"].clone();
+    assert_eq!(parts(&export(0, &["--for", "lab", "--output", "1"]).0), 3);
+    // Nothing is new.
+    let (printed_nothing, said) = export(0, &["--for", "lab", "--output", "2"]);
+    assert!(printed_nothing.is_empty() && said.contains("lab has everything already"), "{said}");
+    assert!(!folder.path().join("2").exists());
+    // Another verifier has a memory of its own, and an export without a name has none.
+    printed(&folder, 0, &["provision", "--simulate", "2", "--seed", "2"]);
+    assert_eq!(parts(&export(0, &["--for", "lab", "--output", "2"]).0), 2);
+    assert_eq!(parts(&export(0, &["--for", "field", "--output", "3"]).0), 5);
+    assert_eq!(parts(&export(0, &["--output", "4"]).0), 5);
+    // What was withdrawn is not given, and who has it is told.
+    let replaced = lines(&folder, 0, &["replace", "4", "--reason", "test"]);
+    assert_eq!(replaced[0]["verifiers"], json!(["field", "lab"]));
+    printed(&folder, 0, &["provision", "--simulate", "1", "--seed", "3"]);
+    let (given, said) = export(0, &["--for", "lab", "--output", "5"]);
+    assert_eq!(parts(&given), 1);
+    assert!(said.contains("the verifier has entries that were withdrawn since: 4."), "{said}");
+    assert_eq!(parts(&export(0, &["--output", "6"]).0), 5);
+    // An export that could not be written is not remembered.
+    printed(&folder, 0, &["provision", "--simulate", "1", "--seed", "4"]);
+    export(2, &["--for", "lab", "--output", "5"]);
+    assert_eq!(parts(&export(0, &["--for", "lab", "--output", "7"]).0), 1);
+    printed(&folder, 0, &["audit"]);
+}

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::edits::{EDITS, tamper};
+use common::edits::{edits, sample, tamper};
 use common::{kit_line, record_in, run_messages};
 use provisioning::console::{ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX};
 use provisioning::{Cause, Config, Failure, IdentityKeySource, Written};
@@ -270,14 +270,21 @@ fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 #[test]
 fn nothing_leaves_a_tampered_ledger() {
     let line = Station::new();
-    let entered = line.json(0, &["provision", "--simulate", "5", "--seed", "1"]);
-    let ueids: Vec<_> = entered[..5].iter().map(|event| event["ueid"].as_str().unwrap()).collect();
+    // Whose records are good.
+    let parts = [1, 2, 3, 4, 5].map(|seed| {
+        let config = Config::new(common::id(), IdentityKeySource::Generated);
+        let messages = run_messages(Silicon::erased(Soc::Nrf5340, [seed; 32]), &config, 1);
+        let (identity, record) = checked(&messages.join("\n"));
+        NewEntry { identity, record }
+    });
+    let ueids = parts.each_ref().map(|part| part.identity.ueid().to_string());
+    sample(&line.path().join("ledger.db"), parts);
     let export = ["export", "--profile", "psa-2025"];
     line.run(0, &export);
     let earlier = contents(&line.path().join("endorsements"));
     assert_eq!(earlier.len(), 3);
 
-    for &(edit, problems) in EDITS {
+    for (edit, problems) in &edits() {
         let station = Station::new();
         let (ledger, output) =
             (station.path().join("ledger.db"), station.path().join("endorsements"));

@@ -5,13 +5,18 @@
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use provisioning::DUMMY_PUBLIC_KEY;
+use sha2::{Digest, Sha256};
+use station::Identity;
+use station::clock::SystemClock;
 use station::export::{self, Options, Profile};
-use station::ledger::{Entry, Link};
+use station::ledger::{self, Audit, Entry, Fact, Ledger, Link, New};
 
-use super::{Error, Place, check_record, hash, print_problems, say};
+use super::author::{AuthorOptions, name};
+use super::{Error, Place, check_record, hash, print_problems, printable, say};
 use crate::json;
 
 /// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
@@ -27,6 +32,11 @@ pub struct Export {
     /// The folder for comid.json, corim.json and endorsements.cbor; created if it is missing
     #[arg(long, value_name = "FOLDER", default_value = "endorsements")]
     output: PathBuf,
+    /// Export what this verifier was not given yet, and remember in the ledger that it has it now: NAME is any name
+    #[arg(long = "for", value_name = "NAME", value_parser = name, conflicts_with = "entries")]
+    verifier: Option<String>,
+    #[command(flatten)]
+    author: AuthorOptions,
     /// Export these entries only, as FIRST..LAST: no part may be exported to one verifier twice
     #[arg(long, value_name = "RANGE", value_parser = range)]
     entries: Option<RangeInclusive<u64>>,
@@ -62,36 +72,93 @@ fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
         .ok_or_else(|| String::from("a range of entries is FIRST..LAST, such as 1..500"))
 }
 
-impl Export {
-    fn contains(&self, number: u64) -> bool {
-        self.entries.as_ref().is_none_or(|entries| entries.contains(&number))
+/// What is to be exported.
+struct Selected {
+    identities: Vec<Identity>,
+    /// The test-only key's entries, which were left out.
+    left_out: usize,
+    /// Entries that were withdrawn, and left out.
+    withdrawn: usize,
+    /// Those that the verifier was given before they were withdrawn.
+    to_remove: Vec<String>,
+    /// The last entry that the verifier was given.
+    given: u64,
+    audit: Audit,
+}
+
+fn select(arguments: &Export, ledger: &Ledger) -> Result<Selected, Error> {
+    let mut identities = Vec::new();
+    let (mut left_out, mut withdrawn, mut to_remove) = (0, 0, Vec::new());
+    // As a query says; and below as the links say, whose chain is verified.
+    let expected = match &arguments.verifier {
+        Some(verifier) => ledger.given_to(verifier)?,
+        None => 0,
+    };
+    let mut given = 0;
+    let contains = |number: u64| {
+        number > expected && arguments.entries.as_ref().is_none_or(|range| range.contains(&number))
+    };
+    // A record that stays here is not verified: it takes most of the time. The chain covers it.
+    let check = |entry: &Entry| {
+        if contains(entry.number) { check_record(entry, true) } else { Ok(()) }
+    };
+    let audit = ledger.walk::<Error>(arguments.head, check, |found| {
+        if let Some(Link { fact: Fact::Export(export), .. }) = found.link
+            && Some(&export.verifier) == arguments.verifier.as_ref()
+        {
+            given = given.max(export.last);
+        }
+        let Some(entry) = found.link.and_then(Link::entry) else { return Ok(()) };
+        let is_dummy = entry.identity.public_key == DUMMY_PUBLIC_KEY;
+        match (contains(entry.number), found.withdrawn) {
+            (true, Some(_)) => withdrawn += 1,
+            (true, None) if is_dummy && !arguments.allow_dummy => left_out += 1,
+            (true, None) => identities.push(entry.identity),
+            (false, Some(_)) if entry.number <= expected => {
+                to_remove.push(entry.number.to_string());
+            }
+            (false, _) => {}
+        }
+        Ok(())
+    })?;
+    if audit.is_clean() && given != expected {
+        return Err("another program has exported for this verifier meanwhile. Export again".into());
     }
+    Ok(Selected { identities, left_out, withdrawn, to_remove, given, audit })
+}
+
+/// Keeps in the ledger that a verifier was given these files.
+fn remember(
+    arguments: &Export,
+    place: &Place,
+    verifier: &str,
+    (first, last): (u64, u64),
+    files: &[export::Files],
+) -> Result<(), Error> {
+    let mut ledger = place.open_or_create()?;
+    ledger.set_author(arguments.author.author(&place.file));
+    ledger.set_clock(Arc::new(SystemClock), arguments.author.accept_clock);
+    let sha256 =
+        files.iter().fold(Sha256::new(), |hash, file| hash.chain_update(&file.endorsements));
+    let export = ledger::Export {
+        verifier: verifier.to_owned(),
+        profile: arguments.profile.name().to_owned(),
+        first,
+        last,
+        parts: files.iter().map(|file| file.parts as u64).sum(),
+        sha256: sha256.finalize().into(),
+    };
+    ledger.append(&[New::Export(export)])?;
+    Ok(())
 }
 
 /// Carries the command out.
 pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
     let Export { output, overwrite, .. } = arguments;
     let ledger = place.open()?;
-    let mut identities = Vec::new();
-    let (mut left_out, mut withdrawn) = (0, 0);
-    // A record that stays here is not verified: it takes most of the time. The chain covers it.
-    let check = |entry: &Entry| {
-        if arguments.contains(entry.number) { check_record(entry, true) } else { Ok(()) }
-    };
-    let found = ledger.walk::<Error>(arguments.head, check, |found| {
-        let entry = found.link.and_then(Link::entry);
-        match entry.filter(|entry| arguments.contains(entry.number)) {
-            Some(_) if found.withdrawn.is_some() => withdrawn += 1,
-            Some(entry)
-                if entry.identity.public_key == DUMMY_PUBLIC_KEY && !arguments.allow_dummy =>
-            {
-                left_out += 1;
-            }
-            Some(entry) => identities.push(entry.identity),
-            None => {}
-        }
-        Ok(())
-    })?;
+    let Selected { identities, left_out, withdrawn, to_remove, given, audit: found } =
+        select(arguments, &ledger)?;
+    drop(ledger);
     if !found.is_clean() {
         if json {
             writeln!(io::stdout().lock(), "{}", json::not_exported(&found))?;
@@ -112,6 +179,18 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     if withdrawn > 0 {
         say(format_args!("note: {withdrawn} entries that were withdrawn were left out"));
     }
+    if !to_remove.is_empty() {
+        say(format_args!(
+            "warning: the verifier has entries that were withdrawn since: {}. Have them removed there",
+            to_remove.join(", ")
+        ));
+    }
+    if let Some(verifier) = &arguments.verifier
+        && identities.is_empty()
+    {
+        say(format_args!("{} has everything already; nothing was written", printable(verifier)));
+        return Ok(true);
+    }
     let options = Options {
         profile: arguments.profile,
         head: found.head.hash,
@@ -121,6 +200,10 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     };
     let files = export::export(&options, identities)?;
     export::write(&files, output, *overwrite)?;
+    // After the files: if this fails, the next export has the same parts, and finds the files in its way.
+    if let Some(verifier) = &arguments.verifier {
+        remember(arguments, place, verifier, (given + 1, found.entries), &files)?;
+    }
     if files.len() > 1 {
         say(format_args!(
             "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \

@@ -168,6 +168,9 @@ CREATE TRIGGER exports_are_appended BEFORE INSERT ON exports BEGIN
     SELECT RAISE(ABORT, 'the ledger has no such entry')
         WHERE NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.first)
         OR NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.last);
+    SELECT RAISE(ABORT, 'the ledger has another export for this verifier')
+        WHERE NEW.last < NEW.first
+        OR NEW.first IS NOT 1 + (SELECT coalesce(max(last), 0) FROM exports WHERE verifier = NEW.verifier);
 END;
 
 CREATE TRIGGER links_are_not_changed BEFORE UPDATE ON links BEGIN
