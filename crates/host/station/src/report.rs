@@ -95,10 +95,18 @@ impl Screen {
 }
 
 impl Report {
-    /// A report on these ports, which do so many parts.
-    pub fn new(names: Vec<String>, parts: Option<usize>, json: bool, screen: Screen) -> Self {
+    /// A report on these ports, of modelled parts or of others, which do so many parts.
+    pub fn new(
+        names: Vec<String>,
+        is_modelled: bool,
+        parts: Option<usize>,
+        json: bool,
+        screen: Screen,
+    ) -> Self {
         let verdicts = vec![String::new(); names.len()];
-        let rows = screen.0.as_ref().map(|all| Rows::new(all, &names, parts));
+        // Modelled parts have no place on the line that somebody looks at.
+        let shown = if is_modelled { &[] } else { &names[..] };
+        let rows = screen.0.as_ref().map(|all| Rows::new(all, shown, parts));
         let begun = Instant::now();
         Self {
             names,
@@ -207,8 +215,10 @@ impl Report {
             rows.batch.set_position(counts.good as u64);
             // Until the next part begins.
             let block = look.clone().for_stderr().apply_to(format!("  {word:^5}  "));
-            rows.ports[port].set_position(STEPS);
-            rows.ports[port].set_message(format!("{block} {text}"));
+            if let Some(row) = rows.ports.get(port) {
+                row.set_position(STEPS);
+                row.set_message(format!("{block} {text}"));
+            }
             self.verdicts[port] = format!("{block} ");
             if word == "FAIL" {
                 self.screen.suspend(|| _ = write!(io::stderr(), "\x07"));
@@ -239,8 +249,8 @@ impl Report {
     }
 
     fn row(&self, port: usize, change: impl FnOnce(&ProgressBar)) {
-        if let Some(rows) = &self.rows {
-            change(&rows.ports[port]);
+        if let Some(row) = self.rows.as_ref().and_then(|rows| rows.ports.get(port)) {
+            change(row);
         }
     }
 

@@ -158,7 +158,7 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     end_on_signals(&control, &screen)?;
     let asks = batch.scan != Scan::No || batch.steps.before.is_some();
     let answers = asks.then(typed_lines);
-    let mut report = Report::new(names, batch.parts, json, screen);
+    let mut report = Report::new(names, options.simulate.is_some(), batch.parts, json, screen);
     let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
         report.show(&notice);
     });
@@ -224,7 +224,10 @@ fn batch(options: &Provision, file: &StationFile, name: Option<String>) -> Resul
     })
 }
 
-/// Ports of modelled parts, one for each core.
+/// Ports of modelled parts for each core: while some wait for the disk, others make parts.
+const PORTS_PER_CORE: usize = 32;
+
+/// Ports of modelled parts.
 fn modelled(
     options: &Provision,
     id: Option<&ImplementationId>,
@@ -237,7 +240,8 @@ fn modelled(
         parts: Parts::Simulated(options.soc, seed, *id),
         told: told.clone(),
     };
-    Ok((1..=thread::available_parallelism()?.get()).map(port).collect())
+    let ports = PORTS_PER_CORE * thread::available_parallelism()?.get();
+    Ok((1..=ports).map(port).collect())
 }
 
 /// The ports of the line, open.
