@@ -22,7 +22,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use provisioning::{ImplementationId, Measurement, Ueid};
+use provisioning::{ImplementationId, Measurement};
 use silicon::Soc;
 
 pub use operator::{Answers, Question, Scan};
@@ -169,7 +169,7 @@ pub enum Verdict {
     /// The part is in the ledger now, for good.
     Good(Entered),
     /// The part was in the ledger already, as it is now: as this entry.
-    Known(u64, Ueid),
+    Known(u64, Identity),
     /// The part is in the ledger, and the step behind it has failed: it is not done.
     NotDone(Entered, StepError),
     /// The part cannot leave the line.

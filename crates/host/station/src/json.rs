@@ -118,9 +118,14 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
             ueid: Some(Text(identity.ueid())),
             ..bare
         },
-        Verdict::Known(number, ueid) => {
-            Object { event: "known", number: Some(*number), ueid: Some(Text(*ueid)), ..bare }
-        }
+        Verdict::Known(number, identity) => Object {
+            device_id: Some(Text(identity.device_id)),
+            event: "known",
+            implementation_id: Some(Text(identity.implementation_id)),
+            number: Some(*number),
+            ueid: Some(Text(identity.ueid())),
+            ..bare
+        },
         Verdict::Failed(error) => {
             let (number, ueid) = match error {
                 PartError::Refused(refusal, ueid) => (Some(refusal.number()), Some(Text(*ueid))),
@@ -523,7 +528,7 @@ mod tests {
         };
         for line in [
             super::done("port", &done(Verdict::Good(Entered { receipt, identity }))).to_string(),
-            super::done("port", &done(Verdict::Known(7, identity.ueid()))).to_string(),
+            super::done("port", &done(Verdict::Known(7, identity))).to_string(),
             super::done("port", &done(Verdict::Failed(refused))).to_string(),
             super::done("port", &done(Verdict::Failed(failed))).to_string(),
             port_event("port", "idle", text()).to_string(),

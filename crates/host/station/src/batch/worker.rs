@@ -389,9 +389,7 @@ impl Worker<'_> {
         let kept = move |kept: Kept| {
             let verdict = match (result, kept.entry) {
                 (Ok(identity), Some(Ok(receipt))) => Verdict::Good(Entered { receipt, identity }),
-                (Ok(identity), Some(Err(Refusal::Known(entry)))) => {
-                    Verdict::Known(entry, identity.ueid())
-                }
+                (Ok(identity), Some(Err(Refusal::Known(entry)))) => Verdict::Known(entry, identity),
                 (Ok(identity), Some(Err(refusal))) => {
                     Verdict::Failed(PartError::Refused(refusal, identity.ueid()))
                 }
@@ -529,9 +527,9 @@ fn tell(told: &mut steps::Part, done: &Done) {
             told.enter(&entered.receipt);
             ("good", None, None)
         }
-        Verdict::Known(entry, ueid) => {
+        Verdict::Known(entry, identity) => {
+            told.identify(identity);
             told.number = Some(*entry);
-            told.ueid = Some(ueid.to_string());
             ("known", None, None)
         }
         Verdict::Failed(error) => ("failed", Some(error.name()), Some(error.at_port())),
