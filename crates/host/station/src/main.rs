@@ -29,17 +29,17 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// The ledger [default: ledger.db]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     ledger: Option<PathBuf>,
     /// Keep a second copy of the ledger's head in this file, on another disk for example
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     head_file: Option<PathBuf>,
     /// What stays the same on this station, in TOML: ports, programmers, ledger, implementation ID, image, time-outs,
     /// steps. Options of the command line go before it
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     station_file: Option<PathBuf>,
     /// Print JSON, an object a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
@@ -60,6 +60,9 @@ enum Command {
     Completions(completions::Completions),
     Man(man::ManPages),
 }
+
+/// What stands above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
 
 /// The first argument that the alias in `.cargo/config.toml` gives. The environment would not tell: a program that
 /// a cargo command has started passes its variables on to a station that is called by its own name.
@@ -105,8 +108,9 @@ fn complain(is_batch: bool, error: &Error) {
             "error: nobody reads standard output any more, so lines about parts are lost. The ledger has each part \
              that was entered: list it",
         );
+    } else {
+        say("error: nobody reads standard output any more, so the rest was not printed");
     }
-    // Else as other programs in a pipe: quietly.
 }
 
 fn run(cli: Cli) -> Result<bool, Error> {

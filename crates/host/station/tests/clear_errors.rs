@@ -45,7 +45,7 @@ fn unread() -> Stdio {
 
 /// As in `station list | head -1`, with a reader that is gone before the first line.
 #[test]
-fn a_command_whose_output_nobody_reads_ends_quietly() {
+fn a_command_whose_output_nobody_reads_says_so() {
     let line = line();
     let list = station(line.path(), &["list", "--json"]).output().unwrap();
     let first: serde_json::Value =
@@ -64,14 +64,15 @@ fn a_command_whose_output_nobody_reads_ends_quietly() {
     ] {
         let output = station(line.path(), command).stdout(unread()).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{command:?}: {output:?}");
-        assert!(output.stderr.is_empty(), "{command:?}: {output:?}");
+        let said = complaint(&output);
+        assert!(said.contains("nobody reads standard output any more"), "{command:?}: {said}");
     }
 }
 
 /// The pipe of a shell, in which the reader ends after its line and before the writer.
 #[cfg(unix)]
 #[test]
-fn a_pipe_to_head_ends_quietly() {
+fn a_pipe_to_head_is_told_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     // More than fits into a pipe.
     let provisioned =
@@ -88,7 +89,9 @@ fn a_pipe_to_head_ends_quietly() {
     assert_eq!(lines.len(), 3, "{printed}");
     assert!(lines[0].starts_with("number") && lines[1].starts_with("     1  "), "{printed}");
     assert_eq!(lines[2], "2");
-    assert!(output.stderr.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: nobody reads standard output any more"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 /// A panic would be code 101.
