@@ -22,7 +22,7 @@ use super::{Turned, failure};
 /// Links of a [`sample`].
 pub const LINKS: u64 = 22;
 
-/// Makes a ledger of these parts, in which every kind of link is, and every column has a value somewhere.
+/// What a ledger of these parts keeps in which every kind of link is, and every column has a value somewhere.
 ///
 /// | Links          | What they say                                                                   |
 /// |----------------|---------------------------------------------------------------------------------|
@@ -35,14 +35,11 @@ pub const LINKS: u64 = 22;
 /// | 19             | all of them are exported                                                         |
 /// | 20, 21         | part 5 becomes entry 5                                                           |
 /// | 22             | a run begins, and the station ends                                               |
-pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
+pub fn facts(parts: [NewEntry; 5]) -> [New; 15] {
     let [first, second, third, fourth, fifth] = parts;
-    let mut ledger = Ledger::open_or_create(path).unwrap();
-    let text = |text: &str| Some(text.to_owned());
-    ledger.set_author(Author { station: text("bench 3"), operator: text("kim") });
     let attempt = |serial_number: Option<&str>| Attempt {
         port: String::from("/dev/ttyACM0"),
-        batch: text("lot 7"),
+        batch: Some(String::from("lot 7")),
         serial_number: serial_number.map(str::to_owned),
     };
     let transcript = |text: &str| {
@@ -82,7 +79,7 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         sha256: [0x5A; 32],
     };
     let withdrawal = Withdrawal { entry: 2, reason: String::from("repaired") };
-    let kept = [
+    [
         New::Attempt(attempt(Some("SN-1"))),
         program(1, "before", true),
         outcome(Begun::Link(1), good(first.clone()), Some("SN-1")),
@@ -98,7 +95,14 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         New::Export(export),
         outcome(now(Some("SN-5")), good(fifth), Some("SN-5")),
         New::Attempt(attempt(Some("SN-6"))),
-    ];
+    ]
+}
+
+/// Makes a ledger of the [`facts`] of these parts.
+pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
+    let mut ledger = Ledger::open_or_create(path).unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    ledger.set_author(Author { station: text("bench 3"), operator: text("kim") });
     // A millisecond from one to the next.
     let clock = Turned::at(built());
     ledger.set_clock(Arc::new(clock.clone()), false);
@@ -106,7 +110,7 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         clock.set(built() + SignedDuration::from_millis(at));
         ledger.append(std::slice::from_ref(new)).unwrap()
     };
-    (1..).zip(&kept).flat_map(&mut append).collect()
+    (1..).zip(&facts(parts)).flat_map(&mut append).collect()
 }
 
 /// Columns that get another value: table, link, column and value. Only the hash of the link shows it.
