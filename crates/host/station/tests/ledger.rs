@@ -863,7 +863,7 @@ fn a_reader_neither_creates_nor_writes() {
     drop(Ledger::open_or_create(&path).unwrap());
     let before = fs::read(&path).unwrap();
     let mut reader = Ledger::open(&path).unwrap();
-    assert!(matches!(enter(&mut reader, &entries([1])), Err(LedgerError::Sqlite(..))));
+    assert!(matches!(enter(&mut reader, &entries([1])), Err(LedgerError::ReadOnly(_))));
     drop(reader);
     assert_eq!(fs::read(&path).unwrap(), before);
 }
