@@ -77,7 +77,7 @@ pub use runs::{Run, Runs};
 pub use text::Text;
 
 use crate::clock::{Clock, SystemClock, built};
-use append::{SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
+use append::{GIVEN, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
 use audit::check_schema;
 use head::beside;
 
@@ -106,8 +106,6 @@ pub fn is_good_text(text: &str) -> bool {
         && !text.contains(char::is_control)
         && text.trim() == text
 }
-
-const GIVEN: &str = "SELECT coalesce(max(last), 0) FROM exports WHERE verifier = ?1";
 
 /// A ledger that is open.
 #[derive(Debug)]

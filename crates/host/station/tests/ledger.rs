@@ -539,8 +539,8 @@ fn what_refers_to_nothing_is_not_kept() {
         milliseconds: 0,
         output: Text::default(),
     };
-    let export = |first, last| Export {
-        verifier: String::new(),
+    let export = |verifier: &str, first, last| Export {
+        verifier: verifier.to_owned(),
         profile: String::new(),
         first,
         last,
@@ -550,6 +550,7 @@ fn what_refers_to_nothing_is_not_kept() {
     let ended = |attempt| New::Outcome(Box::new(outcome(Begun::Link(attempt), failure())));
     let failed = Failed { seen: Some(9), ..Failed::default() };
     let seen = NewOutcome { end: NewEnd::Failed(failed), ..outcome(Begun::Link(22), failure()) };
+    let other_export = "the ledger has another export for this verifier";
     let (no_attempt, no_entry) = ("the ledger has no such attempt", "the ledger has no such entry");
     for (new, complaint) in [
         (ended(99), no_attempt),
@@ -563,16 +564,21 @@ fn what_refers_to_nothing_is_not_kept() {
             New::Withdrawal(Withdrawal { entry: 2, reason: String::new() }),
             "a withdrawal of this entry",
         ),
-        (New::Export(export(1, 9)), no_entry),
-        (New::Export(export(0, 5)), no_entry),
-        (New::Export(export(2, 1)), "CHECK"),
+        (New::Export(export("new", 1, 9)), no_entry),
+        (New::Export(export("new", 0, 5)), no_entry),
+        (New::Export(export("new", 2, 5)), other_export),
+        (New::Export(export("veraison", 1, 5)), other_export),
+        (New::Export(export("veraison", 4, 5)), other_export),
+        (New::Export(export("veraison", 6, 6)), other_export),
+        (New::Export(export("veraison", 5, 4)), "CHECK"),
     ] {
         let error = ledger.append(&[run_of(entry(9)), new]).unwrap_err().to_string();
         assert!(error.contains(complaint), "{error}");
         assert!(links(&ledger) == before);
     }
-    ledger.append(&[ended(22)]).unwrap();
-    assert_eq!(audit(&path, None).unfinished, 0);
+    ledger.append(&[ended(22), New::Export(export("veraison", 5, 5))]).unwrap();
+    assert_eq!((audit(&path, None).unfinished, ledger.given_to("veraison").unwrap()), (0, 5));
+    assert_eq!(ledger.given_to("new").unwrap(), 0);
 }
 
 /// A statement that puts a copy of a row in a table, with some columns replaced.
@@ -609,7 +615,13 @@ const TABLES: [Table; 6] = [
         &[],
     ),
     ("withdrawals", "link, entry, reason", "withdrawal", "link = 10", &[("entry", "3")]),
-    ("exports", "link, verifier, profile, first, last, parts, sha256", "export", "link = 19", &[]),
+    (
+        "exports",
+        "link, verifier, profile, first, last, parts, sha256",
+        "export",
+        "link = 19",
+        &[("verifier", "'new'")],
+    ),
     (
         "entries",
         "link, number, device_id, implementation_id, ueid, public_key, record",
