@@ -648,6 +648,9 @@ mod tests {
         assert!(matches!(walked, Err(LedgerError::Sqlite(..))), "{walked:?}");
     }
 
+    /// What changes at a rest, ledger and log of the copy, and how many rests there are.
+    type Case<'a> = (&'a dyn Fn(i32), &'a [u8], Option<&'a [u8]>, i32);
+
     #[test]
     fn a_copy_is_of_one_moment() {
         let folder = tempfile::tempdir().unwrap();
@@ -656,6 +659,11 @@ mod tests {
         let append = |file: &Path| {
             let mut file = fs::OpenOptions::new().append(true).open(file).unwrap();
             io::Write::write_all(&mut file, b"x").unwrap();
+        };
+        let append_until = |end: i32, rest: i32, file: &Path| {
+            if rest < end {
+                append(file);
+            }
         };
         let rests = Cell::new(0);
         let copy = |deadline, changes: &dyn Fn(i32)| {
@@ -668,39 +676,11 @@ mod tests {
             })
         };
         let (minute, moment) = (Duration::from_secs(60), Duration::from_millis(50));
-        type Case<'a> = (&'a dyn Fn(i32), &'a [u8], Option<&'a [u8]>, i32);
         let cases: [Case<'_>; 4] = [
             (&|_| (), b"ledger", Some(b"log"), 1),
-            (
-                &|rest| {
-                    if rest < 3 {
-                        append(&path)
-                    }
-                },
-                b"ledgerxx",
-                Some(b"log"),
-                3,
-            ),
-            (
-                &|rest| {
-                    if rest < 3 {
-                        append(&log)
-                    }
-                },
-                b"ledger",
-                Some(b"logxx"),
-                3,
-            ),
-            (
-                &|rest| {
-                    if rest < 2 {
-                        fs::remove_file(&log).unwrap()
-                    }
-                },
-                b"ledger",
-                None,
-                2,
-            ),
+            (&|rest| append_until(3, rest, &path), b"ledgerxx", Some(b"log"), 3),
+            (&|rest| append_until(3, rest, &log), b"ledger", Some(b"logxx"), 3),
+            (&|_| _ = fs::remove_file(&log), b"ledger", None, 2),
         ];
         for (changes, ledger, log, count) in cases {
             let (copied, folder) = copy(minute, changes).unwrap();

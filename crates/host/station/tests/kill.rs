@@ -240,10 +240,9 @@ fn no_acknowledged_entry_is_lost() {
 fn no_attempt_is_lost() {
     use std::io::Write as _;
 
-    use provisioning::Config;
     use provisioning::console::NONCE_PROMPT;
-    use provisioning::{IdentityKeySource, Nonce};
-    use serialport::{SerialPort as _, TTYPort};
+    use provisioning::{Config, IdentityKeySource, Nonce};
+    use serialport::TTYPort;
     use silicon::{Silicon, Soc};
 
     const KILLED: u8 = 20;
@@ -252,9 +251,7 @@ fn no_attempt_is_lost() {
     let path = folder.path().join("ledger.db");
     // The port, and the station on it when it waits for parts.
     let start = || {
-        let (mut part, other_end) = TTYPort::pair().unwrap();
-        part.set_timeout(Duration::from_secs(60)).unwrap();
-        let name = other_end.name().unwrap();
+        let (part, name, _end) = common::terminal::pair();
         let mut station = Command::new(env!("CARGO_BIN_EXE_station"))
             .args(["provision", "--json", "--parts", "1", "--implementation-id", common::ID])
             .args(["--port", &name])
