@@ -93,8 +93,8 @@ pub enum LedgerError {
     NotAHead(PathBuf),
     /// There is no right to write the file, or its folder.
     #[error(
-        "{}: this user may not write the ledger, or its folder. Start the station as the user whose ledger it is; nothing \
-         was changed",
+        "{}: this user must have the right to write the ledger and its folder. Start the station as the user whose \
+         ledger it is; nothing was changed",
         .0.display()
     )]
     ReadOnly(PathBuf),
@@ -208,7 +208,10 @@ mod tests {
             LedgerError::of(Path::new("ledger"), failure).to_string()
         };
         assert!(error(ffi::SQLITE_CANTOPEN).ends_with("may write to its folder"));
-        assert!(error(ffi::SQLITE_READONLY).starts_with("ledger: this user may not write"));
+        assert!(
+            error(ffi::SQLITE_READONLY)
+                .starts_with("ledger: this user must have the right to write")
+        );
         assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
         let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         assert_eq!(error(ffi::SQLITE_FULL), format!("ledger: {plain}"));
