@@ -7,17 +7,25 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
+use jiff::{SignedDuration, Timestamp};
 use provisioning::console::{
     FAILURE_PREFIX, LOG_PREFIXES, ModelledSilicon, NONCE_PROMPT, RECORD_PREFIX,
 };
 use provisioning::{Config, Event, Failure, IdentityKeySource, ImplementationId};
-use rusqlite::{Connection, named_params};
+use rusqlite::Connection;
 use silicon::power::{Cut, Reach};
 use silicon::{Silicon, Soc};
-use station::ledger::{GENESIS, Ledger, Row};
+use station::clock::Clock;
+use station::ledger::{
+    Attempt, Author, Begun, Export, Failed, Ledger, New, NewEnd, NewEntry, NewOutcome, Program,
+    Step, Text, Withdrawal,
+};
 use station::record::{self, VerifiedRecord, Wanted};
+use station::transcript::Transcript;
 
 /// The names of the targets' folders.
 pub const FOLDERS: [&str; 4] = ["console", "record", "ledger", "export"];
@@ -144,69 +152,124 @@ fn records() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Two ledgers, the second with a write-ahead log behind it that holds its last entries. Their pages are small,
+/// A second from one time to the next, from a day on that is after every build of the station.
+#[derive(Debug, Default)]
+pub struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        let day: Timestamp = "2100-01-01T00:00:00Z".parse().expect("a time");
+        day + SignedDuration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// Of the [`facts`], those in the first ledger.
+pub const CLOSED: usize = 7;
+
+/// Two ledgers, the second with a write-ahead log behind it that holds its last links. Their pages are small,
 /// so that a fuzzer finds what is in them.
 fn ledgers() -> Vec<(String, Vec<u8>)> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.db");
-    drop(Ledger::open_or_create(&path).expect("a new ledger"));
-    let mut rows = ledger_rows().into_iter();
+    let clock = Arc::new(Ticking::default());
+    let open = || {
+        let mut ledger = Ledger::open_or_create(&path).expect("a ledger");
+        ledger.set_clock(Arc::<Ticking>::clone(&clock), false);
+        let text = |text: &str| Some(String::from(text));
+        ledger.set_author(Author { station: text("bench 3"), operator: text("kim") });
+        ledger
+    };
+    let facts = facts();
+    let (first, second) = facts.split_at(CLOSED);
+    open().append(first).expect("the ledger takes them");
     let connection = Connection::open(&path).expect("SQLite opens a ledger");
     let run = |statement: &str| connection.execute_batch(statement).expect(statement);
-    rows.by_ref().take(2).for_each(|row| insert(&connection, &row));
     run("PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM; PRAGMA journal_mode = WAL");
     let closed = fs::read(&path).expect("the ledger");
-    run("PRAGMA wal_autocheckpoint = 0");
-    rows.for_each(|row| insert(&connection, &row));
+    // A reader of what is there holds off that the log is written back.
+    run("BEGIN; SELECT 1 FROM links");
+    open().append(second).expect("the ledger takes them");
     let log = fs::read(folder.path().join("ledger.db-wal")).expect("the log");
     let open = [fs::read(&path).expect("the ledger"), log].concat();
     vec![(String::from("closed.db"), closed), (String::from("open.db"), open)]
 }
 
-/// All parts but the last, which is left for an append, with times that are the same each time.
+/// Everything that a ledger keeps: all parts but the last, which is left for an append, and every other kind of fact.
 #[must_use]
-pub fn ledger_rows() -> Vec<Row> {
-    let mut previous = GENESIS;
-    let kept = &parts()[..GOOD.len() - 1];
-    (1_u64..)
-        .zip(kept)
-        .map(|(number, part)| {
-            let mut row = Row {
-                number,
-                time: format!("2026-01-01T00:00:0{number}.000Z"),
-                port: String::from("/dev/ttyACM0"),
-                identity: part.record.identity,
-                record: part.bytes.clone(),
-                previous,
-                hash: GENESIS,
-            };
-            row.hash = row.computed_hash();
-            previous = row.hash;
-            row
+pub fn facts() -> Vec<New> {
+    let attempt = |serial_number: Option<&str>| Attempt {
+        port: String::from("/dev/ttyACM0"),
+        batch: Some(String::from("lot 7")),
+        serial_number: serial_number.map(String::from),
+    };
+    let console = |lines: &[String]| {
+        let mut transcript = Transcript::default();
+        for line in lines {
+            transcript.push(format!("{line}\r\n").as_bytes());
+        }
+        transcript
+    };
+    let run = |end, serial_number: Option<&str>, part: &Part| {
+        New::Outcome(Box::new(NewOutcome {
+            attempt: Begun::Now(attempt(serial_number)),
+            end,
+            serial_number: serial_number.map(String::from),
+            image: Some(part.record.software.measurement),
+            steps: vec![Step { name: String::from("huk"), milliseconds: 70 }],
+            console: console(&part.lines),
+        }))
+    };
+    let good = |part: &Part, serial_number| {
+        let entry = NewEntry { identity: part.record.identity, record: part.bytes.clone() };
+        run(NewEnd::Good(entry), serial_number, part)
+    };
+    let program = |attempt, step: &str| {
+        New::Program(Program {
+            attempt,
+            step: String::from(step),
+            command: String::from("lamp"),
+            succeeded: true,
+            text: String::from("exit code 0"),
+            milliseconds: 12,
+            output: Text::pack(console(&[String::from("on")]), None),
         })
-        .collect()
-}
-
-fn insert(connection: &Connection, row: &Row) {
-    let statement = "INSERT INTO entries VALUES (:number, :time, :port, :device_id, :implementation_id, :ueid, \
-                     :public_key, :record, :previous, :hash)";
-    connection
-        .execute(
-            statement,
-            named_params! {
-                ":number": row.number.cast_signed(),
-                ":time": row.time,
-                ":port": row.port,
-                ":device_id": row.identity.device_id.0,
-                ":implementation_id": row.identity.implementation_id.as_bytes(),
-                ":ueid": row.identity.ueid().as_bytes(),
-                ":public_key": row.identity.public_key.as_bytes(),
-                ":record": row.record,
-                ":previous": row.previous,
-                ":hash": row.hash,
-            },
-        )
-        .expect("the ledger takes what follows its last entry");
+    };
+    let failed = Failed {
+        error: String::from("failed"),
+        failure: Some(8),
+        text: String::from("the part says: Failure"),
+        ..Failed::default()
+    };
+    let withdrawal = Withdrawal { entry: 2, reason: String::from("repaired") };
+    let export = Export {
+        verifier: String::from("veraison"),
+        profile: String::from("psa-2025"),
+        first: 1,
+        last: 3,
+        parts: 2,
+        sha256: [0x5A; 32],
+    };
+    let parts = parts();
+    vec![
+        good(&parts[0], Some("SN-1")),
+        program(1, "on-pass"),
+        run(NewEnd::Failed(failed), None, &parts[1]),
+        program(4, "on-fail"),
+        good(&parts[1], None),
+        New::Withdrawal(withdrawal),
+        New::Attempt(attempt(None)),
+        // The second ledger goes on here.
+        good(&parts[0], Some("SN-1")), // known
+        good(&parts[2], Some("SN-1")), // refused
+        good(&parts[2], Some("SN-3")),
+        New::Export(export),
+        good(&parts[3], None),
+        New::Attempt(attempt(Some("SN-4"))),
+    ]
 }
 
 fn exports() -> Vec<(String, Vec<u8>)> {

@@ -2,12 +2,18 @@
 
 //! A file in the place of the ledger.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use station::export::{DEFAULT_MAX_BYTES, Options, Profile, export};
-use station::ledger::{GENESIS, Ledger, LedgerError, NewEntry, Receipt, Row};
+use station::ledger::{
+    Attempt, Begun, Entry, Fact, GENESIS, Ledger, LedgerError, Link, New, NewEnd, NewEntry,
+    NewOutcome, Receipt, Runs,
+};
 use station::record::{self, Wanted};
+use station::transcript::Transcript;
 use tempfile::TempDir;
 
 use crate::corpus;
@@ -15,8 +21,9 @@ use crate::corpus;
 /// What a write-ahead log begins with: sqlite.org/fileformat2.html, section 4.1.
 const LOG: [[u8; 4]; 2] = [[0x37, 0x7F, 0x06, 0x82], [0x37, 0x7F, 0x06, 0x83]];
 
-/// The file is refused, or its problems are found, or it is a ledger whose entries are a chain of records that
-/// parts have signed. Where it may be written to, the same holds after an append.
+/// The file is refused, or its problems are found, or it is a ledger whose links are a chain, whose entries have records
+/// that parts have signed, and which has accounted for every attempt. Where it may be written to, the same holds after
+/// an append.
 ///
 /// Behind the ledger there may be its write-ahead log.
 ///
@@ -49,12 +56,16 @@ fn with_message<T>(result: Result<T, LedgerError>) -> Option<T> {
     result.inspect_err(|error| assert!(!error.to_string().is_empty())).ok()
 }
 
-/// The entries, if an audit finds nothing to complain of.
-fn read(path: &Path) -> Result<Option<Vec<Row>>, LedgerError> {
+/// The links, if an audit finds nothing to complain of.
+fn read(path: &Path) -> Result<Option<Vec<Link>>, LedgerError> {
     let ledger = Ledger::open(path)?;
-    let mut rows = Vec::new();
+    let (mut links, mut withdrawn) = (Vec::new(), HashSet::new());
     let audit = ledger.walk::<LedgerError>(None, check_record, |found| {
-        rows.extend(found.row.cloned());
+        if let Some(link) = found.link {
+            unpack(link);
+            links.push(link.clone());
+        }
+        withdrawn.extend(found.withdrawn.map(|_| found.number));
         Ok(())
     })?;
     for problem in &audit.problems {
@@ -64,62 +75,114 @@ fn read(path: &Path) -> Result<Option<Vec<Row>>, LedgerError> {
         assert!(!audit.problems.is_empty());
         return Ok(None);
     }
-    assert_eq!(audit.entries, rows.len() as u64);
     assert_eq!(ledger.head()?, audit.head);
+    assert_eq!(check_chain(&links), audit.head);
 
-    let mut last = Receipt { number: 0, hash: GENESIS };
-    for row in &rows {
+    // Every attempt is accounted for.
+    let mut runs = Runs::default();
+    let ended = links.iter().filter_map(|link| runs.take(link)).count() as u64;
+    assert_eq!(
+        (ended + audit.unfinished, runs.unfinished().count() as u64),
+        (audit.attempts, audit.unfinished)
+    );
+
+    // Two that were not withdrawn do not share a part; no two share a key.
+    let (mut entries, mut parts, mut keys) = (0, HashSet::new(), HashSet::new());
+    let mut identities = Vec::new();
+    for link in &links {
+        let Some(Entry { number, identity, .. }) = link.entry() else { continue };
+        entries += 1;
+        assert_eq!(*number, entries);
+        let signed = corpus::parts().iter().any(|part| part.record.identity == *identity);
+        assert!(signed, "no part has signed this: {link:?}");
         assert!(
-            corpus::parts().iter().any(|part| part.record.identity == row.identity),
-            "no part has signed this: {row:?}"
+            keys.insert(*identity.public_key.as_bytes()),
+            "a key for the second time: {link:?}"
         );
-        assert_eq!((row.number, row.previous), (last.number + 1, last.hash), "the chain");
-        assert_eq!(row.hash, row.computed_hash());
-        last = Receipt { number: row.number, hash: row.hash };
+        if !withdrawn.contains(&link.number) {
+            assert!(parts.insert(identity.device_id.0), "a part for the second time: {link:?}");
+            identities.push(*identity);
+        }
     }
-    assert_eq!(last, audit.head);
-    if let Some(first) = rows.first() {
+    assert_eq!((audit.entries, ledger.entries()?), (entries, entries));
+    if let Some(first) = links.first() {
         // The head of a ledger that begins like this one is in it, and no other is.
         assert!(ledger.audit(Some(first.hash), |_| Ok(()), |_| ())?.is_clean());
         assert!(!ledger.audit(Some([0xA5; 32]), |_| Ok(()), |_| ())?.is_clean());
+    }
+    if !identities.is_empty() {
         let options = Options {
             profile: Profile::Psa2025,
-            head: last.hash,
+            head: audit.head.hash,
             vendor: None,
             model: None,
             max_bytes: DEFAULT_MAX_BYTES,
         };
-        let files = export(&options, rows.iter().map(|row| row.identity)).expect("an export");
-        assert_eq!(files.iter().map(|files| files.parts).sum::<usize>(), rows.len());
+        let files = export(&options, identities.iter().copied()).expect("an export");
+        assert_eq!(files.iter().map(|files| files.parts).sum::<usize>(), identities.len());
     }
-    Ok(Some(rows))
+    Ok(Some(links))
+}
+
+/// A text is one, or none. What a clean ledger has, the station has packed, or someone who has made the whole chain.
+fn unpack(link: &Link) {
+    let text = match &link.fact {
+        Fact::Outcome(outcome) => outcome.console.unpack(link.entry()),
+        Fact::Program(program) => program.output.unpack(None),
+        _ => None,
+    };
+    assert!(text.is_none_or(|text| text.len() < 1 << 17));
+}
+
+/// The last of these links, which are a chain.
+fn check_chain(links: &[Link]) -> Receipt {
+    let mut last = Receipt { number: 0, hash: GENESIS };
+    for link in links {
+        assert_eq!((link.number, link.previous), (last.number + 1, last.hash), "the chain");
+        assert_eq!(link.hash, link.computed_hash());
+        last = Receipt { number: link.number, hash: link.hash };
+    }
+    last
 }
 
 /// What the command `audit` checks of each entry.
-fn check_record(row: &Row) -> Result<(), String> {
+fn check_record(entry: &Entry) -> Result<(), String> {
     let wanted = Wanted { allow_dummy: true, ..Wanted::default() };
-    match record::verify(&row.record, &wanted) {
-        Ok(record) if record.identity == row.identity => Ok(()),
+    match record::verify(&entry.record, &wanted) {
+        Ok(record) if record.identity == entry.identity => Ok(()),
         Ok(_) => Err(String::from("of another part")),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Appends the last part of the corpus, and reads the ledger again.
-fn append(path: &Path) -> Result<Option<Vec<Row>>, LedgerError> {
+/// Appends a run of the last part of the corpus, and reads the ledger again.
+fn append(path: &Path) -> Result<Option<Vec<Link>>, LedgerError> {
     let part = corpus::parts().last().expect("there are parts");
-    let entry = NewEntry {
-        identity: part.record.identity,
-        port: String::from("/dev/ttyACM9"),
-        record: part.bytes.clone(),
+    let entry = NewEntry { identity: part.record.identity, record: part.bytes.clone() };
+    let outcome = NewOutcome {
+        attempt: Begun::Now(Attempt { port: String::from("/dev/ttyACM9"), ..Attempt::default() }),
+        end: NewEnd::Good(entry),
+        serial_number: Some(String::from("SN-9")),
+        image: None,
+        steps: Vec::new(),
+        console: Transcript::default(),
     };
     let mut ledger = Ledger::open_or_create(path)?;
-    let answers = ledger.append(&[entry])?;
-    assert_eq!(answers.len(), 1);
-    let rows = read(path)?;
-    if let Some(rows) = &rows {
-        let kept = rows.iter().any(|row| row.identity == part.record.identity);
-        assert!(kept, "what was acknowledged is kept: {answers:?}");
+    // After any time that the file may say.
+    ledger.set_clock(Arc::new(corpus::Ticking::default()), true);
+    let kept = ledger.append(&[New::Outcome(Box::new(outcome))])?;
+    assert_eq!(kept.len(), 1);
+    let links = read(path)?;
+    if let Some(links) = &links {
+        let last = links.last().expect("it was kept");
+        assert_eq!((last.number, last.hash), (kept[0].link.number, kept[0].link.hash));
+        let entry = kept[0].entry.expect("the ledger judges an entry");
+        let is_there = links
+            .iter()
+            .filter_map(Link::entry)
+            .any(|entry| entry.identity == part.record.identity);
+        assert!(is_there || entry.is_err(), "what was acknowledged is kept: {kept:?}");
+        assert_eq!(entry.is_ok(), last.entry().is_some());
     }
-    Ok(rows)
+    Ok(links)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What an entry of the ledger costs as the ledger grows: appends made-up parts in slices of 16, each
+//! What an entry of the ledger costs as the ledger grows: appends the runs of made-up parts in slices of 16, each
 //! synced, to a ledger in a folder that is removed afterwards, and prints the time per entry.
 //!
 //! `cargo run --release --example ledger_cost -- 100000 [FOLDER]`
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use p256::ecdsa::SigningKey;
 use provisioning::{ImplementationId, PublicKey};
-use station::ledger::{Ledger, NewEntry};
+use station::ledger::{Attempt, Begun, Ledger, New, NewEnd, NewEntry, NewOutcome};
+use station::transcript::Transcript;
 use station::{DeviceId, Identity};
 
 const SLICE: u64 = 16;
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
         let answers = ledger.append(&slice)?;
         let taken = begun.elapsed();
-        if let Some(refusal) = answers.into_iter().find_map(Result::err) {
+        if let Some(refusal) = answers.into_iter().find_map(|kept| kept.entry?.err()) {
             return Err(refusal.into());
         }
         (block, slowest) = (block + taken, slowest.max(taken));
@@ -64,18 +65,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Made-up part `n`, whose private key is the number n.
-fn part(n: u64) -> Result<NewEntry, Box<dyn Error>> {
+/// A good run of made-up part `n`, whose private key is the number n.
+fn part(n: u64) -> Result<New, Box<dyn Error>> {
     let mut scalar = [0; 32];
     scalar[24..].copy_from_slice(&n.to_be_bytes());
     let point = SigningKey::from_slice(&scalar)?.verifying_key().to_sec1_point(false);
-    Ok(NewEntry {
+    let entry = NewEntry {
         identity: Identity {
             device_id: DeviceId(n.to_le_bytes()),
             implementation_id: ImplementationId::from_bytes([0xAA; 32])?,
             public_key: PublicKey::from_sec1_bytes(point.as_bytes()).ok_or("no point")?,
         },
-        port: "/dev/ttyACM0".to_owned(),
         record: vec![0x5A; 300],
-    })
+    };
+    let serial_number = Some(format!("SN-{n}"));
+    let port = "/dev/ttyACM0".to_owned();
+    Ok(New::Outcome(Box::new(NewOutcome {
+        attempt: Begun::Now(Attempt { port, serial_number: serial_number.clone(), batch: None }),
+        end: NewEnd::Good(entry),
+        serial_number,
+        image: None,
+        steps: Vec::new(),
+        console: Transcript::default(),
+    })))
 }

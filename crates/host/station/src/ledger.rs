@@ -62,7 +62,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior};
 use tempfile::TempDir;
 
 pub use append::{Begun, Kept, New, NewEnd, NewEntry, NewOutcome, SEEN_BEFORE};
@@ -77,7 +77,7 @@ pub use runs::{Run, Runs};
 pub use text::Text;
 
 use crate::clock::{Clock, SystemClock, built};
-use append::{SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
+use append::{GIVEN, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
 use audit::check_schema;
 use head::beside;
 
@@ -98,9 +98,6 @@ const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(2);
 /// More than a file system's times of change are behind the clock.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
-/// How often a copy is tried of a ledger that another program writes.
-const COPIES: usize = 5;
-
 /// A rule for a serial number, or any other text that an operator gives: one to 128 characters, none of them a
 /// control character, and no space at either end.
 #[must_use]
@@ -109,8 +106,6 @@ pub fn is_good_text(text: &str) -> bool {
         && !text.contains(char::is_control)
         && text.trim() == text
 }
-
-const GIVEN: &str = "SELECT coalesce(max(last), 0) FROM exports WHERE verifier = ?1";
 
 /// A ledger that is open.
 #[derive(Debug)]
@@ -160,6 +155,9 @@ impl Ledger {
         let Self { head_files, .. } = Self::open_with(&path, head_file)?;
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut ledger = Self::new(path, connection, head_files);
+        if ledger.connection.is_readonly(MAIN_DB).map_err(|error| ledger.error(error))? {
+            return Err(LedgerError::ReadOnly(ledger.path));
+        }
         // macOS needs fullfsync for what is synced to reach the medium; elsewhere it means nothing. The triggers look
         // after references, and SQLite would scan tables for them.
         ledger
@@ -446,39 +444,54 @@ fn connect_to_read(path: &Path) -> Result<(Connection, Option<TempDir>), LedgerE
         let read = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
         read.map_err(|error| LedgerError::of(path, error)).map(|()| connection)
     };
-    let io = |error| LedgerError::Io(path.to_owned(), error);
     let error = match connect(path) {
         Ok(connection) => return Ok((connection, None)),
-        Err(LedgerError::Sqlite(_, error)) if is_no_right(&error) => error,
+        Err(error) if is_no_right(&error) => error,
         // The caller looks at what it is.
         Err(error) => return Err(error),
     };
-    if !fs::metadata(path).map_err(io)?.is_file() {
-        return Err(LedgerError::Sqlite(path.to_owned(), error));
+    if !path.is_file() {
+        return Err(error);
     }
+    // Else a change that is made right after it was asked for could have the same time as the one before.
+    let rest = || thread::sleep(CLOCK_TICK);
+    let (copy, folder) = copy_to_read(path, Instant::now() + BUSY_TIMEOUT, rest)?;
+    Ok((connect(&copy)?, Some(folder)))
+}
+
+/// Copies a ledger and its log, of one moment. `rest` is called between the question when they were changed and a copy.
+fn copy_to_read(
+    path: &Path,
+    deadline: Instant,
+    rest: impl Fn(),
+) -> Result<(PathBuf, TempDir), LedgerError> {
+    let io = |error| LedgerError::Io(path.to_owned(), error);
     let log = beside(path, "-wal");
-    let folder = tempfile::tempdir().map_err(io)?;
-    let copy = folder.path().join("ledger");
     // Whoever writes it meanwhile changes one of these.
     let state = || Ok::<_, LedgerError>((modified(path)?, modified(&log)?));
-    for _ in 0..COPIES {
+    while Instant::now() < deadline {
         let before = state()?;
-        // Else a change that is made now could have the same time as the one before.
-        thread::sleep(CLOCK_TICK);
-        fs::copy(path, &copy).map_err(io)?;
-        if before.1.is_some() {
-            fs::copy(&log, beside(&copy, "-wal")).map_err(io)?;
-        }
+        rest();
+        // Each in a folder of its own: a copy has the rights of the file, which may be none to write.
+        let folder = tempfile::tempdir().map_err(io)?;
+        let copy = folder.path().join("ledger");
+        let log = before.1.map(|_| fs::copy(&log, beside(&copy, "-wal"))).transpose();
+        let copied = fs::copy(path, &copy).and(log);
         if state()? == before {
-            return Ok((connect(&copy)?, Some(folder)));
+            copied.map_err(io)?;
+            return Ok((copy, folder));
         }
     }
-    Err(LedgerError::Sqlite(path.to_owned(), error))
+    Err(LedgerError::Busy(path.to_owned()))
 }
 
 /// Whether SQLite could not open or make a file.
-fn is_no_right(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+fn is_no_right(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::ReadOnly(_) => true,
+        LedgerError::Sqlite(_, error) => error.sqlite_error_code() == Some(ErrorCode::CannotOpen),
+        _ => false,
+    }
 }
 
 /// Length and time of the last change.
@@ -544,6 +557,7 @@ fn gone(path: PathBuf, heads: Vec<(PathBuf, Receipt)>) -> LedgerError {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Mutex;
 
     use super::*;
@@ -632,6 +646,57 @@ mod tests {
             },
         );
         assert!(matches!(walked, Err(LedgerError::Sqlite(..))), "{walked:?}");
+    }
+
+    /// What changes at a rest, ledger and log of the copy, and how many rests there are.
+    type Case<'a> = (&'a dyn Fn(i32), &'a [u8], Option<&'a [u8]>, i32);
+
+    #[test]
+    fn a_copy_is_of_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let log = beside(&path, "-wal");
+        let append = |file: &Path| {
+            let mut file = fs::OpenOptions::new().append(true).open(file).unwrap();
+            io::Write::write_all(&mut file, b"x").unwrap();
+        };
+        let append_until = |end: i32, rest: i32, file: &Path| {
+            if rest < end {
+                append(file);
+            }
+        };
+        let rests = Cell::new(0);
+        let copy = |deadline, changes: &dyn Fn(i32)| {
+            fs::write(&path, "ledger").unwrap();
+            fs::write(&log, "log").unwrap();
+            rests.set(0);
+            copy_to_read(&path, Instant::now() + deadline, || {
+                rests.set(rests.get() + 1);
+                changes(rests.get());
+            })
+        };
+        let (minute, moment) = (Duration::from_secs(60), Duration::from_millis(50));
+        let cases: [Case<'_>; 4] = [
+            (&|_| (), b"ledger", Some(b"log"), 1),
+            (&|rest| append_until(3, rest, &path), b"ledgerxx", Some(b"log"), 3),
+            (&|rest| append_until(3, rest, &log), b"ledger", Some(b"logxx"), 3),
+            (&|_| _ = fs::remove_file(&log), b"ledger", None, 2),
+        ];
+        for (changes, ledger, log, count) in cases {
+            let (copied, folder) = copy(minute, changes).unwrap();
+            assert_eq!(fs::read(&copied).unwrap(), ledger);
+            assert_eq!(fs::read(beside(&copied, "-wal")).ok().as_deref(), log);
+            assert_eq!(rests.get(), count);
+            assert!(copied.starts_with(folder.path()));
+        }
+        // Where there is no such moment, there is no copy.
+        for file in [&path, &log] {
+            let error = copy(moment, &|_| append(file)).unwrap_err();
+            assert!(matches!(error, LedgerError::Busy(_)), "{error:?}");
+            assert!(rests.get() > 1);
+        }
+        let gone = copy(minute, &|_| _ = fs::remove_file(&path));
+        assert!(matches!(gone, Err(LedgerError::Io(..))), "{gone:?}");
     }
 
     #[test]

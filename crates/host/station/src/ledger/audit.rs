@@ -192,15 +192,19 @@ impl Ledger {
             // First: what a query does depends on it, and one of a view may never end.
             check_schema(&self.connection)?
                 .map_or(Ok(()), |problem| Err(Stop::Problem(problem)))?;
-            check_file(&self.connection, &mut audit)?;
+            for check in [check_file, check_references] {
+                match check(&self.connection, &mut audit) {
+                    // What can be read is still to be given.
+                    Err(error) if is_damage(&error) => audit.add(Problem::File(error.to_string())),
+                    result => result?,
+                }
+            }
             walk(&self.connection, &mut audit, expected_head, check_record, each)
         });
         match walked {
             Ok(()) => Ok(audit),
             // Pages that SQLite cannot make sense of: found, not failed.
-            Err(Stop::Sqlite(error))
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
-            {
+            Err(Stop::Sqlite(error)) if is_damage(&error) => {
                 audit.add(Problem::File(error.to_string()));
                 Ok(audit)
             }
@@ -211,9 +215,13 @@ impl Ledger {
     }
 }
 
+/// Whether SQLite cannot make sense of a page.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
 /// What SQLite can tell. `integrity_check` and not `quick_check`, since only it compares the indexes
-/// with the table, and an index that lacks an entry lets its part in a second time. Rows that belong to no link show
-/// as references only.
+/// with the table, and an index that lacks an entry lets its part in a second time.
 fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let mut rows = statement.query([])?;
@@ -223,6 +231,11 @@ fn check_file(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()
             audit.add(Problem::File(message));
         }
     }
+    Ok(())
+}
+
+/// Whether everything is there that a row refers to, such as its link.
+fn check_references(connection: &Connection, audit: &mut Audit) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

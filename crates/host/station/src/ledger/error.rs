@@ -91,6 +91,13 @@ pub enum LedgerError {
         .0.display()
     )]
     NotAHead(PathBuf),
+    /// There is no right to write the file, or its folder.
+    #[error(
+        "{}: this user must have the right to write the ledger and its folder. Start the station as the user whose \
+         ledger it is; nothing was changed",
+        .0.display()
+    )]
+    ReadOnly(PathBuf),
     /// A transaction other than an append was cut off and is not undone. The file is left as it is.
     #[error(
         "{}: a program was cut off while it wrote this file. If the ledger was just being created, remove the \
@@ -144,6 +151,7 @@ impl LedgerError {
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy) => Self::Busy(path.to_owned()),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(path.to_owned()),
             Some(ErrorCode::NotADatabase) => Self::NotALedger(path.to_owned()),
             _ => Self::Sqlite(path.to_owned(), error),
         }
@@ -170,9 +178,6 @@ fn advice(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => {
             ". Check that it is a file, and that this user may write to its folder"
-        }
-        Some(ErrorCode::ReadOnly) => {
-            ". This user must have the right to write to the file and to its folder"
         }
         Some(ErrorCode::DatabaseCorrupt) => {
             ". The file is damaged, or the one next to it that ends in -wal is another ledger's. Stop \
@@ -205,7 +210,7 @@ mod tests {
         assert!(error(ffi::SQLITE_CANTOPEN).ends_with("may write to its folder"));
         assert!(
             error(ffi::SQLITE_READONLY)
-                .ends_with("the right to write to the file and to its folder")
+                .starts_with("ledger: this user must have the right to write")
         );
         assert!(error(ffi::SQLITE_CORRUPT).ends_with("keep both as they are"));
         let plain = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);

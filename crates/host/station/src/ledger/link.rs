@@ -28,7 +28,8 @@ pub(super) const INSERT_PROGRAM: &str = "INSERT INTO programs VALUES (?, ?, ?, ?
 pub(super) const INSERT_WITHDRAWAL: &str = "INSERT INTO withdrawals VALUES (?, ?, ?)";
 pub(super) const INSERT_EXPORT: &str = "INSERT INTO exports VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-/// Every column of every link, whatever its kind, in their order. Columns of the same name have that of their table before it.
+/// Every column of every link, whatever its kind, in their order. Columns of the same name have that of their table
+/// before it.
 pub(super) const LINKS: &str = "SELECT links.*, \
      attempts.link AS \"attempts.link\", attempts.port, attempts.batch, \
         attempts.serial_number AS \"attempts.serial_number\", \

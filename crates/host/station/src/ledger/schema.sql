@@ -85,6 +85,7 @@ CREATE TABLE exports (
     parts    INTEGER NOT NULL,
     sha256   BLOB NOT NULL CHECK (length(sha256) = 32)
 ) STRICT;
+CREATE INDEX exports_verifier ON exports (verifier, last);
 
 -- INSERT OR REPLACE deletes the rows that stand in its way, and no delete trigger sees it. So an
 -- insert must have nothing in its way: neither its key nor a unique column. And what it refers to must be there:
@@ -169,8 +170,7 @@ CREATE TRIGGER exports_are_appended BEFORE INSERT ON exports BEGIN
         WHERE NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.first)
         OR NOT EXISTS (SELECT 1 FROM entries WHERE number = NEW.last);
     SELECT RAISE(ABORT, 'the ledger has another export for this verifier')
-        WHERE NEW.last < NEW.first
-        OR NEW.first IS NOT 1 + (SELECT coalesce(max(last), 0) FROM exports WHERE verifier = NEW.verifier);
+        WHERE NEW.first IS NOT 1 + (SELECT coalesce(max(last), 0) FROM exports WHERE verifier = NEW.verifier);
 END;
 
 CREATE TRIGGER links_are_not_changed BEFORE UPDATE ON links BEGIN

@@ -16,7 +16,8 @@ use crate::transcript::{self, Transcript};
 const DICTIONARY: &[u8] = include_bytes!("console.dictionary");
 
 /// A text as the ledger keeps it: its length as four bytes, the lowest first, the first four bytes of its SHA-256,
-/// and an LZ4 block, in which nothing shows that it was made with another dictionary.
+/// and an LZ4 block, in which nothing shows that it was made with another dictionary. The dictionary is the file
+/// `console.dictionary`; of a console behind it the entry's UEID, in lower case, and its record as base64url.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub(super) Vec<u8>);
 
@@ -67,10 +68,14 @@ fn header_of(text: &[u8]) -> [u8; HEADER] {
     header
 }
 
-/// What comes last is found in the fewest bytes: the record.
+/// What comes last is found in the fewest bytes: the record. A part that was provisioned before names its UEID.
 fn dictionary(entry: Option<&Entry>) -> Vec<u8> {
-    let record = entry.map(|entry| Base64UrlUnpadded::encode_string(&entry.record));
-    [DICTIONARY, record.unwrap_or_default().as_bytes()].concat()
+    let mut dictionary = DICTIONARY.to_vec();
+    if let Some(Entry { identity, record, .. }) = entry {
+        dictionary.extend(identity.ueid().to_string().into_bytes());
+        dictionary.extend(Base64UrlUnpadded::encode_string(record).into_bytes());
+    }
+    dictionary
 }
 
 #[cfg(test)]
@@ -104,7 +109,7 @@ mod tests {
         assert_eq!(super::super::VERSION, 2);
         assert_eq!(
             Sha256::digest(DICTIONARY)[..],
-            hex!("0d6d1fe392048efe193cbfb019daa8fe881c87b6e9b94e38c651015b3f24cba9")
+            hex!("a14e54e4289d0e51ca121037644a4f8cf5cca577e7b72270334777f9c858c47c")
         );
     }
 
@@ -179,7 +184,8 @@ mod tests {
             let at = at.index(record.len());
             record[at] ^= 1;
             let others = entry(&record);
-            let console = [b"Provisioning record: ", Base64UrlUnpadded::encode_string(&ours.record).as_bytes()].concat();
+            let text = Base64UrlUnpadded::encode_string(&ours.record);
+            let console = [b"Provisioning record: ", text.as_bytes()].concat();
             let packed = Text::pack(transcript(&console), Some(&ours));
             prop_assert!(packed.0.len() < 40);
             let console = Some(console);

@@ -22,7 +22,7 @@ use super::{Turned, failure};
 /// Links of a [`sample`].
 pub const LINKS: u64 = 22;
 
-/// Makes a ledger of these parts, in which every kind of link is, and every column has a value somewhere.
+/// What a ledger of these parts keeps in which every kind of link is, and every column has a value somewhere.
 ///
 /// | Links          | What they say                                                                   |
 /// |----------------|---------------------------------------------------------------------------------|
@@ -35,14 +35,11 @@ pub const LINKS: u64 = 22;
 /// | 19             | all of them are exported                                                         |
 /// | 20, 21         | part 5 becomes entry 5                                                           |
 /// | 22             | a run begins, and the station ends                                               |
-pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
+pub fn facts(parts: [NewEntry; 5]) -> [New; 15] {
     let [first, second, third, fourth, fifth] = parts;
-    let mut ledger = Ledger::open_or_create(path).unwrap();
-    let text = |text: &str| Some(text.to_owned());
-    ledger.set_author(Author { station: text("bench 3"), operator: text("kim") });
     let attempt = |serial_number: Option<&str>| Attempt {
         port: String::from("/dev/ttyACM0"),
-        batch: text("lot 7"),
+        batch: Some(String::from("lot 7")),
         serial_number: serial_number.map(str::to_owned),
     };
     let transcript = |text: &str| {
@@ -82,7 +79,7 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         sha256: [0x5A; 32],
     };
     let withdrawal = Withdrawal { entry: 2, reason: String::from("repaired") };
-    let kept = [
+    [
         New::Attempt(attempt(Some("SN-1"))),
         program(1, "before", true),
         outcome(Begun::Link(1), good(first.clone()), Some("SN-1")),
@@ -98,7 +95,14 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         New::Export(export),
         outcome(now(Some("SN-5")), good(fifth), Some("SN-5")),
         New::Attempt(attempt(Some("SN-6"))),
-    ];
+    ]
+}
+
+/// Makes a ledger of the [`facts`] of these parts.
+pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
+    let mut ledger = Ledger::open_or_create(path).unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    ledger.set_author(Author { station: text("bench 3"), operator: text("kim") });
     // A millisecond from one to the next.
     let clock = Turned::at(built());
     ledger.set_clock(Arc::new(clock.clone()), false);
@@ -106,7 +110,7 @@ pub fn sample(path: &Path, parts: [NewEntry; 5]) -> Vec<Kept> {
         clock.set(built() + SignedDuration::from_millis(at));
         ledger.append(std::slice::from_ref(new)).unwrap()
     };
-    (1..).zip(&kept).flat_map(&mut append).collect()
+    (1..).zip(&facts(parts)).flat_map(&mut append).collect()
 }
 
 /// Columns that get another value: table, link, column and value. Only the hash of the link shows it.
@@ -164,14 +168,16 @@ const OTHER_VALUES: &[(&str, u64, &str, &str)] = &[
     ("exports", 19, "sha256", "zeroblob(32)"),
 ];
 
-/// Other statements, and all the problems that they make.
-fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
-    let stray = |table: &str, row: i64, parent: &str| {
-        Stray(table.to_owned(), row.cast_unsigned(), parent.to_owned())
-    };
+fn stray(table: &str, row: u64, parent: &str) -> Problem {
+    Stray(table.to_owned(), row, parent.to_owned())
+}
+
+/// Statements, and all the problems that they make.
+type Edits = Vec<(&'static str, Vec<Problem>)>;
+
+fn edits_of_the_chain() -> Edits {
     vec![
         ("SELECT 1", vec![]),
-        // The chain.
         ("UPDATE links SET time = 0 WHERE number = 3", vec![Hash(3), Clock(3)]),
         ("UPDATE links SET time = time + 600000 WHERE number = 3", vec![Hash(3), Clock(4)]),
         ("UPDATE links SET kind = 'export' WHERE number = 3", vec![Column(3, "kind")]),
@@ -216,7 +222,31 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
                 Hash(4),
             ],
         ),
-        // Rows that are gone, with and without their link.
+        (
+            "UPDATE links SET number = 99 WHERE number = 8; UPDATE links SET number = 8 WHERE number = 11;
+             UPDATE links SET number = 11 WHERE number = 99",
+            vec![
+                Previous(8),
+                Hash(8),
+                Previous(9),
+                Clock(9),
+                Previous(11),
+                Hash(11),
+                Clock(11),
+                Previous(12),
+            ],
+        ),
+        // What SQLite keeps of the highest number.
+        ("UPDATE sqlite_sequence SET seq = 21", vec![CutOff(22, 21)]),
+        ("UPDATE sqlite_sequence SET seq = 23", vec![CutOff(22, 23)]),
+        ("DELETE FROM sqlite_sequence", vec![CutOff(22, 0)]),
+        ("INSERT INTO sqlite_sequence VALUES ('links', 23)", vec![CutOff(22, 23)]),
+    ]
+}
+
+/// Rows that are gone, with and without their link.
+fn deletions() -> Edits {
+    vec![
         ("DELETE FROM attempts WHERE link = 22", vec![Column(22, "kind")]),
         (
             "DELETE FROM attempts WHERE link = 1",
@@ -263,7 +293,12 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
              DELETE FROM programs; DELETE FROM withdrawals; DELETE FROM exports",
             vec![CutOff(0, 22)],
         ),
-        // Rows that were added.
+    ]
+}
+
+/// Rows that were added.
+fn insertions() -> Edits {
+    vec![
         ("INSERT INTO attempts VALUES (23, '', NULL, NULL)", vec![stray("attempts", 23, "links")]),
         (
             "INSERT INTO outcomes SELECT 23, 22, result, error, failure, text, seen, serial_number,
@@ -297,7 +332,12 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
             vec![stray("exports", 23, "links")],
         ),
         ("INSERT INTO exports VALUES (1, '', '', 1, 1, 1, zeroblob(32))", vec![Column(1, "kind")]),
-        // Columns that cannot be so.
+    ]
+}
+
+/// Columns that cannot be so, and what refers to nothing.
+fn impossible_values() -> Edits {
+    vec![
         ("UPDATE outcomes SET result = 'known' WHERE link = 3", vec![Column(3, "kind")]),
         ("UPDATE outcomes SET result = 'good' WHERE link = 6", vec![Column(6, "kind")]),
         ("UPDATE outcomes SET result = 'known' WHERE link = 6", vec![Column(6, "result")]),
@@ -307,18 +347,23 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
         ("UPDATE outcomes SET failure = 8 WHERE link = 3", vec![Column(3, "result")]),
         ("UPDATE outcomes SET failure = 300 WHERE link = 6", vec![Column(6, "failure")]),
         ("UPDATE outcomes SET seen = NULL WHERE link = 12", vec![Column(12, "result")]),
-        ("UPDATE outcomes SET ueid = zeroblob(33) WHERE link = 12", vec![Column(12, "outcomes.ueid")]),
+        (
+            "UPDATE outcomes SET ueid = zeroblob(33) WHERE link = 12",
+            vec![Column(12, "outcomes.ueid")],
+        ),
         ("UPDATE outcomes SET ueid = NULL WHERE link = 12", vec![Column(12, "outcomes.ueid")]),
         ("UPDATE outcomes SET device_id = NULL WHERE link = 12", vec![Column(12, "outcomes.ueid")]),
         ("UPDATE outcomes SET steps = ' ' || steps WHERE link = 3", vec![Column(3, "steps")]),
         ("UPDATE outcomes SET steps = '[[1, 2]]' WHERE link = 3", vec![Column(3, "steps")]),
         ("UPDATE programs SET milliseconds = -1 WHERE link = 2", vec![Column(2, "milliseconds")]),
-        ("UPDATE entries SET ueid = zeroblob(33) WHERE number = 3", vec![Column(14, "entries.ueid")]),
+        (
+            "UPDATE entries SET ueid = zeroblob(33) WHERE number = 3",
+            vec![Column(14, "entries.ueid")],
+        ),
         (
             "UPDATE entries SET public_key = zeroblob(65) WHERE number = 3",
             vec![Column(14, "public_key")],
         ),
-        // What refers to nothing, or to something else.
         (
             "UPDATE outcomes SET attempt = 7 WHERE link = 6",
             vec![stray("outcomes", 6, "attempts"), Hash(6)],
@@ -331,15 +376,14 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
             "UPDATE programs SET attempt = 6 WHERE link = 7",
             vec![stray("programs", 7, "attempts"), Hash(7)],
         ),
-        (
-            "UPDATE withdrawals SET entry = 6",
-            vec![stray("withdrawals", 10, "entries"), Hash(10)],
-        ),
-        (
-            "UPDATE exports SET last = 6",
-            vec![stray("exports", 19, "entries"), Hash(19)],
-        ),
-        // Facts at the place of others.
+        ("UPDATE withdrawals SET entry = 6", vec![stray("withdrawals", 10, "entries"), Hash(10)]),
+        ("UPDATE exports SET last = 6", vec![stray("exports", 19, "entries"), Hash(19)]),
+    ]
+}
+
+/// Facts at the place of others.
+fn reorderings() -> Edits {
+    vec![
         ("UPDATE entries SET number = 6 WHERE number = 5", vec![Hash(21), Entry(21, 4, 6)]),
         (
             "UPDATE entries SET number = 9 WHERE number = 3; UPDATE entries SET number = 3 WHERE number = 4;
@@ -360,18 +404,6 @@ fn other_edits() -> Vec<(&'static str, Vec<Problem>)> {
              UPDATE attempts SET link = 22 WHERE link = 99",
             vec![Hash(1), Hash(22)],
         ),
-        (
-            "UPDATE links SET number = 99 WHERE number = 8; UPDATE links SET number = 8 WHERE number = 11;
-             UPDATE links SET number = 11 WHERE number = 99",
-            vec![
-                Previous(8), Hash(8), Previous(9), Clock(9), Previous(11), Hash(11), Clock(11), Previous(12),
-            ],
-        ),
-        // What SQLite keeps of the highest number.
-        ("UPDATE sqlite_sequence SET seq = 21", vec![CutOff(22, 21)]),
-        ("UPDATE sqlite_sequence SET seq = 23", vec![CutOff(22, 23)]),
-        ("DELETE FROM sqlite_sequence", vec![CutOff(22, 0)]),
-        ("INSERT INTO sqlite_sequence VALUES ('links', 23)", vec![CutOff(22, 23)]),
     ]
 }
 
@@ -382,7 +414,10 @@ pub fn edits() -> Vec<(String, Vec<Problem>)> {
         let key = if *table == "links" { "number" } else { "link" };
         (format!("UPDATE {table} SET {column} = {value} WHERE {key} = {link}"), vec![Hash(*link)])
     };
-    let others = other_edits().into_iter().map(|(edit, problems)| (edit.to_owned(), problems));
+    let others =
+        [edits_of_the_chain(), deletions(), insertions(), impossible_values(), reorderings()];
+    let others = others.into_iter().flatten();
+    let others = others.map(|(edit, problems)| (edit.to_owned(), problems));
     OTHER_VALUES.iter().map(value).chain(others).collect()
 }
 
