@@ -648,7 +648,7 @@ impl Ran {
             }
         }
         f.write_str(match moment {
-            Moment::Before => "Nothing was entered: put that right and begin the part again.",
+            Moment::Before => "Nothing was entered: put that right and start the part again.",
             Moment::OnPass => {
                 "The part is in the ledger all the same: put that right, and do by hand what the step does."
             }

@@ -307,7 +307,9 @@ fn a_variable_has_to_be_known_at_that_moment() {
             "{error}"
         );
         assert!(
-            error.ends_with("batch, operator, port, programmer, station, step, fixture."),
+            error.ends_with(
+                "batch, operator, port, programmer, serial_number, station, step, fixture."
+            ),
             "{error}"
         );
     }

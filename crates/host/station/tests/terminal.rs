@@ -77,7 +77,7 @@ impl Desk {
             // At the end of the station the terminal is gone.
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let mut seen = writer.lock().unwrap();
-                seen.bells += buffer[..count].iter().filter(|byte| **byte == 7).count();
+                seen.bells += buffer[..count].split(|byte| *byte == 7).count() - 1;
                 seen.screen.process(&buffer[..count]);
                 seen.raw.extend(&buffer[..count]);
             }
