@@ -53,9 +53,9 @@ pub enum Defect {
     Erased,
 }
 
-/// The words of both debug ports in UICR: `PROTECT0` and `PROTECT1` of APPROTECT and SECUREAPPROTECT, MDK,
+/// The indices of both debug ports' words in UICR: `PROTECT0` and `PROTECT1` of APPROTECT and SECUREAPPROTECT, MDK,
 /// `nrf54l15_application.svd`.
-const PORTS: [usize; 4] = [0x00 / 4, 0x1C / 4, 0x20 / 4, 0x3C / 4];
+const PORTS: [usize; 4] = [0, 7, 8, 15];
 
 /// Closes a port. The MDK names the value that leaves it open alone, which is that of an erased word.
 const CLOSED: u32 = 0x50FA_50FA;
