@@ -19,10 +19,8 @@ pub enum Defect {
     NsibKey,
     /// UICR does not close its debug ports: the line has not done so yet.
     OpenPorts,
-    /// Each port has its first word only, as after a loss of power between the two.
-    HalfClosedPorts,
-    /// APPROTECT is closed, SECUREAPPROTECT is not.
-    OpenSecurePort,
+    /// One of the ports' four words is blank, by its place in [`PORTS`], as after a loss of power between them.
+    BlankPortWord(usize),
     /// The ports' words hold some other value.
     OddPorts,
     /// A run that was cut off after the lifecycle state.
@@ -72,12 +70,14 @@ const HALF: u32 = 0x00FF_00FF;
 
 impl Defect {
     /// Every one.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::None,
         Self::NsibKey,
         Self::OpenPorts,
-        Self::HalfClosedPorts,
-        Self::OpenSecurePort,
+        Self::BlankPortWord(0),
+        Self::BlankPortWord(1),
+        Self::BlankPortWord(2),
+        Self::BlankPortWord(3),
         Self::OddPorts,
         Self::OnlyLifecycle,
         Self::OnlyId,
@@ -115,12 +115,7 @@ impl Defect {
                 }
             }
             Self::OpenPorts => PORTS.into_iter().for_each(|word| part.page_mut()[word] = ERASED),
-            Self::HalfClosedPorts => {
-                [PORTS[1], PORTS[3]].into_iter().for_each(|word| part.page_mut()[word] = ERASED);
-            }
-            Self::OpenSecurePort => {
-                PORTS[2..].iter().for_each(|&word| part.page_mut()[word] = ERASED);
-            }
+            Self::BlankPortWord(place) => part.page_mut()[PORTS[place]] = ERASED,
             Self::OddPorts => PORTS.into_iter().for_each(|word| part.page_mut()[word] = 1),
             Self::OnlyLifecycle => {
                 Self::OnlyId.apply(part);
@@ -203,7 +198,7 @@ pub const fn expected(defect: Defect, _wants_closed_ports: bool) -> Fate {
         Defect::None | Defect::NsibKey | Defect::OddPorts => {
             (FindsGood, [Resets, Attests], Wrote::Secured, Refuses)
         }
-        Defect::OpenPorts | Defect::HalfClosedPorts | Defect::OpenSecurePort => {
+        Defect::OpenPorts | Defect::BlankPortWord(_) => {
             (FindsGood, [Panics, Panics], Wrote::Nothing, FindsGood)
         }
         // TF-M makes a seed of its own where there is none, and looks for no other key.
