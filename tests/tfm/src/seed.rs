@@ -149,7 +149,8 @@ impl Defect {
             Self::OtherSeed => part.key_store_mut()[first_word(SEED_SLOT)] ^= 1,
             Self::ZerosInOtp => {
                 Self::Blank.apply(part);
-                part.page_mut()[lifecycle..lifecycle + 13].fill(0);
+                // Behind the implementation ID the addresses of slots, and the number of keys.
+                part.page_mut()[lifecycle..lifecycle + 15].fill(0);
             }
             Self::Blank => {
                 Self::Erased.apply(part);

@@ -4,7 +4,7 @@
 """Provisions NSIB's public key into slot $3 of the modelled nRF54L15 in the device file $2, from the keyfile.json that the
 SDK's own generate_psa_key_attributes.py ($1) makes, with the options of `west ncs-provision upload --keyname BL_PUBKEY`.
 What `nrfutil device x-provision-keys` does with such a file is not public; here it is what the SDK's documentation says for
-production, "Setting up KMU metadata and destination addresses". Prints the line in which tests/tfm then shows OTP."""
+production, "Setting up KMU metadata and destination addresses"."""
 
 import json
 import struct
@@ -70,7 +70,6 @@ def main():
         words = struct.pack("<III", PUSH_AREA + 16 * index, metadata, policy)
         store[at : at + SLOT] = value[16 * index : 16 * index + 16] + words
     device.write_bytes(store)
-    print("bl_storage: nothing")
 
 
 main()

@@ -26,7 +26,7 @@ struct Part {
     /// `NRF_UICR_Type`.
     ports: &'static [usize],
     closed: [u8; 4],
-    nsib: NsibTool,
+    nsib: &'static [NsibTool],
 }
 
 /// A text in a file of the workspace, and what its absence means.
@@ -47,7 +47,7 @@ const SEED_KEYS: Needs = Needs {
     absent: "nrf_provisioning.c of this SDK knows parts with a stored identity key alone",
 };
 
-/// How the line programs what NSIB needs.
+/// How the line programs what NSIB needs, or a part of it.
 struct NsibTool {
     /// Programs it, with what the SDK's script makes and with this argument, and prints the lines in which tests/tfm then
     /// shows OTP.
@@ -58,13 +58,14 @@ struct NsibTool {
     bytes: Range<usize>,
 }
 
-/// In OTP, from an offset in UICR on: slots, counters and hashes of keys, behind lifecycle state and implementation ID.
-const fn nsib_in_otp(address: &'static str, offset: usize) -> NsibTool {
+/// In OTP, which begins at this address and offset in UICR (product specification, chapter "UICR"): addresses of slots,
+/// hashes of keys, and counters, behind lifecycle state and implementation ID.
+const fn nsib_in_otp(address: &'static str, bytes: Range<usize>) -> NsibTool {
     NsibTool {
         verifier: "nsib_provision.py",
         script: "bootloader/provision.py",
         argument: address,
-        bytes: offset + 0x28..0x400,
+        bytes,
     }
 }
 
@@ -76,8 +77,7 @@ const PARTS: [Part; 3] = [
         size: 4096,
         ports: &[0, 0x1C],
         closed: [0; 4],
-        // Where OTP begins: product specification, chapter "UICR".
-        nsib: nsib_in_otp("0xff8100", 0x100),
+        nsib: &[nsib_in_otp("0xff8100", 0x128..0x400)],
     },
     Part {
         image: "sample.tfm.provisioning_image.native_sim.nrf9160",
@@ -86,7 +86,7 @@ const PARTS: [Part; 3] = [
         size: 4096,
         ports: &[0, 0x2C],
         closed: [0; 4],
-        nsib: nsib_in_otp("0xff8108", 0x108),
+        nsib: &[nsib_in_otp("0xff8108", 0x130..0x400)],
     },
     Part {
         image: "sample.tfm.provisioning_image.native_sim.nrf54l15",
@@ -96,13 +96,16 @@ const PARTS: [Part; 3] = [
         ports: &[0, 0x1C, 0x20, 0x3C],
         // Any value but ones: what nrfutil writes is not documented.
         closed: [0xFA, 0x50, 0xFA, 0x50],
-        // A public key, in two slots of the KMU.
-        nsib: NsibTool {
-            verifier: "nsib_kmu.py",
-            script: "generate_psa_key_attributes.py",
-            argument: "242",
-            bytes: 4096 + 28 * 242..4096 + 28 * 244,
-        },
+        nsib: &[
+            nsib_in_otp("0xffd500", 0x530..0xA00),
+            // A public key, in two slots of the KMU.
+            NsibTool {
+                verifier: "nsib_kmu.py",
+                script: "generate_psa_key_attributes.py",
+                argument: "242",
+                bytes: 4096 + 28 * 242..4096 + 28 * 244,
+            },
+        ],
     },
 ];
 
@@ -175,14 +178,19 @@ fn on_device_file(project: &Project, part: &Part) -> Result<()> {
             // A refusal is an output, too.
             command.stdin_null().stderr_to_stdout().unchecked().read()
         };
-        let NsibTool { verifier, script, argument, bytes } = &part.nsib;
+        // What is in the file of all that NSIB needs.
         let of_nsib = || -> Result<Vec<u8>> {
-            Ok(read(&file)?.get(bytes.clone()).context("the whole device file")?.to_vec())
+            let file = read(&file)?;
+            let ranges = part.nsib.iter().map(|tool| file.get(tool.bytes.clone()));
+            Ok(ranges.collect::<Option<Vec<_>>>().context("the whole device file")?.concat())
         };
         let program_nsib = || -> Result<(String, Vec<u8>)> {
-            let script = workspace.folder.join("nrf/scripts").join(script);
-            let verifier = project.verifier(verifier);
-            let lines = duct::cmd!(&python, verifier, script, &file, argument).read()?;
+            let mut lines = String::new();
+            for NsibTool { verifier, script, argument, .. } in part.nsib {
+                let script = workspace.folder.join("nrf/scripts").join(script);
+                let verifier = project.verifier(verifier);
+                lines += &duct::cmd!(&python, verifier, script, &file, argument).read()?;
+            }
             Ok((lines, of_nsib()?))
         };
         let mut programmed = None;
@@ -205,8 +213,13 @@ fn on_device_file(project: &Project, part: &Part) -> Result<()> {
         }
         fs::write(&file, page)?;
         let attested = start(&tfm, "816")?;
-        let (stored, kept) =
-            programmed.unwrap_or_else(|| ("bl_storage: nothing".into(), vec![0xFF; bytes.len()]));
+        let nothing = || {
+            (
+                "bl_storage: nothing".into(),
+                vec![0xFF; part.nsib.iter().map(|tool| tool.bytes.len()).sum()],
+            )
+        };
+        let (stored, kept) = programmed.unwrap_or_else(nothing);
         for line in stored.lines() {
             ensure!(attested.lines().any(|seen| seen == line), "no \"{line}\" in {attested}");
         }
