@@ -16,7 +16,7 @@
 
 static __noinit struct {
 	uint32_t powered;
-	uint64_t memory[1152];
+	uint64_t memory[3072];
 } retained;
 
 void *test_retained(size_t size)

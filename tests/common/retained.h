@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* The memory, up to 9 KiB: zeros at power-on. NULL where there is none. */
+/* The memory, up to 24 KiB: zeros at power-on. NULL where there is none. */
 void *test_retained(size_t size);
 
 /* Does not return. */

@@ -21,6 +21,10 @@ static inline void tfm_arch_set_msplim(uintptr_t limit)
 	(void)limit;
 }
 
+static inline void tfm_arch_config_branch_protection(void)
+{
+}
+
 static inline void tfm_arch_config_extensions(void)
 {
 }

@@ -8,5 +8,6 @@
 #define TFM_VERSION_H_
 
 #define VERSION_FULLSTR "of the workspace"
+#define BUILD_TIMESTAMP "at some time"
 
 #endif /* TFM_VERSION_H_ */

@@ -15,7 +15,8 @@
 
 void tfm_test_show_bl_storage(void)
 {
-	uint16_t slots = 0, counter = 0;
+	uint16_t slots = 0;
+	uint32_t counter = 0; /* of 16 bits, or of 32 where OTP has words: little-endian on each board */
 	uint8_t hash[SB_PUBLIC_KEY_HASH_LEN];
 
 	if (num_public_keys_read() == UINT32_MAX) {
@@ -23,7 +24,7 @@ void tfm_test_show_bl_storage(void)
 		return;
 	}
 	num_monotonic_counter_slots(NSIB_COUNTER, &slots);
-	get_monotonic_counter(NSIB_COUNTER, &counter);
+	get_monotonic_counter(NSIB_COUNTER, (void *)&counter);
 	printk("bl_storage: s0 0x%08x, s1 0x%08x, %u keys, %u counter slots, counter %u\n",
 	       s0_address_read(), s1_address_read(), num_public_keys_read(), slots, counter);
 	for (uint32_t key = 0; key < num_public_keys_read(); key++) {

@@ -9,10 +9,19 @@
 compile_error!("this is a Zephyr image: build it with west");
 
 #[cfg(target_os = "none")]
-mod defects;
+mod fate;
 #[cfg(target_os = "none")]
-mod expected;
+mod kept;
 #[cfg(target_os = "none")]
 mod run;
+#[cfg(all(target_os = "none", seed_keys))]
+mod seed;
+#[cfg(all(target_os = "none", not(seed_keys)))]
+mod stored;
 #[cfg(target_os = "none")]
 mod token;
+
+#[cfg(all(target_os = "none", seed_keys))]
+use seed as part;
+#[cfg(all(target_os = "none", not(seed_keys)))]
+use stored as part;

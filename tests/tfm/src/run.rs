@@ -4,14 +4,12 @@
 //! project's procedure, and started twice with TF-M.
 
 use log::{error, info};
-use nrf_keys::Drivers;
-use provisioning::{
-    Config, Event, Failure, HukSize, IdentityKeySource, ImplementationId, Ueid, provision,
-};
-use silicon::{ERASED, Soc, UICR_BASE, UICR_WORDS, with_installed};
+use provisioning::{Config, Event, Failure, IdentityKeySource, ImplementationId, provision};
+use silicon::{ERASED, Soc, with_installed};
 
-use crate::defects::{Defect, close_ports, is_in_huks, ports};
-use crate::expected::{Fate, Image, Tfm, Wrote, expected};
+use crate::fate::{Fate, Image, Tfm, Wrote};
+use crate::kept::Kept;
+use crate::part::{Defect, close_ports, drivers, expected, is_of_keys, secured_words};
 use crate::token;
 
 const ID: ImplementationId = match ImplementationId::from_bytes([0xC7; 32]) {
@@ -36,9 +34,9 @@ struct Notes {
     differences: u32,
     /// Of the part that was provisioned.
     public_key: [u8; 65],
-    good: [u32; UICR_WORDS],
+    good: Kept,
     /// The part, as it is.
-    page: [u32; UICR_WORDS],
+    part: Kept,
 }
 
 unsafe extern "C" {
@@ -106,9 +104,9 @@ extern "C" fn rust_main() {
     };
     if notes.tfm_starts == 0 {
         with_installed(|part| {
-            part.page_mut().copy_from_slice(&notes.good);
+            notes.good.put(part);
             defect.apply(part);
-            notes.page.copy_from_slice(part.page());
+            notes.part.take(part);
         });
         notes.image = look(notes) as u32;
     }
@@ -121,7 +119,7 @@ extern "C" fn rust_main() {
 fn take(notes: &Notes) {
     with_installed(|part| {
         part.replace(soc(), silicon::seed(u64::from(notes.starts)));
-        part.page_mut().copy_from_slice(&notes.page);
+        notes.part.put(part);
     });
 }
 
@@ -137,7 +135,7 @@ fn prepare(notes: &mut Notes) {
     with_installed(|part| {
         // Not before: the image must read and write the part.
         close_ports(part);
-        notes.good.copy_from_slice(part.page());
+        notes.good.take(part);
     });
 }
 
@@ -146,7 +144,7 @@ fn look(notes: &Notes) -> Image {
     match run(|_| ()) {
         Ok(_) => Image::Completes,
         Err(Failure { cause: provisioning::Cause::AlreadyProvisioned, .. }) => {
-            let same = |part: &mut silicon::Silicon| part.page()[..] == notes.page[..];
+            let same = |part: &mut silicon::Silicon| part.words().eq(notes.part.words());
             if with_installed(same) == Some(true) { Image::FindsGood } else { Image::Changes }
         }
         Err(_) => Image::Refuses,
@@ -154,10 +152,7 @@ fn look(notes: &Notes) -> Image {
 }
 
 fn run(report: impl FnMut(Event<'_>)) -> Result<[u8; 65], Failure> {
-    let size = HukSize::from_bits(zephyr::kconfig::CONFIG_PROVISIONING_HUK_BITS as usize);
-    // SAFETY: the only `Drivers` of the image that lives, used from the main thread.
-    let mut drivers = unsafe { Drivers::new(size.expect("Kconfig has a size of a HUK")) };
-    let part = provision(&mut drivers, &Config::new(ID, IdentityKeySource::Generated), report)?;
+    let part = provision(&mut drivers(), &Config::new(ID, IdentityKeySource::Generated), report)?;
     part.success()?;
     Ok(*part.public_key().as_bytes())
 }
@@ -194,7 +189,7 @@ fn note_end(how: u32, notes: &mut Notes) {
         *noted = end as u32;
     }
     notes.tfm_starts += 1;
-    with_installed(|part| notes.page.copy_from_slice(part.page()));
+    with_installed(|part| notes.part.take(part));
 }
 
 /// For verifiers on the host, which have the record. In pieces, since this console breaks long lines.
@@ -225,11 +220,9 @@ fn attest(notes: &Notes) -> Tfm {
         Ok(None) => return Tfm::AttestsOtherKey,
         Err(_) => return Tfm::DoesNotAttest,
     };
-    let ueid =
-        provisioning::PublicKey::from_sec1_bytes(&notes.public_key).map(|key| Ueid::of(&key));
     let is_of_this_part = claims.lifecycle == 0x3000
         && claims.nonce == token::CHALLENGE
-        && ueid.is_some_and(|ueid| claims.instance_id == ueid.as_bytes());
+        && claims.instance_id == token::instance_id(&notes.public_key);
     match claims.implementation_id {
         id if is_of_this_part && id == ID.as_bytes() => Tfm::Attests,
         id if is_of_this_part && id == [0xFF; 32] => Tfm::AttestsBlankId,
@@ -245,8 +238,9 @@ fn judge(notes: &mut Notes, image_after: Image) {
     info!("{defect:?}: {found:?}");
     // SAFETY: no arguments.
     let expected = expected(defect, unsafe { tfm_test_wants_closed_ports() });
-    let is_secured = secured_words().into_iter().all(|address| word(&notes.page, address) == 0);
-    if found != expected || (found.wrote == Wrote::Secured && !is_secured) {
+    let is_secured =
+        secured_words(soc()).into_iter().all(|word| notes.part.words().nth(word) == Some(0));
+    if found != expected || (found.tfm[0] == Tfm::Resets && !is_secured) {
         error!("difference: {defect:?}: expected {expected:?}");
         notes.differences += 1;
     }
@@ -254,34 +248,24 @@ fn judge(notes: &mut Notes, image_after: Image) {
 
 /// What TF-M has changed on the part that had this defect.
 fn wrote(notes: &Notes, defect: Defect) -> Wrote {
-    let of_page = |part: &mut silicon::Silicon| {
-        part.page_mut().copy_from_slice(&notes.good);
+    let compare = |part: &mut silicon::Silicon| {
+        notes.good.put(part);
         defect.apply(part);
-        let changed = (UICR_BASE..).step_by(4).zip(part.page().iter().zip(&notes.page));
-        let mut changed = changed.filter(|(_, (before, after))| before != after).peekable();
-        if changed.peek().is_none() {
-            return Wrote::Nothing;
+        let (mut keys, mut secured) = (false, false);
+        for (index, (before, after)) in part.words().zip(notes.part.words()).enumerate() {
+            match before != after {
+                false => {}
+                true if secured_words(soc()).contains(&index) => secured = true,
+                true if is_of_keys(soc(), index) && before == ERASED => keys = true,
+                true => return Wrote::Other,
+            }
         }
-        let (mut huks, mut secured) = (true, true);
-        for (address, (before, _)) in changed {
-            huks &= is_in_huks(soc(), address) && *before == ERASED;
-            secured &= secured_words().contains(&address);
-        }
-        match (huks, secured) {
-            (true, false) => Wrote::Huks,
+        match (keys, secured) {
+            (false, false) => Wrote::Nothing,
+            (true, false) => Wrote::Keys,
             (false, true) => Wrote::Secured,
-            _ => Wrote::Other,
+            (true, true) => Wrote::KeysAndSecured,
         }
     };
-    with_installed(of_page).unwrap_or(Wrote::Other)
-}
-
-/// The words that are zero on a part that TF-M has secured: APPROTECT, SECUREAPPROTECT, and the lifecycle state.
-fn secured_words() -> [u32; 3] {
-    let [approtect, secure_approtect] = ports(soc());
-    [approtect, secure_approtect, soc().bl_storage()]
-}
-
-fn word(page: &[u32; UICR_WORDS], address: u32) -> u32 {
-    page.get((address - UICR_BASE) as usize / 4).copied().unwrap_or(ERASED)
+    with_installed(compare).unwrap_or(Wrote::Other)
 }

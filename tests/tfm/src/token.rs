@@ -10,6 +10,7 @@ use minicbor::decode::Error;
 use minicbor::{Decoder, Encoder};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{Signature, VerifyingKey};
+use sha2::{Digest, Sha256};
 
 /// The nonce of the request: 32 bytes.
 pub const CHALLENGE: [u8; 32] = [0x5A; 32];
@@ -51,6 +52,27 @@ unsafe extern "C" {
         token_buffer_size: usize,
         token_size: *mut usize,
     ) -> i32;
+    fn tfm_test_hashes_cose_key() -> bool;
+}
+
+/// The instance ID that this TF-M gives a part with this public key, a point as SEC 1 writes it: 0x01 and a hash, to
+/// TF-M 2.1 of the point, which is the UEID of the record, and then of a `COSE_Key` with the four members of RFC 9679.
+pub fn instance_id(public_key: &[u8; 65]) -> [u8; 33] {
+    let mut hash = Sha256::new();
+    // SAFETY: no arguments.
+    if unsafe { tfm_test_hashes_cose_key() } {
+        let (x, y) = public_key[1..].split_at(32);
+        // kty: EC2, crv: P-256, x, y.
+        hash.update([0xA4, 0x01, 0x02, 0x20, 0x01, 0x21, 0x58, 0x20]);
+        hash.update(x);
+        hash.update([0x22, 0x58, 0x20]);
+        hash.update(y);
+    } else {
+        hash.update(public_key);
+    }
+    let mut id = [0x01; 33];
+    id[1..].copy_from_slice(&hash.finalize());
+    id
 }
 
 /// Asks TF-M for a token, as the non-secure side does.

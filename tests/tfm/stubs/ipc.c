@@ -32,8 +32,10 @@ struct call {
 /* Attestation calls crypto, and nothing goes deeper. */
 static struct call calls[2];
 static size_t depth;
-/* Who runs: a partition, or the non-secure side, whose IDs are negative. */
-static int32_t running = -1;
+/* Who runs: a partition, or the non-secure side, whose IDs are negative. This is the one for which the SDK has policies:
+ * MAPPED_TZ_NS_AGENT_DEFAULT_CLIENT_ID.
+ */
+static int32_t running = -0x3c000000;
 
 psa_status_t psa_call(psa_handle_t handle, int32_t type, const psa_invec *in, size_t in_len,
 		      psa_outvec *out, size_t out_len)

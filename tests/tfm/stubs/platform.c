@@ -2,20 +2,19 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-/* What lies below the start of TF-M: memory protection, the CryptoCell library, flash, the log, and how it ends. */
+/* What lies below the start of TF-M: memory protection, flash, the log, and how it ends. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include <zephyr/random/random.h>
 #include <zephyr/sys/printk.h>
 #include <zephyr/sys/util.h>
 
-#include <nrf_cc3xx_platform_ctr_drbg.h>
-#include <nrf.h>
-#include <nrfx_nvmc.h>
+#if defined(CONFIG_HAS_HW_NRF_CRACEN)
+#include <nrfx_rramc.h>
+#endif
 
 #include "fih.h"
 #include "psa/error.h"
@@ -32,8 +31,12 @@ uint32_t boot_stack __asm__("Image$$ARM_LIB_STACK$$ZI$$Base");
 
 FIH_RET_TYPE(enum tfm_hal_status_t) tfm_hal_set_up_static_boundaries(uintptr_t *p_spm_boundary)
 {
+#if defined(CONFIG_HAS_HW_NRF_CRACEN)
+	/* TF-M's target_cfg_54l.c leaves the RRAMC in write mode. */
+	nrfx_rramc_write_enable_set(true, 0);
+#endif
 	*p_spm_boundary = 0;
-	FIH_RET(fih_int_encode(TFM_HAL_SUCCESS));
+	FIH_RET(TFM_HAL_SUCCESS);
 }
 
 enum tfm_hal_status_t tfm_hal_platform_common_init(void)
@@ -41,61 +44,14 @@ enum tfm_hal_status_t tfm_hal_platform_common_init(void)
 	return TFM_HAL_SUCCESS;
 }
 
-int nrf_cc3xx_platform_init(void)
-{
-	return 0;
-}
-
-/* What hw_unique_key_write_random() calls, which the image never does. */
-int nrf_cc3xx_platform_ctr_drbg_init(nrf_cc3xx_platform_ctr_drbg_context_t *const context,
-				     const uint8_t *pers_string, size_t pers_string_len)
-{
-	(void)context;
-	(void)pers_string;
-	(void)pers_string_len;
-	return 0;
-}
-
-int nrf_cc3xx_platform_ctr_drbg_get(nrf_cc3xx_platform_ctr_drbg_context_t *const context,
-				    uint8_t *buffer, size_t len, size_t *olen)
-{
-	(void)context;
-	*olen = len;
-	return sys_csrand_get(buffer, len);
-}
-
-int nrf_cc3xx_platform_ctr_drbg_free(nrf_cc3xx_platform_ctr_drbg_context_t *const context)
-{
-	(void)context;
-	return 0;
-}
-
-int nrf_cc3xx_platform_get_boot_seed(uint8_t *seed)
-{
-	return sys_csrand_get(seed, 32);
-}
-
-#if defined(TFM_WANTS_CLOSED_PORTS)
-NRF_UICR_Type *silicon_uicr_copy(void)
-{
-	static NRF_UICR_Type copy;
-	const uint32_t base = 0x00FF8000;
-
-	copy.APPROTECT = nrfx_nvmc_uicr_word_read((const uint32_t *)(uintptr_t)base);
-	copy.SECUREAPPROTECT = nrfx_nvmc_uicr_word_read(
-		(const uint32_t *)(uintptr_t)(base + offsetof(NRF_UICR_Type, SECUREAPPROTECT)));
-	return &copy;
-}
-#endif
-
 bool tfm_test_wants_closed_ports(void)
 {
 	return IS_ENABLED(TFM_WANTS_CLOSED_PORTS);
 }
 
-bool nrfx_nvmc_word_writable_check(uint32_t address, uint32_t value)
+bool tfm_test_hashes_cose_key(void)
 {
-	return (nrfx_nvmc_uicr_word_read((const uint32_t *)(uintptr_t)address) & value) == value;
+	return IS_ENABLED(TFM_HASHES_COSE_KEY);
 }
 
 /* The area that TF-M's backend fills with zeros when it finds it erased. */
@@ -144,6 +100,13 @@ int32_t tfm_hal_output_spm_log(const char *str, uint32_t len)
 int32_t spm_log_msgval(const char *msg, size_t len, uint32_t value)
 {
 	printk("TF-M: %.*s0x%x\n", (int)len, msg, value);
+	return len;
+}
+
+/* The log from TF-M 2.2 on, in pieces. */
+int stdio_output_string(const char *str, uint32_t len)
+{
+	printk("%.*s", (int)len, str);
 	return len;
 }
 

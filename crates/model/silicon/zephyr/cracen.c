@@ -3,11 +3,12 @@
  */
 
 /*
- * What lies around the SDK's CRACEN driver on modelled silicon. Above it the PSA core, of which only the two calls of
- * src/nrf_keys.c are here; below it the power-up of CRACEN, its AES engine and its key generator, which ask the model
- * in src/exports/for_cracen.rs. The driver itself is the SDK's, and its headers declare what is defined here.
+ * What lies below the SDK's CRACEN driver on modelled silicon: the power-up of CRACEN, its AES and hash engines and its
+ * key generator, which ask the model in src/exports/for_cracen.rs. The driver itself is the SDK's, and its headers
+ * declare what is defined here.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include <zephyr/logging/log.h>
@@ -46,6 +47,7 @@ BUILD_ASSERT(!IS_ENABLED(CONFIG_CSPRNG_ENABLED),
 bool silicon_cracen_is_on(void);
 void silicon_cracen_turn_on(void);
 int silicon_random(uint8_t *buffer, size_t size);
+void silicon_sha256(const uint8_t *input, size_t size, uint8_t digest[32]);
 int silicon_ikg_has_seed(void);
 int silicon_ikg_public_key(uint8_t point[64]);
 int silicon_ikg_sign(const uint8_t digest[32], uint8_t signature[64]);
@@ -94,10 +96,7 @@ psa_status_t cracen_get_random(cracen_prng_context_t *context, uint8_t *output, 
 /* PSA Crypto is behind Zephyr's random generator on these parts. */
 int z_impl_sys_csrand_get(void *buffer, size_t size)
 {
-	if (psa_crypto_init() != PSA_SUCCESS) {
-		return -EIO;
-	}
-	return silicon_random(buffer, size);
+	return cracen_init() == PSA_SUCCESS ? silicon_random(buffer, size) : -EIO;
 }
 
 /* The driver only passes them on, and takes the size of a curve's numbers. */
@@ -156,10 +155,22 @@ int ecc_genpubkey(const uint8_t *priv_key, uint8_t *pub_key, const struct sx_pk_
 	return SX_ERR_INCOMPATIBLE_HW;
 }
 
-/* The AES engine, for CMAC with a key of the generator: what is fed is kept until the MAC is generated. */
+/* The engines, for one operation at a time: what is fed is kept until the MAC or the digest is generated. */
 
-static uint8_t fed[128];
+static uint8_t fed[1024];
 static size_t fed_size;
+
+static int feed(const uint8_t *input, size_t size)
+{
+	if (size > sizeof(fed) - fed_size) {
+		return SX_ERR_TOO_BIG;
+	}
+	if (size > 0) {
+		memcpy(&fed[fed_size], input, size);
+	}
+	fed_size += size;
+	return SX_OK;
+}
 
 int sx_hw_reserve(struct sx_dmactl *dma, sx_hw_reserve_flags_t flags)
 {
@@ -170,6 +181,8 @@ void sx_hw_release(struct sx_dmactl *dma)
 {
 }
 
+/* AES: CMAC with a key of the generator. */
+
 int sx_mac_create_aescmac(struct sxmac *c, const struct sxkeyref *key)
 {
 	c->key = key;
@@ -179,12 +192,7 @@ int sx_mac_create_aescmac(struct sxmac *c, const struct sxkeyref *key)
 
 int sx_mac_feed(struct sxmac *c, const uint8_t *datain, size_t sz)
 {
-	if (sz > sizeof(fed) - fed_size) {
-		return SX_ERR_TOO_BIG;
-	}
-	memcpy(&fed[fed_size], datain, sz);
-	fed_size += sz;
-	return SX_OK;
+	return feed(datain, sz);
 }
 
 int sx_mac_save_state(struct sxmac *c)
@@ -207,58 +215,46 @@ int sx_mac_wait(struct sxmac *c)
 	return SX_OK;
 }
 
-/* The PSA core: it finds the built-in key and has the driver use it. */
+/* SHA-256. */
 
-psa_status_t psa_crypto_init(void)
+size_t sx_hash_get_alg_digestsz(const struct sxhashalg *alg)
 {
-	return cracen_init();
+	return SX_HASH_DIGESTSZ_SHA2_256;
 }
 
-static psa_status_t find(mbedtls_svc_key_id_t key, psa_key_attributes_t *attributes,
-			 ikg_opaque_key *opaque)
+size_t sx_hash_get_alg_blocksz(const struct sxhashalg *alg)
 {
-	psa_key_lifetime_t lifetime;
-	psa_drv_slot_number_t slot;
-	size_t length;
-	psa_status_t status = cracen_get_key_slot(key, &lifetime, &slot);
-
-	if (status != PSA_SUCCESS) {
-		return status;
-	}
-	psa_set_key_id(attributes, key);
-	psa_set_key_lifetime(attributes, lifetime);
-	return cracen_get_builtin_key(slot, attributes, (uint8_t *)opaque, sizeof(*opaque), &length);
+	return SX_HASH_BLOCKSZ_SHA2_256;
 }
 
-psa_status_t psa_export_public_key(mbedtls_svc_key_id_t key, uint8_t *data, size_t data_size,
-				   size_t *data_length)
+int sx_hash_create(struct sxhash *c, const struct sxhashalg *alg, size_t csz)
 {
-	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
-	ikg_opaque_key opaque;
-	psa_status_t status = find(key, &attributes, &opaque);
-
-	if (status != PSA_SUCCESS) {
-		return status;
-	}
-	return cracen_export_public_key(&attributes, (const uint8_t *)&opaque, sizeof(opaque), data,
-					data_size, data_length);
+	fed_size = 0;
+	return alg == &sxhashalg_sha2_256 ? SX_OK : SX_ERR_UNSUPPORTED_HASH_ALG;
 }
 
-psa_status_t psa_sign_hash(mbedtls_svc_key_id_t key, psa_algorithm_t alg, const uint8_t *hash,
-			   size_t hash_length, uint8_t *signature, size_t signature_size,
-			   size_t *signature_length)
+int sx_hash_feed(struct sxhash *c, const uint8_t *msg, size_t sz)
 {
-	psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
-	ikg_opaque_key opaque;
-	psa_status_t status = find(key, &attributes, &opaque);
+	return feed(msg, sz);
+}
 
-	if (status != PSA_SUCCESS) {
-		return status;
-	}
-	if (psa_get_key_algorithm(&attributes) != alg ||
-	    (psa_get_key_usage_flags(&attributes) & PSA_KEY_USAGE_SIGN_HASH) == 0) {
-		return PSA_ERROR_NOT_PERMITTED;
-	}
-	return cracen_sign_hash(&attributes, (const uint8_t *)&opaque, sizeof(opaque), alg, hash,
-				hash_length, signature, signature_size, signature_length);
+int sx_hash_save_state(struct sxhash *c)
+{
+	return SX_OK;
+}
+
+int sx_hash_resume_state(struct sxhash *c)
+{
+	return SX_OK;
+}
+
+int sx_hash_digest(struct sxhash *c, uint8_t *digest)
+{
+	silicon_sha256(fed, fed_size, digest);
+	return SX_OK;
+}
+
+int sx_hash_wait(struct sxhash *c)
+{
+	return SX_OK;
 }

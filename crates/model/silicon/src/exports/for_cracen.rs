@@ -5,6 +5,8 @@
 
 use core::ffi::{c_int, c_void};
 
+use sha2::{Digest, Sha256};
+
 use super::{NO_PART, input, output, with_part};
 use crate::faults::{Call, Effect};
 use crate::ikg::{self, GeneratedKey};
@@ -201,6 +203,16 @@ unsafe extern "C" fn silicon_random(buffer: *mut u8, size: usize) -> c_int {
     // SAFETY: the caller's promise.
     let bytes = unsafe { output(buffer, size) };
     with_part(NO_PART, |part| platform::csrand_get(part, bytes))
+}
+
+/// # Safety
+/// `bytes` must be valid for `size` bytes, `digest` for the write of 32.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn silicon_sha256(bytes: *const u8, size: usize, digest: *mut [u8; 32]) {
+    // SAFETY: the caller's promise.
+    let hash = Sha256::digest(unsafe { input(bytes, size) });
+    // SAFETY: the caller's promise; an array of bytes has no alignment.
+    unsafe { digest.write(hash.into()) };
 }
 
 fn generated(result: Option<Result<(), ikg::Failed>>) -> c_int {

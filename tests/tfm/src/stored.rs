@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Parts that are not as the image leaves them.
+//! Parts that store their keys, CryptoCell: those that are not as the image leaves them, and what becomes of each.
 
+use nrf_keys::Drivers;
+use provisioning::HukSize;
 use silicon::{
     ERASED, KeySlot, Silicon, Soc, UICR_BASE, dest_address, perm_address, slot, value_address,
 };
+
+use crate::fate::{Fate, Image, Tfm, Wrote};
 
 /// What is wrong with a part: the state after a run that was cut off, or one that no run leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +129,15 @@ impl Defect {
     }
 }
 
+/// The drivers of the image.
+pub fn drivers() -> Drivers {
+    let size = HukSize::from_bits(zephyr::kconfig::CONFIG_PROVISIONING_HUK_BITS as usize);
+    // SAFETY: the only drivers of the image that live, used from the main thread.
+    unsafe { Drivers::new(size.expect("Kconfig has a size of a HUK")) }
+}
+
 /// The addresses of APPROTECT and SECUREAPPROTECT: MDK, `NRF_UICR_Type`.
-pub const fn ports(soc: Soc) -> [u32; 2] {
+const fn ports(soc: Soc) -> [u32; 2] {
     let secure = match soc {
         Soc::Nrf5340 => 0x1C,
         Soc::Nrf9160 => 0x2C,
@@ -139,13 +150,58 @@ pub fn close_ports(part: &mut Silicon) {
     ports(part.soc()).into_iter().for_each(|port| change(part, port, |_| 0));
 }
 
-/// Whether an address is in the key slots of the HUKs.
-pub fn is_in_huks(soc: Soc, address: u32) -> bool {
+/// The words that TF-M writes to secure a part, by their index among all that the part keeps: APPROTECT, SECUREAPPROTECT,
+/// and the lifecycle state. All are zero then.
+pub fn secured_words(soc: Soc) -> [usize; 3] {
+    let [approtect, secure_approtect] = ports(soc);
+    [approtect, secure_approtect, soc.bl_storage()].map(index)
+}
+
+/// Whether a word, by this index, is in the key slots of the HUKs.
+pub fn is_of_keys(soc: Soc, word: usize) -> bool {
     let slots = [slot::MKEK, slot::MEXT].into_iter().flat_map(|huk| huk..huk + soc.slots_per_huk());
     slots.into_iter().any(|slot| {
-        (dest_address(slot)..dest_address(slot) + 8).contains(&address)
-            || (value_address(slot)..value_address(slot) + 16).contains(&address)
+        (0..2).any(|header| index(dest_address(slot) + 4 * header) == word)
+            || (0..4).any(|value| index(value_address(slot) + 4 * value) == word)
     })
+}
+
+const fn index(address: u32) -> usize {
+    (address - UICR_BASE) as usize / 4
+}
+
+/// What is expected of a part with this defect. Where TF-M secures a part that the image refuses, the image is the
+/// last check. `wants_closed_ports`: this TF-M does not close the debug ports itself.
+pub const fn expected(defect: Defect, wants_closed_ports: bool) -> Fate {
+    use Image::{Completes, FindsGood, Refuses};
+    use Tfm::{Attests, AttestsBlankId, AttestsOtherKey, Panics, Resets};
+    let (image, tfm, wrote, image_after) = match defect {
+        Defect::OpenPorts if wants_closed_ports => {
+            (FindsGood, [Panics, Panics], Wrote::Nothing, FindsGood)
+        }
+        Defect::None | Defect::OpenPorts => (FindsGood, [Resets, Attests], Wrote::Secured, Refuses),
+        // TF-M makes HUKs of its own where there are none, and stops for want of an identity key.
+        Defect::OnlyLifecycle | Defect::TornId | Defect::Erased => {
+            (Completes, [Panics, Panics], Wrote::Keys, Refuses)
+        }
+        Defect::OnlyId => (Completes, [Panics, Panics], Wrote::Keys, Completes),
+        Defect::OnlyMkek | Defect::OnlyHuks => {
+            (Completes, [Panics, Panics], Wrote::Nothing, Completes)
+        }
+        Defect::TornLifecycle | Defect::ZerosInOtp => {
+            (Refuses, [Panics, Panics], Wrote::Keys, Refuses)
+        }
+        Defect::TornMext => (Refuses, [Panics, Panics], Wrote::Nothing, Refuses),
+        // Nothing in TF-M knows which key it should be.
+        Defect::TornIdentityKey => (Refuses, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
+        Defect::OpenIdentityKey => (Refuses, [Resets, Attests], Wrote::Secured, Refuses),
+        Defect::BlankId => (Refuses, [Resets, AttestsBlankId], Wrote::Secured, Refuses),
+        // Secured, and does not run.
+        Defect::BlankMext => (Refuses, [Resets, Panics], Wrote::Secured, Refuses),
+        // Only the record tells: it has the public key from before.
+        Defect::OtherIdentityKey => (FindsGood, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
+    };
+    Fate { image, tfm, wrote, image_after }
 }
 
 /// The address of the implementation ID: `struct bl_storage_data`.
@@ -168,7 +224,7 @@ fn erase_keys<const N: usize>(part: &mut Silicon, keys: [(KeySlot, u32); N]) {
 }
 
 fn change(part: &mut Silicon, address: u32, change: impl FnOnce(u32) -> u32) {
-    if let Some(word) = part.page_mut().get_mut((address - UICR_BASE) as usize / 4) {
+    if let Some(word) = part.page_mut().get_mut(index(address)) {
         *word = change(*word);
     }
 }

@@ -2,8 +2,6 @@
 
 //! What becomes of each part.
 
-use crate::defects::Defect;
-
 macro_rules! numbered {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident,)+ }) => {
         $(#[$about])*
@@ -61,10 +59,12 @@ numbered! {
 pub enum Wrote {
     /// Nothing.
     Nothing,
-    /// Blank slots of HUKs, and nothing else.
-    Huks,
+    /// Blank key slots, and nothing else: keys of its own.
+    Keys,
     /// Lifecycle state and debug ports, and nothing else.
     Secured,
+    /// Both.
+    KeysAndSecured,
     /// Something else: never.
     Other,
 }
@@ -80,38 +80,4 @@ pub struct Fate {
     pub wrote: Wrote,
     /// What the image does with it after those.
     pub image_after: Image,
-}
-
-/// What is expected of a part with this defect. Where TF-M secures a part that the image refuses, the image is the
-/// last check. `wants_closed_ports`: this TF-M does not close the debug ports itself.
-pub const fn expected(defect: Defect, wants_closed_ports: bool) -> Fate {
-    use Image::{Completes, FindsGood, Refuses};
-    use Tfm::{Attests, AttestsBlankId, AttestsOtherKey, Panics, Resets};
-    let (image, tfm, wrote, image_after) = match defect {
-        Defect::OpenPorts if wants_closed_ports => {
-            (FindsGood, [Panics, Panics], Wrote::Nothing, FindsGood)
-        }
-        Defect::None | Defect::OpenPorts => (FindsGood, [Resets, Attests], Wrote::Secured, Refuses),
-        // TF-M makes HUKs of its own where there are none, and stops for want of an identity key.
-        Defect::OnlyLifecycle | Defect::TornId | Defect::Erased => {
-            (Completes, [Panics, Panics], Wrote::Huks, Refuses)
-        }
-        Defect::OnlyId => (Completes, [Panics, Panics], Wrote::Huks, Completes),
-        Defect::OnlyMkek | Defect::OnlyHuks => {
-            (Completes, [Panics, Panics], Wrote::Nothing, Completes)
-        }
-        Defect::TornLifecycle | Defect::ZerosInOtp => {
-            (Refuses, [Panics, Panics], Wrote::Huks, Refuses)
-        }
-        Defect::TornMext => (Refuses, [Panics, Panics], Wrote::Nothing, Refuses),
-        // Nothing in TF-M knows which key it should be.
-        Defect::TornIdentityKey => (Refuses, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
-        Defect::OpenIdentityKey => (Refuses, [Resets, Attests], Wrote::Secured, Refuses),
-        Defect::BlankId => (Refuses, [Resets, AttestsBlankId], Wrote::Secured, Refuses),
-        // Secured, and does not run.
-        Defect::BlankMext => (Refuses, [Resets, Panics], Wrote::Secured, Refuses),
-        // Only the record tells: it has the public key from before.
-        Defect::OtherIdentityKey => (FindsGood, [Resets, AttestsOtherKey], Wrote::Secured, Refuses),
-    };
-    Fate { image, tfm, wrote, image_after }
 }
