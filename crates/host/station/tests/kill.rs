@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, thread};
 
+use common::audited;
 use station::ledger::{Audit, End, Fact, Ledger, LedgerError, Link, head_file_of};
 
 const KILLS: usize = 1000;
@@ -78,17 +79,7 @@ type CutOff = BTreeMap<u64, String>;
 /// What an audit finds, every link, and what was cut off. The ledger must be whole, and every attempt in it accounted
 /// for.
 fn read(ledger: &Ledger) -> (Audit, Vec<Link>, CutOff) {
-    let mut links = Vec::new();
-    let audit = ledger
-        .walk::<LedgerError>(
-            None,
-            |_| Ok(()),
-            |found| {
-                links.push(found.link.unwrap().clone());
-                Ok(())
-            },
-        )
-        .unwrap();
+    let (audit, links) = audited(ledger);
     assert!(audit.is_clean(), "{:?}", audit.problems);
     let (mut begun, mut others) = (CutOff::new(), 0);
     for link in &links {

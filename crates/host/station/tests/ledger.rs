@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use common::edits::{LINKS, edits, sample, tamper};
-use common::{attempt, enter, entries, entry, failure, outcome, run_of};
+use common::{attempt, enter, entries, entry, failure, links, outcome, run_of};
 use hex_literal::hex;
 use jiff::Timestamp;
 use provisioning::{ImplementationId, Measurement};
@@ -43,21 +43,6 @@ fn sampled() -> (TempDir, PathBuf, Vec<Kept>) {
     let (folder, path) = folder();
     let kept = sample(&path, [1, 2, 3, 4, 5].map(entry));
     (folder, path, kept)
-}
-
-fn links(ledger: &Ledger) -> Vec<Link> {
-    let mut links = Vec::new();
-    ledger
-        .walk::<LedgerError>(
-            None,
-            |_| Ok(()),
-            |found| {
-                links.push(found.link.unwrap().clone());
-                Ok(())
-            },
-        )
-        .unwrap();
-    links
 }
 
 fn audit(path: &Path, expected_head: Option<[u8; 32]>) -> Audit {

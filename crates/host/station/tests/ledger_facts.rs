@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    BANNERS, Turned, attempt, enter, entries, entry, failure, id, kit_line, outcome, run,
+    BANNERS, Turned, attempt, enter, entries, entry, failure, id, kit_line, links, outcome, run,
     run_messages, run_of,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -31,21 +31,6 @@ fn ledger() -> (TempDir, PathBuf, Ledger) {
     let path = folder.path().join("ledger");
     let ledger = Ledger::open_or_create(&path).unwrap();
     (folder, path, ledger)
-}
-
-fn links(ledger: &Ledger) -> Vec<Link> {
-    let mut links = Vec::new();
-    ledger
-        .walk::<LedgerError>(
-            None,
-            |_| Ok(()),
-            |found| {
-                links.push(found.link.unwrap().clone());
-                Ok(())
-            },
-        )
-        .unwrap();
-    links
 }
 
 fn audit(ledger: &Ledger) -> Audit {

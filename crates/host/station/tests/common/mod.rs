@@ -22,8 +22,8 @@ use provisioning::{Config, Event, IdentityKeySource, ImplementationId, Nonce, Pu
 use silicon::{Silicon, Soc};
 use station::clock::Clock;
 use station::ledger::{
-    Attempt, Begun, Failed, Ledger, LedgerError, New, NewEnd, NewEntry, NewOutcome, Receipt,
-    Refusal,
+    Attempt, Audit, Begun, Failed, Ledger, LedgerError, Link, New, NewEnd, NewEntry, NewOutcome,
+    Receipt, Refusal,
 };
 use station::transcript::Transcript;
 use station::{DeviceId, Identity};
@@ -195,4 +195,25 @@ impl Random {
     pub fn coin(&mut self) -> bool {
         self.below(2) == 1
     }
+}
+
+/// Every link of a ledger, and what an audit finds.
+pub fn audited(ledger: &Ledger) -> (Audit, Vec<Link>) {
+    let mut links = Vec::new();
+    let audit = ledger
+        .walk::<LedgerError>(
+            None,
+            |_| Ok(()),
+            |found| {
+                links.push(found.link.unwrap().clone());
+                Ok(())
+            },
+        )
+        .unwrap();
+    (audit, links)
+}
+
+/// Every link of a ledger.
+pub fn links(ledger: &Ledger) -> Vec<Link> {
+    audited(ledger).1
 }
