@@ -222,7 +222,7 @@ pub enum OpenError {
     /// Another port of this station is the same one.
     #[error(
         "{name} is now the same port as {other}, which is in use. Connect the adapters as they were, or name them by \
-         other links: cargo station ports lists them."
+         other links: station ports lists them."
     )]
     SamePort {
         /// The port.

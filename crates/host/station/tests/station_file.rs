@@ -85,13 +85,14 @@ fn the_file_of_the_documentation_says_what_it_seems_to_say() {
         ["--firmware", "build/zephyr/zephyr.hex", "--options", "", ""],
     ]
     .concat();
-    let erase = "chip_erase_mode=ERASE_RANGES_TOUCHED_BY_FIRMWARE";
+    let options =
+        "chip_erase_mode=ERASE_RANGES_TOUCHED_BY_FIRMWARE,verify=VERIFY_READ,reset=RESET_SYSTEM";
     let before: Vec<_> =
-        before.into_iter().filter(|word| !word.is_empty()).chain([erase]).collect();
+        before.into_iter().filter(|word| !word.is_empty()).chain([options]).collect();
     assert_eq!(file.before, Some(step(&before, 60)));
     let on_pass = ["./print-label.py", "--printer", "label {fixture}", "{ueid}"];
     assert_eq!(file.on_pass, Some(step(&on_pass, 10)));
-    assert_eq!(file.on_fail, Some(step(&["./red-light.sh", "{fixture}", "{error}"], 10)));
+    assert_eq!(file.on_fail, Some(step(&["./red-light.sh", "{fixture}", "{outcome}"], 10)));
 }
 
 /// The keys that a table may have, as an error lists them.

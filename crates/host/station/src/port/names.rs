@@ -272,7 +272,7 @@ impl Drop for Claim {
 pub enum NameError {
     /// Nothing has such a name.
     #[error(
-        "no port has a name like {0}. Connect the adapter and switch the fixture on; cargo station ports lists the \
+        "no port has a name like {0}. Connect the adapter and switch the fixture on; station ports lists the \
          ports that are there."
     )]
     NoMatch(String),
