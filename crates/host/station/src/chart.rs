@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -52,9 +52,9 @@ fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Err
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(50)
-        .build_cartesian_2d(60 * first..60 * (last + 1), 0..most.max(1) + most / 10)?;
-    let label = |minutes: &i64| {
-        let time = Timestamp::from_second(60 * minutes);
+        .build_cartesian_2d(at(first)..at(last + 1), 0..most.max(1) + most / 10)?;
+    let label = |hours: &f64| {
+        let time = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_secs_f64(3600.0 * hours));
         time.map_or_else(|_| String::new(), |time| time.strftime("%m-%d %H:%M").to_string())
     };
     chart
@@ -67,11 +67,17 @@ fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Err
         .draw()?;
     for (hour, Hour { good, failed }) in hours {
         let bar = |from, to, colour: &RGBColor| {
-            Rectangle::new([(60 * hour + 4, from), (60 * hour + 56, to)], colour.filled())
+            Rectangle::new([(at(*hour) + 0.07, from), (at(*hour) + 0.93, to)], colour.filled())
         };
         chart.draw_series([bar(0, *good, &GOOD), bar(*good, good + failed, &FAILED)])?;
     }
     Ok(())
+}
+
+/// An hour on the axis.
+#[allow(clippy::cast_precision_loss, reason = "hours since 1970 are few")]
+const fn at(hour: i64) -> f64 {
+    hour as f64
 }
 
 fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
@@ -94,7 +100,7 @@ fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(50)
-        .build_cartesian_2d((0..columns).into_segmented(), 0..most.max(1) + most / 10)?;
+        .build_cartesian_2d((0..columns - 1).into_segmented(), 0..most.max(1) + most / 10)?;
     let label = |place: &SegmentValue<i32>| match place {
         SegmentValue::CenterOf(place) => usize::try_from(*place)
             .ok()

@@ -452,6 +452,7 @@ mod tests {
 
     /// As a reader of the lines had it from the first version on.
     #[test]
+    #[allow(clippy::too_many_lines, reason = "one value of each kind")]
     fn the_members_are_in_alphabetical_order() {
         let receipt = Receipt { number: 7, hash: [0xA5; 32] };
         let public_key = provisioning::DUMMY_PUBLIC_KEY;
@@ -490,7 +491,11 @@ mod tests {
         };
         let ended = link(Fact::Outcome(Box::new(outcome)));
         let attempt = Attempt { port: String::from("p"), batch: text(), serial_number: None };
-        let run = Run { begun: link(Fact::Attempt(attempt)), ended: Some(ended.clone()) };
+        let run = Run {
+            begun: link(Fact::Attempt(attempt)),
+            ended: Some(ended.clone()),
+            not_done: false,
+        };
         let problems = [Problem::Hash(7)];
         let found =
             Found { number: 7, link: Some(&ended), withdrawn: Some(9), problems: &problems };
@@ -514,7 +519,6 @@ mod tests {
         };
         let files =
             Files { number: None, comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
-        let counts = Counts { good: 1, known: 2, failed: 3, retried: 1 };
         let listed = Listed {
             name: String::from("port"),
             links: vec!["by-id".into()],
@@ -532,7 +536,7 @@ mod tests {
             super::done("port", &done(Verdict::Failed(refused))).to_string(),
             super::done("port", &done(Verdict::Failed(failed))).to_string(),
             port_event("port", "idle", text()).to_string(),
-            end(&counts, Duration::from_millis(1500), 7, &receipt).to_string(),
+            end(&Counts::default(), Duration::from_millis(1500), 7, &receipt).to_string(),
             withdrawn(7, &receipt, &[String::from("v")]).to_string(),
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),

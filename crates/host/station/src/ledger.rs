@@ -54,6 +54,7 @@ mod link;
 mod runs;
 mod text;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -332,6 +333,20 @@ impl Ledger {
         self.connection
             .query_row(GIVEN, [verifier], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
             .map_err(|error| self.error(error))
+    }
+
+    /// The attempts whose part was entered, and whose step behind it has failed: they are not done.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn not_done(&self) -> Result<BTreeSet<u64>, LedgerError> {
+        let read = || -> rusqlite::Result<_> {
+            self.connection
+                .prepare("SELECT attempt FROM programs WHERE step = 'on-pass' AND succeeded = 0")?
+                .query_map([], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))?
+                .collect()
+        };
+        read().map_err(|error| self.error(error))
     }
 
     /// The entry of the part with this serial number.

@@ -3,6 +3,7 @@
 //! The command `station`, in the repository `cargo station`.
 
 mod commands;
+mod echo;
 mod json;
 mod report;
 

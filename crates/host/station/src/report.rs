@@ -80,6 +80,11 @@ impl Screen {
         Self((!json && io::stderr().is_terminal()).then(MultiProgress::new))
     }
 
+    /// Whether there are rows, which are drawn again and again.
+    pub const fn has_rows(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Something that is not a result.
     pub fn note(&self, line: &dyn Display) {
         // A reader that is gone does not stop a line.

@@ -13,7 +13,7 @@ use crate::ledger::{End, Failed, Run};
 pub struct Stats {
     /// Runs that have begun.
     pub attempts: u64,
-    /// Those that have entered their part.
+    /// Those that have entered their part, and the step behind it was carried out if there is one.
     pub good: u64,
     /// Those of a part that was in the ledger already.
     pub known: u64,
@@ -108,6 +108,13 @@ impl Stats {
             .or(outcome.device_id().map(Part::DeviceId));
         let hour = self.hours.entry(ended.time.as_second().div_euclid(3600)).or_default();
         match &outcome.end {
+            End::Good(_) if run.not_done => {
+                self.failed += 1;
+                hour.failed += 1;
+                let cause = (Cause::Error(String::from("step")), run.attempt().port.clone());
+                *self.failures.entry(cause).or_default() += 1;
+                self.try_part(part, false);
+            }
             End::Good(_) => {
                 self.good += 1;
                 hour.good += 1;

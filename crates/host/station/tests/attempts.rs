@@ -346,6 +346,8 @@ fn a_part_that_was_erased_on_purpose_comes_back() {
     assert_eq!(rows[3]["withdrawn"], Value::Null);
     let shown = printed(&shift.folder, 1, &["show", "S2"]);
     assert_eq!(shown.matches("withdrawn          by link").count(), 1, "{shown}");
+    assert!(shown.contains("\n  reason           erased for a test\n"), "{shown}");
+    assert!(shown.contains("\n  operator         ann\n"), "{shown}");
     assert_eq!(shown.matches("-----BEGIN PUBLIC KEY-----").count(), 2, "{shown}");
 }
 

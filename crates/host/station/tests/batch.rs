@@ -589,7 +589,7 @@ fn a_serial_number_is_asked_for_after_a_run() {
     station.play(1, &part(2, None, 2));
     assert!(station.next());
     station.scan("SN-2");
-    let (events, _folder) = station.end(1);
+    let (events, folder) = station.end(1);
     assert_eq!(
         names(&events, "event"),
         ["not-taken", "asked", "entered", "asked", "not-entered", "asked", "entered", "end"]
@@ -597,6 +597,24 @@ fn a_serial_number_is_asked_for_after_a_run() {
     assert_eq!(names(&events, "serial_number"), ["SN-1", "SN-1", "SN-2"]);
     assert_eq!(names(&events, "error"), ["seen-before"]);
     assert_eq!(counts(&events), [2, 0, 1, 1], "its device ID tells the retry");
+
+    // A part that is known under another label.
+    let ledger = folder.path().join("ledger.db");
+    let ledger = ["--ledger", ledger.to_str().unwrap()];
+    let mut station =
+        Station::start(1, &[&["--give-up-after", "2", "--scan=after"], &ledger[..]].concat());
+    for (label, event) in [("SN-2", "known"), ("SN-3", "not-entered")] {
+        station.play(0, &part(2, None, 2));
+        assert!(station.next());
+        station.scan(label);
+        assert!(station.next());
+        assert_eq!(station.events.last().unwrap()["event"], event, "{:?}", station.events);
+    }
+    let (events, _folder) = station.end(1);
+    assert!(
+        names(&events, "text")[2].contains("entry 2, with another serial number"),
+        "{events:?}"
+    );
 }
 
 /// A command that writes its standard input and a variable into a file of the folder of the ledger.
@@ -702,6 +720,19 @@ fn a_step_that_fails_decides() {
     assert_eq!(names(&events, "event"), ["not-done", "given-up", "end"]);
     assert_eq!(counts(&events), [0, 0, 1, 0]);
     assert_eq!(Ledger::open(&line.path().join("ledger.db")).unwrap().entries().unwrap(), 1);
+    // It is not taken for a good run later on.
+    let station = |arguments: &[&str]| -> Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_station"))
+            .args(arguments)
+            .current_dir(line.path())
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(station(&["attempts", "--failed", "--json"])["result"], "not-done");
+    let stats = station(&["stats", "--json"]);
+    assert_eq!([&stats["good"], &stats["failed"], &stats["first_pass"]["good"]], [0, 1, 0]);
+    assert_eq!(stats["failures"][0]["cause"], "step");
     // Behind a bad one: it is mentioned.
     let mut station = Station::start(1, &["--give-up-after", "1", "--on-fail", &bad]);
     station.play(0, failed().as_bytes());

@@ -306,7 +306,7 @@ fn a_serial_number_is_of_one_entry() {
             Err(Refusal::SeenSerialNumber(2)),
             Ok(3),
             Ok(4),
-            Err(Refusal::Known(1)),
+            Err(Refusal::OtherSerialNumber(1)),
         ]
     );
     assert_eq!(ledger.entry_of_serial_number("SN-3").unwrap(), Some(2));

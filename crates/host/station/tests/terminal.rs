@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use common::ID;
 use common::line::{failed, part, port};
-use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+};
 use tempfile::TempDir;
 use vt100::{Color, Parser};
 
@@ -50,6 +52,7 @@ impl Desk {
         // As a shell leaves a terminal: a line end is also a return.
         let mut modes = tcgetattr(master.as_fd()).unwrap();
         modes.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
+        modes.local_modes |= LocalModes::ECHO | LocalModes::ICANON;
         tcsetattr(master.as_fd(), OptionalActions::Now, &modes).unwrap();
         let screen = || File::options().read(true).write(true).open(&name).unwrap();
         let ports: Vec<_> = (0..ports).map(|_| port()).collect();
@@ -216,6 +219,9 @@ fn a_scanner_is_a_keyboard() {
     let asked = desk.row(&["scan the serial number of the next part"]);
     let port = usize::from(!asked.contains(desk.name(0)));
     writeln!(desk.keyboard, "SN-7").unwrap();
+    // What is scanned would tear the rows.
+    desk.row(&["batch", "0 of 2 good"]);
+    assert!(!tcgetattr(&desk.keyboard).unwrap().local_modes.contains(LocalModes::ECHO));
     // The other port is next, whatever the first one does.
     desk.row(&[desk.name(1 - port), "scan the serial number of the next part"]);
     desk.play(port, &part(1, None, 1));
@@ -227,7 +233,10 @@ fn a_scanner_is_a_keyboard() {
     desk.row(&[desk.name(port), "  PASS   ", "scan the serial number"]);
     desk.play(1 - port, &part(2, None, 1));
     desk.row(&["SN-8, entered as 2"]);
+    let keyboard = desk.keyboard.try_clone().unwrap();
     desk.end(0);
+    let modes = tcgetattr(&keyboard).unwrap().local_modes;
+    assert!(modes.contains(LocalModes::ECHO), "as it was");
 }
 
 #[test]

@@ -122,6 +122,7 @@ impl Row {
         match (self.failure, &self.error) {
             (Some(failure), _) => format!("failure {failure}"),
             (None, Some(error)) => error.clone(),
+            (None, None) if self.result == "not-done" => String::from("step on-pass"),
             (None, None) => String::new(),
         }
     }
@@ -163,7 +164,7 @@ pub fn run(options: &Attempts, place: &Place, json: bool) -> Result<bool, Error>
 /// Shows one attempt.
 fn show(number: u64, ledger: &Ledger, json: bool) -> Result<bool, Error> {
     let (mut run, mut programs) = (None, Vec::new());
-    let mut runs = Runs::default();
+    let mut runs = Runs::new(ledger.not_done()?);
     let found = ledger.walk::<Error>(
         None,
         |_| Ok(()),

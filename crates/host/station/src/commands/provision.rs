@@ -25,7 +25,8 @@ use station::station_file::{self, StationFile};
 use station::steps::{self, CommandError, Moment, Step};
 
 use super::author::{AuthorOptions, name};
-use super::{Error, Place};
+use super::{Error, Place, say};
+use crate::echo::Silence;
 use crate::report::{Report, Screen};
 
 /// Follow parts while they are provisioned, check their records and enter them in the ledger
@@ -89,7 +90,7 @@ pub struct Provision {
     /// Run this command after each part that was entered
     #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
     on_pass: Option<Step>,
-    /// Run this command after each part that was not entered
+    /// Run this command after each part that was not entered, one that is known already among them
     #[arg(long, value_name = "COMMAND", value_parser = step, conflicts_with = "simulate")]
     on_fail: Option<Step>,
     /// Keep this name of the batch with each part
@@ -151,13 +152,16 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
         let until = if batch.parts.is_some() { "" } else { " Ctrl-C ends the batch." };
-        eprintln!("Waiting for parts on {}. Start them now.{until}", names.join(", "));
+        let asks_first = batch.scan == Scan::Before || batch.steps.before.is_some();
+        let start = if asks_first { "" } else { " Start them now." };
+        say(format_args!("Waiting for parts on {}.{start}{until}", names.join(", ")));
     }
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;
     let asks = batch.scan != Scan::No || batch.steps.before.is_some();
     let answers = asks.then(typed_lines);
+    let _silence = screen.has_rows().then(Silence::begin).flatten();
     let mut report = Report::new(names, options.simulate.is_some(), batch.parts, json, screen);
     let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
         report.show(&notice);
@@ -322,6 +326,7 @@ fn end_on_signals(control: &Arc<Control>, screen: &Screen) -> Result<(), Error> 
         } else {
             control.stop();
             thread::sleep(REST);
+            Silence::end();
             process::exit(1);
         }
     })?;

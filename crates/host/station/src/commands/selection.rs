@@ -63,7 +63,7 @@ impl Selection {
         mut every: impl FnMut(&Found<'_>) -> Result<(), Error>,
         mut each: impl FnMut(&Run) -> Result<(), Error>,
     ) -> Result<Audit, Error> {
-        let mut runs = Runs::default();
+        let mut runs = Runs::new(ledger.not_done()?);
         let audit = ledger.walk::<Error>(
             None,
             |_| Ok(()),

@@ -2,11 +2,12 @@
 
 //! `show`: the entry of a part.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use base16ct::lower::encode_string as hex;
 use p256::pkcs8::{EncodePublicKey, LineEnding};
-use station::ledger::{Entry, Link, Problem, Run, Runs};
+use station::ledger::{Entry, Fact, Link, Problem, Run, Runs};
 use station::record;
 
 use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, say, time};
@@ -48,12 +49,16 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
     let ledger = place.open()?;
     let mut shown = Vec::new();
     let mut runs = Runs::default();
+    let mut withdrawals = HashMap::new();
     // Which entry has the serial number shows with its run only, so each record that is shown is verified there.
     let audit = ledger.walk::<Error>(
         None,
         |_| Ok(()),
         |found| {
             let Some(link) = found.link else { return Ok(()) };
+            if let Fact::Withdrawal(withdrawal) = &link.fact {
+                withdrawals.insert(withdrawal.entry, (withdrawal.reason.clone(), link.clone()));
+            }
             let run = runs.take(link);
             let Some(entry) = link.entry() else { return Ok(()) };
             if !options.is_wanted(entry, link.serial_number()) {
@@ -85,7 +90,7 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             if n > 0 {
                 writeln!(out)?;
             }
-            show_entry(shown, &mut out)?;
+            show_entry(shown, withdrawals.get(&shown.entry.number), &mut out)?;
         }
     }
     if shown.is_empty() {
@@ -102,7 +107,11 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
     Ok(!shown.is_empty() && is_good && audit.is_clean())
 }
 
-fn show_entry(shown: &Shown, out: &mut impl Write) -> Result<(), Error> {
+fn show_entry(
+    shown: &Shown,
+    withdrawal: Option<&(String, Link)>,
+    out: &mut impl Write,
+) -> Result<(), Error> {
     let Shown { run, link, entry, withdrawn, problems, .. } = shown;
     let attempt = run.as_ref().map(Run::attempt);
     let key = p256::PublicKey::from_sec1_bytes(entry.identity.public_key.as_bytes())?
@@ -136,7 +145,14 @@ fn show_entry(shown: &Shown, out: &mut impl Write) -> Result<(), Error> {
         line("image", &format!("{version}, SHA-256 {measurement}"))?;
     }
     if let Some(link) = withdrawn {
-        line("withdrawn", &format!("by link {link}: the part was erased since"))?;
+        line("withdrawn", &format!("by link {link}: the part was erased on purpose"))?;
+    }
+    if let Some((reason, link)) = withdrawal {
+        line("  reason", reason)?;
+        line("  time", &time(Some(link)))?;
+        if let Some(operator) = &link.author.operator {
+            line("  operator", operator)?;
+        }
     }
     for problem in problems {
         writeln!(out, "NOT GOOD: {problem}")?;

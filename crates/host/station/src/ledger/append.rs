@@ -30,6 +30,8 @@ const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1 \
 const SEEN_PART: &str = "SELECT number FROM entries WHERE ueid = ?1 AND device_id = ?2";
 const SEEN_UEID: &str = "SELECT number FROM entries WHERE ueid = ?1";
 const SEEN_PUBLIC_KEY: &str = "SELECT number FROM entries WHERE public_key = ?1";
+const SERIAL_NUMBER: &str = "SELECT outcomes.serial_number FROM entries \
+    JOIN outcomes ON outcomes.link = entries.link WHERE entries.number = ?1";
 pub(super) const SEEN_SERIAL_NUMBER: &str = "SELECT entries.number FROM outcomes \
     JOIN entries ON entries.link = outcomes.link WHERE outcomes.serial_number = ?1 \
     AND NOT EXISTS (SELECT 1 FROM withdrawals WHERE entry = entries.number)";
@@ -245,7 +247,14 @@ fn seen(
     let same_device = find(SEEN_DEVICE_ID, &[device_id])?;
     let same_part = find(SEEN_PART, &[ueid, device_id])?;
     Ok(match (same_device, same_part) {
-        (Some(device), Some(part)) if device == part => Some(Refusal::Known(part)),
+        (Some(device), Some(part)) if device == part => {
+            // One of the labels was read wrongly, or is another part's.
+            let label: Option<String> = connection
+                .prepare_cached(SERIAL_NUMBER)?
+                .query_row([part.cast_signed()], |row| row.get(0))?;
+            let differs = label.as_deref().zip(serial_number).is_some_and(|(old, new)| old != new);
+            Some(if differs { Refusal::OtherSerialNumber(part) } else { Refusal::Known(part) })
+        }
         (Some(number), _) => Some(Refusal::SeenDeviceId(number)),
         (None, Some(number)) => Some(Refusal::Withdrawn(number)),
         (None, None) => {

@@ -265,6 +265,12 @@ pub enum Refusal {
          Nothing was entered"
     )]
     SeenPublicKey(u64),
+    /// The part is in the ledger, as it is now, with another serial number.
+    #[error(
+        "this part is in the ledger already, as entry {0}, with another serial number. Check its label, and what entry \
+         {0} says. Nothing was entered"
+    )]
+    OtherSerialNumber(u64),
     /// Another part has this serial number.
     #[error(
         "the part of entry {0} has the same serial number. Check both labels; if one was read wrongly, start the \
@@ -283,7 +289,8 @@ impl Refusal {
             | Self::Withdrawn(number)
             | Self::SeenUeid(number)
             | Self::SeenPublicKey(number)
-            | Self::SeenSerialNumber(number) => *number,
+            | Self::SeenSerialNumber(number)
+            | Self::OtherSerialNumber(number) => *number,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 //! The runs in a ledger: attempts with their outcomes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, Fact, Link, Outcome};
 
@@ -13,6 +13,8 @@ pub struct Run {
     pub begun: Link,
     /// The link of its outcome; `None` where the station has ended in mid-run.
     pub ended: Option<Link>,
+    /// Whether its part was entered, and the step behind it has failed.
+    pub not_done: bool,
 }
 
 /// Finds the outcome of each attempt while the links pass by, in their order.
@@ -20,9 +22,17 @@ pub struct Run {
 pub struct Runs {
     /// Attempts without an outcome so far, by their links: as many as there are ports, and what was never ended.
     open: BTreeMap<u64, Link>,
+    /// [`super::Ledger::not_done`].
+    not_done: BTreeSet<u64>,
 }
 
 impl Runs {
+    /// Those of a ledger in which these attempts are not done.
+    #[must_use]
+    pub const fn new(not_done: BTreeSet<u64>) -> Self {
+        Self { open: BTreeMap::new(), not_done }
+    }
+
     /// Takes the next link, and gives the run that it ends.
     pub fn take(&mut self, link: &Link) -> Option<Run> {
         match &link.fact {
@@ -32,7 +42,8 @@ impl Runs {
             }
             Fact::Outcome(outcome) => {
                 let begun = self.open.remove(&outcome.attempt)?;
-                Some(Run { begun, ended: Some(link.clone()) })
+                let not_done = self.not_done.contains(&begun.number);
+                Some(Run { begun, ended: Some(link.clone()), not_done })
             }
             _ => None,
         }
@@ -40,7 +51,7 @@ impl Runs {
 
     /// The runs that have not ended, when all links have passed by.
     pub fn unfinished(self) -> impl Iterator<Item = Run> {
-        self.open.into_values().map(|begun| Run { begun, ended: None })
+        self.open.into_values().map(|begun| Run { begun, ended: None, not_done: false })
     }
 }
 
@@ -72,9 +83,13 @@ impl Run {
         self.ended.as_ref().and_then(Link::serial_number).or(self.begun.serial_number())
     }
 
-    /// `good`, `known`, `failed` or `unfinished`.
+    /// `good`, `not-done`, `known`, `failed` or `unfinished`.
     #[must_use]
     pub fn result(&self) -> &'static str {
-        self.outcome().map_or("unfinished", |outcome| outcome.end.name())
+        match self.outcome() {
+            Some(_) if self.not_done => "not-done",
+            Some(outcome) => outcome.end.name(),
+            None => "unfinished",
+        }
     }
 }
