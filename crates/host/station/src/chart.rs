@@ -50,6 +50,7 @@ fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Err
     let mut chart = ChartBuilder::on(area)
         .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20))
         .margin(10)
+        .margin_right(50)
         .x_label_area_size(40)
         .y_label_area_size(50)
         .build_cartesian_2d(at(first)..at(last + 1), 0..most.max(1) + most / 10)?;
@@ -98,6 +99,7 @@ fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 20))
         .margin(10)
+        .margin_right(50)
         .x_label_area_size(40)
         .y_label_area_size(50)
         .build_cartesian_2d((0..columns - 1).into_segmented(), 0..most.max(1) + most / 10)?;
