@@ -577,11 +577,15 @@ fn a_serial_number_is_asked_for_after_a_run() {
     let mut station = Station::start(2, &["--parts", "2", "--scan=after"]);
     // Scanned before anybody asked: it may be of any part.
     station.scan("SN-0");
+    let keyboard = station.child.stdin.as_ref().unwrap();
+    while rustix::io::ioctl_fionread(keyboard).unwrap() > 0 {
+        thread::yield_now();
+    }
     station.play(0, &part(1, None, 1));
     assert!(station.next() && station.next());
-    station.play(1, &part(2, None, 1));
     station.scan("SN-1");
     assert!(station.next());
+    station.play(1, &part(2, None, 1));
     assert!(station.next());
     // One label on two parts.
     station.scan("SN-1");
