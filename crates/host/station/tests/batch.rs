@@ -703,6 +703,39 @@ fn steps_are_carried_out_around_each_part() {
     assert_eq!(programs[1]["text"], "exit code 0");
 }
 
+/// As kits do, which have their port on board.
+#[test]
+fn a_part_that_brings_its_port_is_begun_by_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut socket = Socket { link: folder.path().join("port"), master: None };
+    socket.plug();
+    let port = socket.link.to_str().unwrap();
+    let mut station = Station::start(0, &["--parts", "2", "--before", "true", "--port", port]);
+    for number in 1..=2 {
+        assert!(station.next());
+        station.scan("");
+        if number == 2 {
+            // Another question has no answer, and ends the station.
+            station.child.stdin = None;
+        }
+        while station.attempts() < number && station.child.try_wait().unwrap().is_none() {
+            thread::yield_now();
+        }
+        let console = part(u8::try_from(number).unwrap(), None, 1);
+        socket.master.as_mut().unwrap().write_all(&console).unwrap();
+        while station.events.last().unwrap()["event"] != "entered" {
+            assert!(station.next());
+        }
+        socket.unplug();
+        socket.plug();
+    }
+    let (events, _folder) = station.end(0);
+    assert_eq!(
+        names(&events, "event"),
+        ["asked", "entered", "asked", "lost", "back", "entered", "end"]
+    );
+}
+
 #[test]
 fn a_step_that_fails_decides() {
     let folder = tempfile::tempdir().unwrap();
