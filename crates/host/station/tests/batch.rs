@@ -577,11 +577,15 @@ fn a_serial_number_is_asked_for_after_a_run() {
     let mut station = Station::start(2, &["--parts", "2", "--scan=after"]);
     // Scanned before anybody asked: it may be of any part.
     station.scan("SN-0");
+    let keyboard = station.child.stdin.as_ref().unwrap();
+    while rustix::io::ioctl_fionread(keyboard).unwrap() > 0 {
+        thread::yield_now();
+    }
     station.play(0, &part(1, None, 1));
     assert!(station.next() && station.next());
-    station.play(1, &part(2, None, 1));
     station.scan("SN-1");
     assert!(station.next());
+    station.play(1, &part(2, None, 1));
     assert!(station.next());
     // One label on two parts.
     station.scan("SN-1");
@@ -697,6 +701,39 @@ fn steps_are_carried_out_around_each_part() {
     );
     assert_eq!(programs[0]["output"], "said before\n");
     assert_eq!(programs[1]["text"], "exit code 0");
+}
+
+/// As kits do, which have their port on board.
+#[test]
+fn a_part_that_brings_its_port_is_begun_by_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut socket = Socket { link: folder.path().join("port"), master: None };
+    socket.plug();
+    let port = socket.link.to_str().unwrap();
+    let mut station = Station::start(0, &["--parts", "2", "--before", "true", "--port", port]);
+    for number in 1..=2 {
+        assert!(station.next());
+        station.scan("");
+        if number == 2 {
+            // Another question has no answer, and ends the station.
+            station.child.stdin = None;
+        }
+        while station.attempts() < number && station.child.try_wait().unwrap().is_none() {
+            thread::yield_now();
+        }
+        let console = part(u8::try_from(number).unwrap(), None, 1);
+        socket.master.as_mut().unwrap().write_all(&console).unwrap();
+        while station.events.last().unwrap()["event"] != "entered" {
+            assert!(station.next());
+        }
+        socket.unplug();
+        socket.plug();
+    }
+    let (events, _folder) = station.end(0);
+    assert_eq!(
+        names(&events, "event"),
+        ["asked", "entered", "asked", "lost", "back", "entered", "end"]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Runs an image of mps2/an521/cpu0 in QEMU. Everything that runs one does it with this command line.
 
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
+use std::iter;
 use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -28,11 +29,14 @@ const ANSWER: Duration = Duration::from_secs(120);
 const MONITOR: &str = "monitor";
 const DEBUGGER: &str = "debugger";
 
+/// Where the machine has the image: `CONFIG_FLASH_BASE_ADDRESS` of the board.
+const FLASH: &str = "0x10000000";
+
 /// What QEMU does with an image.
 #[derive(Clone, Debug)]
 pub struct Machine<'a> {
-    /// The image.
-    pub elf: &'a Path,
+    /// The image: `zephyr.elf`, or `zephyr.bin`, which alone has the bytes between sections as a part's flash has them.
+    pub image: &'a Path,
     /// The folder of QEMU, where the modelled part's file is if its path is relative.
     pub folder: &'a Path,
     /// The command line of the image, without its own name. None of the arguments has a comma.
@@ -41,18 +45,20 @@ pub struct Machine<'a> {
     /// the host's.
     pub shift: Option<u32>,
     /// Where the image prints.
-    pub console: Console,
+    pub console: Console<'a>,
     /// Whether it waits to be started, by the monitor or a debugger, and listens to a debugger.
     pub is_paused: bool,
 }
 
 /// Where an image prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Console {
+pub enum Console<'a> {
     /// To [`Qemu::read_until`].
     Captured,
     /// To a pseudo terminal: [`Qemu::port`].
     Port,
+    /// To this serial port, which is there already.
+    At(&'a str),
 }
 
 /// Why an image did not run to its end.
@@ -76,8 +82,7 @@ pub enum QemuError {
 }
 
 impl Machine<'_> {
-    fn command(&self, sockets: &Path) -> Command {
-        let socket = |name| format!("{},server=on,wait=off", sockets.join(name).display());
+    fn command(&self) -> Command {
         let mut command = Command::new(QEMU);
         command
             .args("-machine mps2-an521 -cpu cortex-m33 -m 16 -display none -net none".split(' '));
@@ -95,8 +100,23 @@ impl Machine<'_> {
         let console = match self.console {
             Console::Captured => "stdio",
             Console::Port => "pty",
+            Console::At(port) => port,
         };
         command.args(["-serial", console]);
+        let image = self.image.display();
+        if self.image.extension().is_some_and(|extension| extension == "bin") {
+            command.args(["-device", &format!("loader,file={image},addr={FLASH},force-raw=on")]);
+        } else {
+            command.arg("-kernel").arg(self.image);
+        }
+        command.current_dir(self.folder);
+        command
+    }
+
+    /// The same command, with what it listens to.
+    fn command_with(&self, sockets: &Path) -> Command {
+        let socket = |name| format!("{},server=on,wait=off", sockets.join(name).display());
+        let mut command = self.command();
         command.args(["-monitor", &format!("unix:{}", socket(MONITOR))]);
         if self.is_paused {
             command.arg("-S");
@@ -104,8 +124,17 @@ impl Machine<'_> {
             command.args(["-chardev", &debugger]);
             command.args(["-gdb", "chardev:debugger"]);
         }
-        command.arg("-kernel").arg(self.elf).current_dir(self.folder);
         command
+    }
+
+    /// The words of a command that starts QEMU and leaves it running in the background, with its process ID in the
+    /// file `pid` until it ends. It is in no folder, so all paths have to be absolute.
+    #[must_use]
+    pub fn in_background(&self, pid: &Path) -> Vec<String> {
+        let mut command = self.command();
+        command.args(["-monitor", "none", "-daemonize", "-pidfile"]).arg(pid);
+        let words = iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     /// Starts QEMU.
@@ -116,7 +145,7 @@ impl Machine<'_> {
         // What it prints itself stands between the lines of the image.
         let (reader, writer) = io::pipe().map_err(QemuError::Start)?;
         let sockets = tempfile::tempdir().map_err(QemuError::Start)?;
-        let mut command = self.command(sockets.path());
+        let mut command = self.command_with(sockets.path());
         command.stdin(Stdio::null()).stderr(writer.try_clone().map_err(QemuError::Start)?);
         let child = command.stdout(writer).spawn().map_err(QemuError::Start)?;
         Ok(Qemu { child, lines: lines(reader), sockets, monitor: None })
@@ -316,28 +345,52 @@ impl Debugger {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_image_gets_its_arguments() {
-        let machine = Machine {
-            elf: Path::new("/zephyr.elf"),
+    fn words(command: &Command) -> String {
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    fn machine(image: &Path) -> Machine<'_> {
+        Machine {
+            image,
             folder: Path::new("/"),
             arguments: &["--device=1.uicr", "--seed=1"],
             shift: Some(7),
             console: Console::Port,
             is_paused: false,
-        };
-        let command = machine.command(Path::new("/"));
-        let arguments: Vec<_> =
-            command.get_args().filter_map(|argument| argument.to_str()).collect();
-        let arguments = arguments.join(" ");
+        }
+    }
+
+    #[test]
+    fn the_image_gets_its_arguments() {
+        let command = words(&machine(Path::new("/zephyr.elf")).command_with(Path::new("/")));
         for part in [
             "-icount shift=7,align=off,sleep=off",
             "arg=image,arg=--device=1.uicr,arg=--seed=1 ",
             "-serial pty",
             "-kernel /zephyr.elf",
         ] {
-            assert!(arguments.contains(part), "{arguments}");
+            assert!(command.contains(part), "{command}");
         }
-        assert!(!arguments.contains("-S"), "{arguments}");
+        assert!(!command.contains("-S"), "{command}");
+    }
+
+    #[test]
+    fn the_bytes_of_flash_are_loaded_as_they_are() {
+        let command = words(&machine(Path::new("/zephyr.bin")).command_with(Path::new("/")));
+        let loaded = "-device loader,file=/zephyr.bin,addr=0x10000000,force-raw=on";
+        assert!(command.contains(loaded) && !command.contains("-kernel"), "{command}");
+    }
+
+    #[test]
+    fn it_runs_in_the_background_on_a_port_that_is_there() {
+        let machine =
+            Machine { console: Console::At("/dev/pts/1"), ..machine(Path::new("/zephyr.elf")) };
+        let words = machine.in_background(Path::new("/pid"));
+        assert_eq!(words[0], QEMU);
+        let command = words.join(" ");
+        for part in ["-serial /dev/pts/1", "-monitor none", "-daemonize -pidfile /pid"] {
+            assert!(command.contains(part), "{command}");
+        }
     }
 }

@@ -89,6 +89,7 @@ impl Worker<'_> {
         let mut connected = None;
         let mut lost = false;
         let mut serial_number = None;
+        let mut in_place = false;
         loop {
             if self.is_given_up() {
                 self.notice(Notice::GivenUp(self.number));
@@ -120,19 +121,23 @@ impl Worker<'_> {
                 if serial_number.is_none() {
                     continue;
                 }
-            } else if self.batch.steps.before.is_some() && !self.is_in_place() {
-                continue;
+            } else if self.batch.steps.before.is_some() && !in_place {
+                in_place = self.is_in_place();
+                if !in_place {
+                    continue;
+                }
             }
             match self.part(&mut **source, serial_number.clone()) {
-                Followed::Run => serial_number = None,
+                Followed::Run => (serial_number, in_place) = (None, false),
                 Followed::Nothing => {}
                 Followed::Lost(error) => {
                     connected = None;
                     lost = true;
                     if let Some(error) = error {
+                        // A kit has its port on board: what was lost may be that of the part before.
                         self.notice(Notice::Lost(self.number, error));
                     } else {
-                        serial_number = None;
+                        (serial_number, in_place) = (None, false);
                         self.notice(Notice::Lost(self.number, io::ErrorKind::BrokenPipe.into()));
                     }
                 }

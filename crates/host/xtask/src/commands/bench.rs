@@ -30,7 +30,7 @@ pub fn run(root: &Path, keep: &Keep) -> Result<ExitCode> {
     let folder = image.elf.parent().unwrap_or(root);
     let run = |shift| -> Result<_> {
         let machine = Machine {
-            elf: &image.elf,
+            image: &image.elf,
             folder,
             arguments: &[],
             shift: Some(shift),

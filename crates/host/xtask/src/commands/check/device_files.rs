@@ -58,7 +58,7 @@ impl Programs {
             }
             Program::Qemu => {
                 let machine = Machine {
-                    elf: &self.mps2,
+                    image: &self.mps2,
                     folder,
                     arguments: &[&options[0], &options[1]],
                     shift: Some(7),

@@ -92,7 +92,7 @@ impl Image<'_> {
         let dump = self.folder.join("ram");
         let _ = fs::remove_file(&dump); // that of the run before
         let mut qemu = Machine {
-            elf: self.elf,
+            image: self.elf,
             folder: self.folder,
             arguments: &[&format!("--device={part}"), "--seed=5"],
             shift: Some(7),

@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -280,15 +280,17 @@ pub fn real_console(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The images that run beside other programs: for `native_sim`, for QEMU, and for QEMU with a nonce.
-pub fn native_sim(project: &Project) -> Result<std::path::PathBuf> {
+/// The images that run beside other programs: for `native_sim`, and for QEMU.
+pub fn native_sim(project: &Project) -> Result<PathBuf> {
     project.twister(&format!("{NATIVE_SIM}/zephyr/zephyr.exe"))
 }
 
-pub fn mps2(project: &Project) -> Result<std::path::PathBuf> {
+pub fn mps2(project: &Project) -> Result<PathBuf> {
     project.twister(&format!("{MPS2}/zephyr/zephyr.elf"))
 }
 
-pub fn mps2_nonce(project: &Project) -> Result<std::path::PathBuf> {
-    project.twister(&format!("{MPS2_NONCE}/zephyr/zephyr.elf"))
+/// The bytes that the images for QEMU have in flash, without and with a nonce.
+pub fn mps2_flash(project: &Project) -> Result<[PathBuf; 2]> {
+    let flash = |folder| project.twister(&format!("{folder}/zephyr/zephyr.bin"));
+    Ok([flash(MPS2)?, flash(MPS2_NONCE)?])
 }
