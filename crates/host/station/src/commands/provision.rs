@@ -229,7 +229,7 @@ fn batch(options: &Provision, file: &StationFile, name: Option<String>) -> Resul
 }
 
 /// Ports of modelled parts for each core: while some wait for the disk, others make parts.
-const PORTS_PER_CORE: usize = 32;
+const PORTS_PER_CORE: usize = 10;
 
 /// Ports of modelled parts.
 fn modelled(
