@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -174,8 +174,12 @@ fn kill_at(path: &str, met: &mut Met) {
             Some((audit, cut_off)) => {
                 // Those of the station that was just killed.
                 let ports: Vec<_> = cut_off.range(last + 1..).map(|(_, port)| port).collect();
-                let different: BTreeSet<_> = ports.iter().collect();
-                assert_eq!(different.len(), ports.len(), "a port has one run: {ports:?}");
+                // A modelled part is made while the outcome of the one before is on its way: two of a port at most.
+                let mut of_port = BTreeMap::<_, usize>::new();
+                for port in &ports {
+                    *of_port.entry(port).or_default() += 1;
+                }
+                assert!(of_port.values().all(|runs| *runs <= 2), "too many on a port: {ports:?}");
                 (unfinished, last) = (audit.unfinished, audit.head.number);
             }
             None => met.early += 1,
