@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use crate::DeviceId;
 use crate::ledger::{End, Failed, Run};
 
 /// Figures of the runs that were added.
@@ -64,7 +65,7 @@ pub struct Time {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Part {
     SerialNumber(String),
-    DeviceId([u8; 8]),
+    DeviceId(DeviceId),
 }
 
 /// The runs of one part.
@@ -105,7 +106,7 @@ impl Stats {
         let part = run
             .serial_number()
             .map(|text| Part::SerialNumber(text.to_owned()))
-            .or(outcome.device_id().map(Part::DeviceId));
+            .or(outcome.part().map(|(device_id, _)| Part::DeviceId(device_id)));
         let hour = self.hours.entry(ended.time.as_second().div_euclid(3600)).or_default();
         match &outcome.end {
             End::Good(_) if run.not_done => {

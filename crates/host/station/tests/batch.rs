@@ -316,6 +316,17 @@ fn an_idle_port_waits_for_ever() {
     assert!(names(&events, "text")[0].contains("no part has begun for 1 s"), "{events:?}");
 }
 
+/// Enters a part on port 0, and has the station read the first half of what another one prints there.
+fn begin_a_second_part(station: &mut Station, console: &[u8]) {
+    station.play(0, &part(2, None, 1));
+    assert!(station.next());
+    station.play(0, &console[..console.len() / 2]);
+    // Until it was read.
+    while station.attempts() < 2 {
+        thread::yield_now();
+    }
+}
+
 fn signal(station: &Station, signal: &str) {
     let id = station.child.id().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
@@ -326,13 +337,7 @@ fn a_batch_that_is_ended_finishes_what_runs() {
     for name in ["-INT", "-TERM"] {
         let mut station = Station::start(2, &[]);
         let console = part(1, None, 1);
-        station.play(0, &part(2, None, 1));
-        assert!(station.next());
-        station.play(0, &console[..console.len() / 2]);
-        // Until it was read.
-        while station.attempts() < 2 {
-            thread::yield_now();
-        }
+        begin_a_second_part(&mut station, &console);
         signal(&station, name);
         thread::sleep(Duration::from_millis(300));
         // No part begins any more.
@@ -349,12 +354,7 @@ fn a_batch_that_is_ended_finishes_what_runs() {
 fn a_second_signal_ends_at_once_and_names_what_is_not_finished() {
     let mut station = Station::start(1, &[]);
     let console = part(1, None, 1);
-    station.play(0, &part(2, None, 1));
-    assert!(station.next());
-    station.play(0, &console[..console.len() / 2]);
-    while station.attempts() < 2 {
-        thread::yield_now();
-    }
+    begin_a_second_part(&mut station, &console);
     signal(&station, "-INT");
     thread::sleep(Duration::from_millis(300));
     let since = std::time::Instant::now();

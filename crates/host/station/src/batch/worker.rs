@@ -51,7 +51,7 @@ pub struct Worker<'a> {
 /// What the station has seen of a run.
 #[derive(Debug, Default)]
 struct Run {
-    /// The link of its attempt, once it has begun.
+    /// The link of its attempt, once that is kept.
     attempt: Option<u64>,
     begun: Option<Instant>,
     steps: Vec<Step>,
@@ -122,7 +122,8 @@ impl Worker<'_> {
                     continue;
                 }
             } else if self.batch.steps.before.is_some() && !in_place {
-                in_place = self.is_in_place();
+                // What comes before its run may erase the part: the operator says when it is in its place.
+                in_place = self.ask(Question::Start, |_| Ok(())).is_some();
                 if !in_place {
                     continue;
                 }
@@ -164,33 +165,25 @@ impl Worker<'_> {
                 _ => Ok(text.to_owned()),
             }
         };
-        let answer = self.answers?.answer(
-            || if question == Question::Next { self.is_over() } else { self.control.is_stopped() },
-            || self.notice(Notice::Asked(self.number, question)),
-            take,
-            |reason| self.notice(Notice::NotTaken(self.number, reason)),
-        );
-        if answer.is_none() && question == Question::Next {
-            // The keyboard is gone, or the batch ends: nobody can say which part it is.
-            self.control.end();
-        }
-        answer
+        self.ask(question, take)
     }
 
-    /// Waits until the operator says that the next part is in its place: what comes before its run may erase it.
-    fn is_in_place(&self) -> bool {
+    /// Asks the operator, and waits for an answer that `take` takes. Without one before a run nobody can say which
+    /// part comes, and the batch ends: the keyboard is gone, or it ends anyway.
+    fn ask<T>(&self, question: Question, take: impl FnMut(&str) -> Result<T, String>) -> Option<T> {
+        let is_last = question == Question::Last;
         let answer = self.answers.and_then(|answers| {
             answers.answer(
-                || self.is_over(),
-                || self.notice(Notice::Asked(self.number, Question::Start)),
-                |_| Ok(()),
+                || if is_last { self.control.is_stopped() } else { self.is_over() },
+                || self.notice(Notice::Asked(self.number, question)),
+                take,
                 |reason| self.notice(Notice::NotTaken(self.number, reason)),
             )
         });
-        if answer.is_none() {
+        if answer.is_none() && !is_last {
             self.control.end();
         }
-        answer.is_some()
+        answer
     }
 
     fn notice(&self, notice: Notice) {
@@ -231,11 +224,9 @@ impl Worker<'_> {
     /// Follows one part, and hands on what became of it.
     fn part(&self, source: &mut (impl Source + ?Sized), serial_number: Option<String>) -> Followed {
         let run = RefCell::new(Run::default());
-        let kept = Cell::new(true);
-        let mut source = Recorded { source, transcript: Transcript::default(), kept: &kept };
-        let ready = self.before(&mut source, &run, &kept, serial_number.as_ref());
-        let ended =
-            ready.and_then(|()| self.record_of(&mut source, &run, &kept, serial_number.as_ref()));
+        let mut source = Recorded { source, transcript: Transcript::default(), run: &run };
+        let ready = self.before(&mut source, &run, serial_number.as_ref());
+        let ended = ready.and_then(|()| self.record_of(&mut source, &run, serial_number.as_ref()));
         let transcript = source.transcript;
         let run = run.into_inner();
         let has_begun = run.begun.is_some();
@@ -265,7 +256,6 @@ impl Worker<'_> {
         &self,
         source: &mut impl Source,
         run: &RefCell<Run>,
-        kept: &Cell<bool>,
         serial_number: Option<&String>,
     ) -> Result<(), PartError> {
         let Some(step) = &self.batch.steps.before else { return Ok(()) };
@@ -278,7 +268,7 @@ impl Worker<'_> {
                 break;
             }
         }
-        kept.set(self.begin(run, serial_number));
+        self.begin(run, serial_number);
         let Some(attempt) = run.borrow().attempt else { return Err(FollowError::Stopped.into()) };
         let mut told = self.told.clone();
         told.serial_number = serial_number.cloned();
@@ -425,7 +415,6 @@ impl Worker<'_> {
         &self,
         source: &mut impl Source,
         run: &RefCell<Run>,
-        kept: &Cell<bool>,
         serial_number: Option<&String>,
     ) -> Ended {
         let mut nonce = [0; 32];
@@ -454,7 +443,7 @@ impl Worker<'_> {
             modelled |= *observed == Observed::Modelled;
             // What the model says as it boots does not belong to a run.
             if *observed != Observed::Modelled && run.borrow().begun.is_none() {
-                kept.set(self.begin(run, serial_number));
+                self.begin(run, serial_number);
             }
             run.borrow_mut().observe(observed, clock.instant());
             self.notice(Notice::Observed(self.number, observed.clone()));
@@ -484,15 +473,14 @@ impl Worker<'_> {
         Ok((NewEntry { identity: record.identity, record: bytes }, image))
     }
 
-    /// Keeps that a run has begun, before the part gets its nonce. Whether it is kept.
-    fn begin(&self, run: &RefCell<Run>, serial_number: Option<&String>) -> bool {
+    /// Keeps that a run has begun, before the part gets its nonce.
+    fn begin(&self, run: &RefCell<Run>, serial_number: Option<&String>) {
         let kept = self.keep(New::Attempt(self.attempt(serial_number)));
         let mut run = run.borrow_mut();
         run.begun = Some(self.batch.clock.instant());
         run.attempt = kept.map(|kept| kept.link.number);
         self.noisy.set(false);
         self.notice(Notice::Begun(self.number));
-        run.attempt.is_some()
     }
 }
 
@@ -570,8 +558,8 @@ const fn step_name(observed: &Observed) -> Option<&'static str> {
 struct Recorded<'a, S: ?Sized> {
     source: &'a mut S,
     transcript: Transcript,
-    /// Whether the ledger has the attempt: else the part gets no nonce, and does nothing.
-    kept: &'a Cell<bool>,
+    /// If the ledger does not have its attempt, the part gets no nonce, and does nothing.
+    run: &'a RefCell<Run>,
 }
 
 impl<S: Source + ?Sized> Source for Recorded<'_, S> {
@@ -584,7 +572,7 @@ impl<S: Source + ?Sized> Source for Recorded<'_, S> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.kept.get() {
+        if self.run.borrow().attempt.is_some() {
             self.source.write_all(bytes)
         } else {
             Err(io::ErrorKind::Interrupted.into())

@@ -4,9 +4,8 @@
 
 use std::io::{self, Write};
 
-use provisioning::DeviceId;
 use serde::Serialize;
-use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs};
+use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs, Text};
 
 use super::selection::Selection;
 use super::{Error, Place, printable, say, time};
@@ -61,11 +60,12 @@ impl Row {
             End::Known { seen, .. } => Some(*seen),
             End::Failed(Failed { seen, .. }) => *seen,
         });
+        let part = outcome.and_then(Outcome::part);
         let author = &run.begun.author;
         Self {
             attempt: run.begun.number,
             batch: run.attempt().batch.clone(),
-            device_id: outcome.and_then(Outcome::device_id).map(|id| DeviceId(id).to_string()),
+            device_id: part.map(|(device_id, _)| device_id.to_string()),
             entry,
             error: failed.map(|failed| failed.error.clone()),
             failure: failed.and_then(|failed| failed.failure),
@@ -81,7 +81,7 @@ impl Row {
             station: author.station.clone(),
             text: failed.map(|failed| failed.text.clone()),
             time: time(Some(&run.begun)),
-            ueid: outcome.and_then(Outcome::ueid).map(|ueid| ueid.to_string()),
+            ueid: part.map(|(_, ueid)| ueid.to_string()),
             version: run.begun.version.clone(),
         }
     }
@@ -181,10 +181,8 @@ fn show(number: u64, ledger: &Ledger, json: bool) -> Result<bool, Error> {
     )?;
     let run = run.or_else(|| runs.unfinished().find(|run| run.begun.number == number));
     if let Some(run) = &run {
-        let console = run.outcome().map(|outcome| {
-            let text = outcome.console.unpack(run.ended.as_ref().and_then(Link::entry));
-            text.map_or_else(|| String::from("(damaged)"), |text| escaped(&text))
-        });
+        let entry = run.ended.as_ref().and_then(Link::entry);
+        let console = run.outcome().map(|outcome| unpacked(&outcome.console, entry));
         let mut out = io::stdout().lock();
         if json {
             print_json(run, console.as_deref(), &programs, &mut out)?;
@@ -232,7 +230,7 @@ fn print_json(
             .iter()
             .map(|program| Carried {
                 command: &program.command,
-                output: output(program),
+                output: unpacked(&program.output, None),
                 seconds: seconds(program.milliseconds),
                 step: &program.step,
                 succeeded: program.succeeded,
@@ -291,13 +289,14 @@ fn print_one(
         let (step, command) = (printable(&program.step), printable(&program.command));
         let time = seconds_text(seconds(program.milliseconds));
         writeln!(out, "{step}: {command} ({}, {time}):", printable(&program.text))?;
-        output(program).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+        unpacked(&program.output, None).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
     }
     Ok(())
 }
 
-fn output(program: &Program) -> String {
-    let text = program.output.unpack(None);
+/// A text of the ledger, escaped.
+fn unpacked(text: &Text, entry: Option<&Entry>) -> String {
+    let text = text.unpack(entry);
     text.map_or_else(|| String::from("(damaged)"), |text| escaped(&text))
 }
 

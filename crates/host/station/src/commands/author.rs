@@ -2,8 +2,13 @@
 
 //! Who works with the ledger.
 
-use station::ledger::{Author, is_good_text};
+use std::sync::Arc;
+
+use station::clock::SystemClock;
+use station::ledger::{Author, Ledger, LedgerError, is_good_text};
 use station::station_file::StationFile;
+
+use super::Place;
 
 /// Who works with the ledger.
 #[derive(clap::Args)]
@@ -16,10 +21,18 @@ pub struct AuthorOptions {
     station_name: Option<String>,
     /// Accept a clock that was set back since the last entry, or is not set
     #[arg(long)]
-    pub accept_clock: bool,
+    accept_clock: bool,
 }
 
 impl AuthorOptions {
+    /// Opens the ledger to write to it, in this name.
+    pub fn open(&self, place: &Place) -> Result<Ledger, LedgerError> {
+        let mut ledger = place.open_or_create()?;
+        ledger.set_author(self.author(&place.file));
+        ledger.set_clock(Arc::new(SystemClock), self.accept_clock);
+        Ok(ledger)
+    }
+
     /// As the ledger keeps it.
     pub fn author(&self, file: &StationFile) -> Author {
         let station = self.station_name.clone().or_else(|| file.station.clone());

@@ -5,13 +5,11 @@
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use provisioning::DUMMY_PUBLIC_KEY;
 use sha2::{Digest, Sha256};
 use station::Identity;
-use station::clock::SystemClock;
 use station::export::{self, Options, Profile};
 use station::ledger::{self, Audit, Entry, Fact, Ledger, Link, New};
 
@@ -135,9 +133,7 @@ fn remember(
     (first, last): (u64, u64),
     files: &[export::Files],
 ) -> Result<(), Error> {
-    let mut ledger = place.open_or_create()?;
-    ledger.set_author(arguments.author.author(&place.file));
-    ledger.set_clock(Arc::new(SystemClock), arguments.author.accept_clock);
+    let mut ledger = arguments.author.open(place)?;
     let sha256 =
         files.iter().fold(Sha256::new(), |hash, file| hash.chain_update(&file.endorsements));
     let export = ledger::Export {

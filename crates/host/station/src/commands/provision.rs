@@ -145,9 +145,7 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
         None => connected(options, file, &batch, &told)?,
     };
 
-    let mut ledger = place.open_or_create()?;
-    ledger.set_author(options.author.author(file));
-    ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
+    let mut ledger = options.author.open(place)?;
     ledger.check_clock()?;
     let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {

@@ -3,9 +3,7 @@
 //! `replace`: an entry whose part was erased on purpose.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
-use station::clock::SystemClock;
 use station::ledger::{Fact, New, Withdrawal};
 
 use super::author::{AuthorOptions, name};
@@ -42,7 +40,7 @@ pub fn run(options: &Replace, place: &Place, json: bool) -> Result<bool, Error> 
                 given.push(export.clone());
             }
             let Some(entry) = link.entry() else { return Ok(()) };
-            if is_part(&options.part, entry) || link.serial_number() == Some(&options.part) {
+            if is_part(&options.part, entry, link) {
                 match found.withdrawn {
                     Some(link) => withdrawn = Some((entry.number, link)),
                     None => entries.push(entry.number),
@@ -73,9 +71,7 @@ pub fn run(options: &Replace, place: &Place, json: bool) -> Result<bool, Error> 
             .into());
         }
     };
-    let mut ledger = place.open_or_create()?;
-    ledger.set_author(options.author.author(&place.file));
-    ledger.set_clock(Arc::new(SystemClock), options.author.accept_clock);
+    let mut ledger = options.author.open(place)?;
     let withdrawal = Withdrawal { entry, reason: options.reason.clone() };
     let kept = ledger.append(&[New::Withdrawal(withdrawal)])?;
     let link = kept[0].link;

@@ -5,7 +5,6 @@
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use station::DeviceId;
 use station::ledger::{Audit, Found, Ledger, Run, Runs};
 
 use super::{Error, is_identity};
@@ -100,7 +99,6 @@ impl Selection {
 fn is_of(run: &Run, part: &str) -> bool {
     run.serial_number() == Some(part)
         || run.outcome().is_some_and(|outcome| {
-            let known = outcome.device_id().map(DeviceId).zip(outcome.ueid());
-            known.is_some_and(|(device_id, ueid)| is_identity(part, device_id, ueid))
+            outcome.part().is_some_and(|(device_id, ueid)| is_identity(part, device_id, ueid))
         })
 }

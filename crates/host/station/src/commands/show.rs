@@ -21,15 +21,10 @@ pub struct Show {
     part: String,
 }
 
-impl Show {
-    fn is_wanted(&self, entry: &Entry, serial_number: Option<&str>) -> bool {
-        is_part(&self.part, entry) || serial_number == Some(&self.part)
-    }
-}
-
-/// Whether a text names the part of an entry, by its UEID, its device ID or the entry's number.
-pub fn is_part(text: &str, entry: &Entry) -> bool {
+/// Whether a text names the part of an entry, by its UEID, its device ID, its serial number or the entry's number.
+pub fn is_part(text: &str, entry: &Entry, link: &Link) -> bool {
     is_identity(text, entry.identity.device_id, entry.identity.ueid())
+        || link.serial_number() == Some(text)
         || text.parse() == Ok(entry.number)
 }
 
@@ -61,7 +56,7 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             }
             let run = runs.take(link);
             let Some(entry) = link.entry() else { return Ok(()) };
-            if !options.is_wanted(entry, link.serial_number()) {
+            if !is_part(&options.part, entry, link) {
                 return Ok(());
             }
             let mut problems: Vec<_> = found.problems.to_vec();

@@ -310,11 +310,14 @@ fn judge(
 /// Whether another run of the part of an outcome is known that was not good.
 fn failed_before(connection: &Connection, outcome: &Outcome) -> rusqlite::Result<bool> {
     let Outcome { attempt, serial_number, .. } = outcome;
-    connection
-        .prepare_cached(FAILED_BEFORE)?
-        .query_row(params![serial_number, outcome.device_id(), attempt.cast_signed()], |row| {
-            row.get(0)
-        })
+    connection.prepare_cached(FAILED_BEFORE)?.query_row(
+        params![
+            serial_number,
+            outcome.part().map(|(device_id, _)| device_id.0),
+            attempt.cast_signed()
+        ],
+        |row| row.get(0),
+    )
 }
 
 fn insert(connection: &Connection, link: &Link) -> rusqlite::Result<()> {

@@ -367,23 +367,11 @@ impl Fact {
 impl Outcome {
     /// Which part it is, where that is known.
     #[must_use]
-    pub const fn device_id(&self) -> Option<[u8; 8]> {
+    pub fn part(&self) -> Option<(DeviceId, Ueid)> {
         match &self.end {
-            End::Good(entry) => Some(entry.identity.device_id.0),
-            End::Known { part, .. } | End::Failed(Failed { part: Some(part), .. }) => {
-                Some(part.0.0)
-            }
-            End::Failed(_) => None,
-        }
-    }
-
-    /// Its UEID, where that is known.
-    #[must_use]
-    pub fn ueid(&self) -> Option<Ueid> {
-        match &self.end {
-            End::Good(entry) => Some(entry.identity.ueid()),
-            End::Known { part, .. } | End::Failed(Failed { part: Some(part), .. }) => Some(part.1),
-            End::Failed(_) => None,
+            End::Good(Entry { identity, .. }) => Some((identity.device_id, identity.ueid())),
+            End::Known { part, .. } => Some(*part),
+            End::Failed(failed) => failed.part,
         }
     }
 
