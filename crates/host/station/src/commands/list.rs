@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use station::ledger::{Entry, Found, Link, Runs};
 
-use super::{Error, Place, check_record, print_problems, say, time};
+use super::{Error, Place, check_record, is_good, print_problems, time};
 use crate::json;
 
 /// Carries the command out.
@@ -48,10 +48,7 @@ pub fn run(place: &Place, json: bool) -> Result<bool, Error> {
         print_problems(&found, false, &mut out)?;
     }
     out.flush()?;
-    if !found.is_clean() {
-        say("error: the ledger is NOT GOOD. Stop the line and audit it");
-    }
-    Ok(found.is_clean())
+    Ok(is_good(&found))
 }
 
 fn list_problems(found: &Found<'_>, json: bool, out: &mut impl Write) -> Result<(), Error> {

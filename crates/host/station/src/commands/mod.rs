@@ -149,9 +149,16 @@ fn ended(found: &Audit, json: bool) -> Result<bool, Error> {
         } else {
             print_problems(found, true, &mut out)?;
         }
+    }
+    Ok(is_good(found))
+}
+
+/// Whether a ledger is good; if it is not, the operator is told.
+fn is_good(found: &Audit) -> bool {
+    if !found.is_clean() {
         say("error: the ledger is NOT GOOD. Stop the line and audit it");
     }
-    Ok(found.is_clean())
+    found.is_clean()
 }
 
 /// Whether a text names a part, by its device ID or its UEID, as both are printed.

@@ -10,7 +10,7 @@ use p256::pkcs8::{EncodePublicKey, LineEnding};
 use station::ledger::{Entry, Fact, Link, Problem, Run, Runs};
 use station::record;
 
-use super::{ANY_KEY, Error, Place, check_record, is_identity, printable, say, time};
+use super::{ANY_KEY, Error, Place, check_record, is_good, is_identity, printable, say, time};
 use crate::json;
 
 /// Show the entry of a part
@@ -95,11 +95,8 @@ pub fn run(options: &Show, place: &Place, json: bool) -> Result<bool, Error> {
             options.part.escape_debug()
         ));
     }
-    if !audit.is_clean() {
-        say("error: the ledger is NOT GOOD. Stop the line and audit it");
-    }
-    let is_good = shown.iter().all(|shown| shown.problems.is_empty());
-    Ok(!shown.is_empty() && is_good && audit.is_clean())
+    let records_are_good = shown.iter().all(|shown| shown.problems.is_empty());
+    Ok(is_good(&audit) && records_are_good && !shown.is_empty())
 }
 
 fn show_entry(
