@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use station::export::{DEFAULT_MAX_BYTES, Options, Profile, export};
 use station::ledger::{
-    Attempt, Begun, Entry, Fact, GENESIS, Ledger, LedgerError, Link, New, NewEnd, NewEntry,
-    NewOutcome, Receipt, Runs,
+    Attempt, Begun, Entry, Fact, Ledger, LedgerError, Link, New, NewEnd, NewEntry, NewOutcome,
+    Origin, Receipt, Runs,
 };
 use station::record::{self, Wanted};
 use station::transcript::Transcript;
@@ -136,7 +136,7 @@ fn unpack(link: &Link) {
 
 /// The last of these links, which are a chain.
 fn check_chain(links: &[Link]) -> Receipt {
-    let mut last = Receipt { number: 0, hash: GENESIS };
+    let mut last = Receipt { number: 0, hash: Origin::default().hash() };
     for link in links {
         assert_eq!((link.number, link.previous), (last.number + 1, last.hash), "the chain");
         assert_eq!(link.hash, link.computed_hash());

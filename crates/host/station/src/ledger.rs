@@ -23,9 +23,20 @@
 //! | 4       | `operator`         | text or `null`                                                 |
 //! | 5       | `version`          | text: of the program                                           |
 //! | 6       | `kind`             | text: `attempt`, `outcome`, `program`, `withdrawal`, `export`  |
-//! | 7       | `previous`         | byte string of 32: the hash before; zeros in link 1            |
+//! | 7       | `previous`         | byte string of 32: the hash before; in link 1 the origin's     |
 //! | 8       |                    | array: the row in `attempts`, `outcomes`, `programs`, `withdrawals` or `exports` |
 //! | 9       |                    | array: the row in `entries`, only of an outcome that has one   |
+//!
+//! What the chain begins with is the [`Origin`], one row in `origin`: whose ledger it is, and which one it continues. Its
+//! hash is SHA-256 over the deterministic CBOR array of the columns of that row but `hash`:
+//!
+//! | Element | Column             | CBOR type                                                      |
+//! |---------|--------------------|----------------------------------------------------------------|
+//! | 0       | `station_key`      | byte string of 32: an Ed25519 public key (RFC 8032), or `null` |
+//! | 1       | `batch`            | text or `null`                                                 |
+//! | 2       | `continues_format` | integer, or `null` as the next two                             |
+//! | 3       | `continues_number` | integer: the last link of the ledger that it continues         |
+//! | 4       | `continues_head`   | byte string of 32: the hash of that link                       |
 //!
 //! What a console has shown, and a program printed, is packed: see [`Text`].
 //!
@@ -51,6 +62,7 @@ mod audit;
 mod error;
 mod head;
 mod link;
+mod origin;
 mod runs;
 mod text;
 
@@ -74,6 +86,7 @@ pub use link::{
     Attempt, Author, End, Entry, Export, Fact, Failed, GENESIS, Link, Outcome, Program, Receipt,
     Refusal, Step, Withdrawal,
 };
+pub use origin::{Continued, Origin};
 pub use runs::{Run, Runs};
 pub use text::Text;
 
@@ -89,7 +102,7 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const APPLICATION_ID: i32 = 0x504C_6467;
 
 /// The version of the format: `PRAGMA user_version`.
-pub const VERSION: i32 = 2;
+pub const VERSION: i32 = 3;
 
 const SCHEMA: &str = include_str!("ledger/schema.sql");
 
@@ -169,6 +182,7 @@ impl Ledger {
             .map_err(|error| ledger.error(error))?;
         write_ahead(&ledger.path, &ledger.connection)?;
         ledger.check_schema()?;
+        ledger.origin()?;
         // A ledger that no head was kept of, or whose last links were committed by a program that was
         // killed then. An empty ledger has nothing to lose.
         let head = ledger.head()?;
@@ -308,7 +322,7 @@ impl Ledger {
         }
     }
 
-    /// The last link's number, which is how many there are, and its hash; 0 and [`GENESIS`] where
+    /// The last link's number, which is how many there are, and its hash; 0 and the hash of the origin where
     /// there is none.
     ///
     /// # Errors
@@ -413,6 +427,7 @@ fn fill(path: &Path) -> Result<(), LedgerError> {
         .map_err(error)?;
     if objects == 0 {
         transaction.execute_batch(SCHEMA).map_err(error)?;
+        Origin::default().insert(&transaction).map_err(error)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(error)?;
         transaction.commit().map_err(error)?;

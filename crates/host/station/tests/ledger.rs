@@ -17,8 +17,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use station::ledger::{
     Attempt, Audit, Author, Begun, End, Entry, Export, Fact, Failed, GENESIS, Kept, Ledger,
-    LedgerError, Link, New, NewEnd, NewEntry, NewOutcome, Outcome, PROBLEMS_LISTED, Problem,
-    Program, Receipt, Refusal, Run, Runs, Step, Text, Withdrawal, head_file_of,
+    LedgerError, Link, New, NewEnd, NewEntry, NewOutcome, Origin, Outcome, PROBLEMS_LISTED,
+    Problem, Program, Receipt, Refusal, Run, Runs, Step, Text, Withdrawal, head_file_of,
 };
 use station::transcript::Transcript;
 use station::{DeviceId, Identity};
@@ -57,7 +57,7 @@ fn hex(hash: [u8; 32]) -> String {
 fn keeps_what_it_is_given() {
     let (_folder, path) = folder();
     let mut ledger = Ledger::open_or_create(&path).unwrap();
-    assert_eq!(ledger.head().unwrap(), Receipt { number: 0, hash: GENESIS });
+    assert_eq!(ledger.head().unwrap(), Receipt { number: 0, hash: Origin::default().hash() });
     assert_eq!(ledger.entries().unwrap(), 0);
     let mut receipts = enter(&mut ledger, &entries([1])).unwrap();
     receipts.extend(enter(&mut ledger, &entries([2, 3])).unwrap());
@@ -86,7 +86,7 @@ fn keeps_what_it_is_given() {
 /// Numbers without holes, and each hash over the link and the hash before it.
 #[track_caller]
 fn assert_chain(links: &[Link]) {
-    let mut last = Receipt { number: 0, hash: GENESIS };
+    let mut last = Receipt { number: 0, hash: Origin::default().hash() };
     for link in links {
         assert_eq!((link.number, link.previous), (last.number + 1, last.hash));
         assert_eq!(link.hash, link.computed_hash());
@@ -916,7 +916,7 @@ fn another_file_is_refused_and_left_alone() {
 
 #[test]
 fn a_ledger_of_another_version_is_refused_and_left_alone() {
-    for (in_log, version) in [(false, 3), (true, 3), (false, 1), (true, 1)] {
+    for (in_log, version) in [(false, 4), (true, 4), (false, 1), (true, 1)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.db");
         drop(Ledger::open_or_create(&path).unwrap());
@@ -997,6 +997,30 @@ fn an_audit_sees_every_edit() {
     }
 }
 
+/// Whose hash was made again, too: it is not that of link 1.
+#[test]
+fn an_audit_sees_another_origin() {
+    let (_folder, path, kept) = sampled();
+    let other = Origin { batch: text("x"), ..Origin::default() };
+    let hash = hex(other.hash());
+    tamper(&path, &format!("UPDATE origin SET batch = 'x', hash = x'{hash}'"));
+    assert_eq!(audit(&path, None).problems, [Problem::Previous(1)]);
+    assert_eq!(audit(&path, Some(kept[0].link.hash)).problems, [Problem::Previous(1)]);
+    assert_eq!(Ledger::open(&path).unwrap().origin().unwrap(), other);
+}
+
+#[test]
+fn a_ledger_whose_origin_was_changed_takes_no_link() {
+    for edit in ["UPDATE origin SET batch = 'x'", "DELETE FROM origin"] {
+        let (_folder, path, _) = sampled();
+        tamper(&path, edit);
+        let error = Ledger::open_or_create(&path).unwrap_err();
+        assert!(matches!(error, LedgerError::Damaged(_, Problem::Origin)), "{error:?}");
+        let error = Ledger::open(&path).unwrap().origin().unwrap_err();
+        assert!(matches!(error, LedgerError::Damaged(_, Problem::Origin)), "{error:?}");
+    }
+}
+
 #[test]
 fn there_is_an_edit_of_every_column() {
     let (_folder, path, _) = sampled();
@@ -1009,7 +1033,7 @@ fn there_is_an_edit_of_every_column() {
         .unwrap();
     let columns = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let columns: Vec<(String, String)> = columns.collect::<Result<_, _>>().unwrap();
-    assert_eq!(columns.len(), 9 + 4 + 13 + 7 + 8 + 3 + 7);
+    assert_eq!(columns.len(), 6 + 9 + 4 + 13 + 7 + 8 + 3 + 7);
     for (table, column) in columns {
         // The link of a row stands for the row.
         let begins = format!("UPDATE {table} SET {column} =");
@@ -1083,7 +1107,10 @@ fn a_head_written_down_shows_what_the_file_cannot() {
     for receipt in &receipts {
         assert!(audit(&path, Some(receipt.hash)).is_clean());
     }
-    assert!(audit(&path, Some(GENESIS)).is_clean(), "the head of the empty ledger");
+    assert!(
+        audit(&path, Some(Origin::default().hash())).is_clean(),
+        "the head of the empty ledger"
+    );
     assert_eq!(audit(&path, Some([1; 32])).problems, [Problem::Head]);
 
     tamper(&path, CUT);

@@ -23,6 +23,7 @@ pub const SEEN_BEFORE: &str = "seen-before";
 // The statements of an append. None may read more rows the longer the ledger gets.
 const LAST: &str =
     "SELECT number, hash, time FROM links WHERE number = (SELECT max(number) FROM links)";
+const ORIGIN: &str = "SELECT hash FROM origin";
 const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'links'";
 const LAST_ENTRY: &str = "SELECT coalesce(max(number), 0) FROM entries";
 const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1 \
@@ -197,17 +198,26 @@ impl Ledger {
     }
 }
 
-/// The last link, and its time.
+/// The last link, and its time; where there is none, number 0 and the hash of the origin.
 pub(super) fn last(connection: &Connection) -> rusqlite::Result<(Receipt, Timestamp)> {
-    connection
+    let last = connection
         .prepare_cached(LAST)?
         .query_row([], |row| {
             let receipt =
                 Receipt { number: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? };
             Ok((receipt, Timestamp::from_millisecond(row.get(2)?).unwrap_or(Timestamp::MAX)))
         })
-        .optional()
-        .map(|last| last.unwrap_or((Receipt { number: 0, hash: GENESIS }, Timestamp::MIN)))
+        .optional()?;
+    match last {
+        Some(last) => Ok(last),
+        None => Ok((Receipt { number: 0, hash: origin_hash(connection)? }, Timestamp::MIN)),
+    }
+}
+
+/// What stands in link 1 as the hash of the link before it.
+pub(super) fn origin_hash(connection: &Connection) -> rusqlite::Result<[u8; 32]> {
+    let hash = connection.prepare_cached(ORIGIN)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(hash.unwrap_or(GENESIS))
 }
 
 pub(super) fn last_entry(connection: &Connection) -> rusqlite::Result<u64> {
@@ -370,10 +380,11 @@ mod tests {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP, true).unwrap();
         let scans = |statement| {
             let plan = plan(connection, statement);
-            // A query without a table is one row; a highest number is the last row of its table.
+            // A query without a table is one row, and so is the origin; a highest number is the last row of its table.
             let highest = ["SEARCH links", "SEARCH entries", "SEARCH sqlite_sequence"];
             let scan = |step: &&String| {
-                step.starts_with("SCAN") && *step != "SCAN CONSTANT ROW"
+                step.starts_with("SCAN")
+                    && !["SCAN CONSTANT ROW", "SCAN origin"].contains(&step.as_str())
                     // SQLite calls a highest value so, too, for which it looks at every row.
                     || step.starts_with("SEARCH")
                         && !step.contains(" USING ")
@@ -385,6 +396,7 @@ mod tests {
         assert_eq!(scans("SELECT max(first) FROM exports WHERE profile = ''"), ["SEARCH exports"]);
         for statement in [
             LAST,
+            ORIGIN,
             HIGHEST,
             LAST_ENTRY,
             SEEN_DEVICE_ID,

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use super::append::highest;
+use super::append::{highest, origin_hash};
 use super::link::{LINKS, number};
-use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt, SCHEMA};
+use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Origin, Receipt, SCHEMA};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;
@@ -46,6 +46,9 @@ pub enum Problem {
         .0.escape_debug()
     )]
     Schema(String),
+    /// The row in `origin` is missing, is not the only one, or its hash is not that of its content.
+    #[error("its origin, the station key, the batch and the ledger that it continues, was changed")]
+    Origin,
     /// After the first number comes the second, which is not the next.
     #[error("link {1} follows link {0}: numbers are missing or were changed")]
     Number(u64, u64),
@@ -199,6 +202,11 @@ impl Ledger {
                     result => result?,
                 }
             }
+            if let Err(problem) = Origin::read(&self.connection)? {
+                audit.add(problem);
+            }
+            // As it stands in the file, so that a changed origin is not a problem of link 1, too.
+            audit.head.hash = origin_hash(&self.connection)?;
             walk(&self.connection, &mut audit, expected_head, check_record, each)
         });
         match walked {
@@ -274,7 +282,7 @@ fn walk<E>(
     mut check_record: impl FnMut(&Entry) -> Result<(), String>,
     mut each: impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
-    let mut head_found = expected_head.is_none_or(|head| head == GENESIS);
+    let mut head_found = expected_head.is_none_or(|head| head == audit.head.hash);
     let mut statement = connection.prepare(LINKS)?;
     let mut rows = statement.query([])?;
     let mut problems = Vec::new();
@@ -356,9 +364,12 @@ impl Problem {
             | Self::Entry(..)
             | Self::Clock(_)
             | Self::Record(..) => true,
-            Self::File(_) | Self::Schema(_) | Self::Stray(..) | Self::CutOff(..) | Self::Head => {
-                false
-            }
+            Self::File(_)
+            | Self::Schema(_)
+            | Self::Origin
+            | Self::Stray(..)
+            | Self::CutOff(..)
+            | Self::Head => false,
         }
     }
 }

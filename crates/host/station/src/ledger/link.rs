@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::{Problem, Text};
 use crate::{DeviceId, Identity};
 
-/// What stands as the previous hash in link 1: 32 zero bytes.
+/// 32 zero bytes: no link's hash. What stood as the previous hash in link 1 before format 3 had [`super::Origin`].
 pub const GENESIS: [u8; 32] = [0; 32];
 
 // The statements that insert a link and the rows of its fact, in the order of their columns.
@@ -88,7 +88,7 @@ pub struct Link {
     pub version: String,
     /// What it says.
     pub fact: Fact,
-    /// The hash of the link before it, or [`GENESIS`].
+    /// The hash of the link before it; in link 1 that of the [origin](super::Origin::hash).
     pub previous: [u8; 32],
     /// Its own hash, as it stands in the file; [`Link::computed_hash`] is what it should be.
     pub hash: [u8; 32],
@@ -547,7 +547,10 @@ impl Link {
 }
 
 /// A column as SQLite has it, in CBOR.
-fn encode(e: &mut Encoder<Vec<u8>>, column: &Value) -> Result<(), EncodeError<Infallible>> {
+pub(super) fn encode(
+    e: &mut Encoder<Vec<u8>>,
+    column: &Value,
+) -> Result<(), EncodeError<Infallible>> {
     match column {
         Value::Null => e.null()?,
         Value::Integer(number) => e.i64(*number)?,

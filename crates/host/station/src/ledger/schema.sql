@@ -3,6 +3,18 @@
 -- The ledger. An audit compares these statements with those in the file, to the letter: a
 -- change in one of them, or in a comment inside it, makes a new version of the format.
 
+-- What the chain begins with: one row. Its hash stands in link 1 as that of the link before it.
+CREATE TABLE origin (
+    station_key      BLOB CHECK (length(station_key) = 32), -- Ed25519
+    batch            TEXT,
+    -- The ledger whose links were carried over: its format, its last link, and the hash of that.
+    continues_format INTEGER CHECK (continues_format >= 1),
+    continues_number INTEGER CHECK (continues_number >= 1),
+    continues_head   BLOB CHECK (length(continues_head) = 32),
+    hash             BLOB NOT NULL CHECK (length(hash) = 32),
+    CHECK ((continues_format IS NULL) + (continues_number IS NULL) + (continues_head IS NULL) IN (0, 3))
+) STRICT;
+
 -- The chain. Each link says one fact, which stands in the table of its kind.
 CREATE TABLE links (
     number         INTEGER PRIMARY KEY AUTOINCREMENT CHECK (number >= 1),
@@ -90,6 +102,11 @@ CREATE INDEX exports_verifier ON exports (verifier, last);
 -- INSERT OR REPLACE deletes the rows that stand in its way, and no delete trigger sees it. So an
 -- insert must have nothing in its way: neither its key nor a unique column. And what it refers to must be there:
 -- SQLite looks after foreign keys only where a program asks it to. An audit has it do so.
+CREATE TRIGGER origin_is_first BEFORE INSERT ON origin BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: it has its origin')
+        WHERE EXISTS (SELECT 1 FROM origin) OR EXISTS (SELECT 1 FROM links);
+END;
+
 CREATE TRIGGER links_are_appended BEFORE INSERT ON links BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: this is not the next number')
         WHERE NEW.number IS NOT 1 + (SELECT coalesce(max(number), 0) FROM links);
@@ -98,7 +115,7 @@ CREATE TRIGGER links_are_appended BEFORE INSERT ON links BEGIN
             1 + (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'links');
     SELECT RAISE(ABORT, 'the ledger is append-only: this does not follow the last link')
         WHERE NEW.previous IS NOT
-            coalesce((SELECT hash FROM links WHERE number = NEW.number - 1), zeroblob(32));
+            coalesce((SELECT hash FROM links WHERE number = NEW.number - 1), (SELECT hash FROM origin));
 END;
 
 CREATE TRIGGER attempts_are_appended BEFORE INSERT ON attempts BEGIN
@@ -173,6 +190,9 @@ CREATE TRIGGER exports_are_appended BEFORE INSERT ON exports BEGIN
         WHERE NEW.first IS NOT 1 + (SELECT coalesce(max(last), 0) FROM exports WHERE verifier = NEW.verifier);
 END;
 
+CREATE TRIGGER origin_is_not_changed BEFORE UPDATE ON origin BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: nothing can be changed');
+END;
 CREATE TRIGGER links_are_not_changed BEFORE UPDATE ON links BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: nothing can be changed');
 END;
@@ -195,6 +215,9 @@ CREATE TRIGGER exports_are_not_changed BEFORE UPDATE ON exports BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: nothing can be changed');
 END;
 
+CREATE TRIGGER origin_is_not_deleted BEFORE DELETE ON origin BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: nothing can be deleted');
+END;
 CREATE TRIGGER links_are_not_deleted BEFORE DELETE ON links BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: nothing can be deleted');
 END;

@@ -106,7 +106,7 @@ mod tests {
     /// What ledgers have packed can be read as long as this stays.
     #[test]
     fn the_dictionary_is_that_of_this_version() {
-        assert_eq!(super::super::VERSION, 2);
+        assert_eq!(super::super::VERSION, 3);
         assert_eq!(
             Sha256::digest(DICTIONARY)[..],
             hex!("a14e54e4289d0e51ca121037644a4f8cf5cca577e7b72270334777f9c858c47c")

@@ -10,7 +10,9 @@ use jiff::SignedDuration;
 use provisioning::Measurement;
 use rusqlite::Connection;
 use station::clock::built;
-use station::ledger::Problem::{self, Clock, Column, CutOff, Entry, Hash, Number, Previous, Stray};
+use station::ledger::Problem::{
+    self, Clock, Column, CutOff, Entry, Hash, Number, Origin, Previous, Stray,
+};
 use station::ledger::{
     Attempt, Author, Begun, Export, Kept, Ledger, New, NewEnd, NewEntry, NewOutcome, Program, Step,
     Text, Withdrawal, head_file_of,
@@ -174,6 +176,24 @@ fn stray(table: &str, row: u64, parent: &str) -> Problem {
 
 /// Statements, and all the problems that they make.
 type Edits = Vec<(&'static str, Vec<Problem>)>;
+
+fn edits_of_the_origin() -> Edits {
+    vec![
+        ("UPDATE origin SET station_key = zeroblob(32)", vec![Origin]),
+        ("UPDATE origin SET station_key = x'00'", vec![Origin]),
+        ("UPDATE origin SET batch = 'x'", vec![Origin]),
+        ("UPDATE origin SET continues_format = 2", vec![Origin]),
+        ("UPDATE origin SET continues_number = 22", vec![Origin]),
+        ("UPDATE origin SET continues_head = zeroblob(32)", vec![Origin]),
+        (
+            "UPDATE origin SET continues_format = 2, continues_number = 22, continues_head = zeroblob(32)",
+            vec![Origin],
+        ),
+        ("UPDATE origin SET hash = zeroblob(32)", vec![Origin, Previous(1)]),
+        ("DELETE FROM origin", vec![Origin, Previous(1)]),
+        ("INSERT INTO origin SELECT * FROM origin", vec![Origin]),
+    ]
+}
 
 fn edits_of_the_chain() -> Edits {
     vec![
@@ -414,8 +434,14 @@ pub fn edits() -> Vec<(String, Vec<Problem>)> {
         let key = if *table == "links" { "number" } else { "link" };
         (format!("UPDATE {table} SET {column} = {value} WHERE {key} = {link}"), vec![Hash(*link)])
     };
-    let others =
-        [edits_of_the_chain(), deletions(), insertions(), impossible_values(), reorderings()];
+    let others = [
+        edits_of_the_origin(),
+        edits_of_the_chain(),
+        deletions(),
+        insertions(),
+        impossible_values(),
+        reorderings(),
+    ];
     let others = others.into_iter().flatten();
     let others = others.map(|(edit, problems)| (edit.to_owned(), problems));
     OTHER_VALUES.iter().map(value).chain(others).collect()
@@ -431,8 +457,8 @@ pub fn tamper(path: &Path, edit: &str) {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    // Insert, update and delete, of seven tables.
-    assert_eq!(triggers.len(), 21);
+    // Insert, update and delete, of eight tables.
+    assert_eq!(triggers.len(), 24);
     raw.execute_batch(
         "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN",
     )
