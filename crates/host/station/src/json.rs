@@ -4,14 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::path::Path;
+use std::path::{self, Path};
 use std::time::Duration;
 
 use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
 use station::batch::{Done, Entered, Verdict};
 use station::export::{Files, Profile};
-use station::ledger::{Audit, Entry, Found, Link, Problem, Receipt, Run};
+use station::ledger::{Audit, Entry, Found, Link, Origin, Problem, Receipt, Run};
 use station::log::{self, GoodRun, NoRun};
 use station::part::PartError;
 use station::port::list::Listed;
@@ -191,6 +191,39 @@ pub fn withdrawn<'a>(entry: u64, link: &'a Receipt, verifiers: &'a [String]) -> 
     }
     let (hash, link) = (Hex(&link.hash), link.number);
     Line(Object { entry, event: "withdrawn", hash, link, verifiers })
+}
+
+/// A ledger that was begun.
+pub fn begun<'a>(
+    ledger: &'a Path,
+    key: &'a Path,
+    vkey: &'a str,
+    origin: &'a Origin,
+) -> impl Display + 'a {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        batch: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        continues_format: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        continues_head: Option<Hex<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        continues_links: Option<u64>,
+        key: Text<path::Display<'a>>,
+        ledger: Text<path::Display<'a>>,
+        vkey: &'a str,
+    }
+    let old = origin.continues.as_ref();
+    Line(Object {
+        batch: origin.batch.as_deref(),
+        continues_format: old.map(|old| old.format),
+        continues_head: old.map(|old| Hex(&old.head)),
+        continues_links: old.map(|old| old.number),
+        key: Text(key.display()),
+        ledger: Text(ledger.display()),
+        vkey,
+    })
 }
 
 /// What an audit found.

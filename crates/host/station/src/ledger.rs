@@ -59,7 +59,10 @@
 
 mod append;
 mod audit;
+mod begin;
+mod checkpoint;
 mod error;
+mod format;
 mod head;
 mod link;
 mod origin;
@@ -75,11 +78,13 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension};
 use tempfile::TempDir;
 
 pub use append::{Begun, Kept, New, NewEnd, NewEntry, NewOutcome, SEEN_BEFORE};
 pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
+pub use begin::{Beginning, continued_file_of};
+pub use checkpoint::{Checkpoint, CheckpointProblem};
 pub use error::LedgerError;
 pub use head::head_file_of;
 pub use link::{
@@ -93,6 +98,9 @@ pub use text::Text;
 use crate::clock::{Clock, SystemClock, built};
 use append::{GIVEN, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
 use audit::check_schema;
+use begin::{create, fill, look_for};
+use checkpoint::Signer;
+use format::Format;
 use head::beside;
 
 /// How long a program waits for another that has the ledger, before it gives up.
@@ -126,17 +134,20 @@ pub fn is_good_text(text: &str) -> bool {
 pub struct Ledger {
     path: PathBuf,
     connection: Connection,
+    format: Format,
     /// The files that keep the head.
     head_files: Vec<PathBuf>,
     author: Author,
     clock: Arc<dyn Clock>,
     accept_clock: bool,
+    /// Who signs its checkpoints.
+    signer: Option<Signer>,
     /// The copy of a ledger that cannot be opened where it is.
     _copy: Option<TempDir>,
 }
 
 impl Ledger {
-    /// Opens a ledger to append to it, and creates it where there is no file or an empty one.
+    /// Opens a ledger to append to it, and creates it where there is no file or an empty one: without a station key.
     ///
     /// Several programs may have it open at once; one at a time appends.
     ///
@@ -153,20 +164,20 @@ impl Ledger {
     /// As there, or that file cannot be read or written.
     pub fn open_or_create_with(path: &Path, head_file: Option<&Path>) -> Result<Self, LedgerError> {
         let path = absolute(path)?;
-        let heads = heads(&head_files(&path, head_file)?)?;
-        // The log before the ledger: one that another process creates just now may have both, but
-        // never the log alone.
-        let log = size(&beside(&path, "-wal"))?.unwrap_or(0);
-        match size(&path)? {
-            // SQLite would take the ledger for new and delete the log.
-            None | Some(0) if log > 0 => return Err(LedgerError::LogOnly(path)),
-            None | Some(0) if !heads.is_empty() => return Err(gone(path, heads)),
-            None => create(&path)?,
-            Some(0) => fill(&path)?,
+        let origin = Origin::default();
+        match look_for(&path, head_file)? {
+            // Or another process was first.
+            None => _ = create(&path, &origin, |_| Ok(()))?,
+            Some(0) => fill(&path, &origin, |_| Ok(()))?,
             Some(_) => {}
         }
         // Looked at without the right to write, so that a file that is not a ledger stays as it is.
-        let Self { head_files, .. } = Self::open_with(&path, head_file)?;
+        let head_files = {
+            let found = Self::open_with(&path, head_file)?;
+            found.check_format()?;
+            found.check_not_continued()?;
+            found.head_files
+        };
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut ledger = Self::new(path, connection, head_files);
         if ledger.connection.is_readonly(MAIN_DB).map_err(|error| ledger.error(error))? {
@@ -219,17 +230,17 @@ impl Ledger {
             return Err(gone(path, heads));
         }
         let (connection, copy) = connect_to_read(&path)?;
-        let ledger = Self { _copy: copy, ..Self::new(path, connection, head_files) };
+        let mut ledger = Self { _copy: copy, ..Self::new(path, connection, head_files) };
         let pragma = |name| ledger.connection.pragma_query_value(None, name, |row| row.get(0));
         let id = pragma("application_id").map_err(|error| ledger.error(error))?;
         let version = pragma("user_version").map_err(|error| ledger.error(error))?;
-        match (id, version) {
-            (APPLICATION_ID, VERSION) => {}
-            (APPLICATION_ID, other) if other > 0 => {
-                return Err(LedgerError::Version(ledger.path, other));
+        ledger.format = match (id, Format::of(version)) {
+            (APPLICATION_ID, Some(format)) => format,
+            (APPLICATION_ID, None) if version > 0 => {
+                return Err(LedgerError::Version(ledger.path, version));
             }
             _ => return Err(LedgerError::NotALedger(ledger.path)),
-        }
+        };
         // Before any query of the entries: one of a view in their place may never end.
         ledger.check_schema()?;
         for (file, head) in heads {
@@ -238,8 +249,16 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Whether something can be appended to it.
+    fn check_format(&self) -> Result<(), LedgerError> {
+        match self.format {
+            Format::Three => Ok(()),
+            old => Err(LedgerError::Old(self.path.clone(), old.version())),
+        }
+    }
+
     fn check_schema(&self) -> Result<(), LedgerError> {
-        match check_schema(&self.connection).map_err(|error| self.error(error))? {
+        match check_schema(&self.connection, self.format).map_err(|error| self.error(error))? {
             Some(problem) => Err(self.damaged(problem)),
             None => Ok(()),
         }
@@ -247,16 +266,7 @@ impl Ledger {
 
     /// Whether the ledger has the link that was its last one when `file` was written.
     fn check_head(&self, file: PathBuf, head: Receipt) -> Result<(), LedgerError> {
-        let hash = self
-            .connection
-            .query_row(
-                "SELECT hash FROM links WHERE number = ?1",
-                [head.number.cast_signed()],
-                |row| row.get::<_, [u8; 32]>(0),
-            )
-            .optional()
-            .map_err(|error| self.error(error))?;
-        match hash {
+        match self.hash_at(head.number)? {
             Some(hash) if hash == head.hash => Ok(()),
             Some(_) => Err(LedgerError::Other(self.path.clone(), file, head.number)),
             None => {
@@ -266,21 +276,56 @@ impl Ledger {
         }
     }
 
+    /// The hash of the link of this number, as it stands in the file; for 0, that of the origin.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn hash_at(&self, number: u64) -> Result<Option<[u8; 32]>, LedgerError> {
+        if number == 0 {
+            let genesis = self.format.genesis(&self.connection);
+            return genesis.map(Some).map_err(|error| self.error(error));
+        }
+        self.connection
+            .query_row(
+                &format!("SELECT hash FROM {} WHERE number = ?1", self.format.chain()),
+                [number.cast_signed()],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(|error| self.error(error))
+    }
+
     /// Keeps this head, whose link is synced and must not be acknowledged before.
     fn keep_head(&mut self, head: &Receipt) -> Result<(), LedgerError> {
-        let error = |error| LedgerError::of(&self.path, error);
-        // Nobody else keeps a head meanwhile, so that none is written over by an older one.
-        let _transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(error)?;
-        for file in &self.head_files {
-            let kept = head::read(file).ok().flatten();
-            if kept.is_none_or(|kept| kept.number < head.number) {
-                head::write(file, head)?;
+        self.alone(|ledger| {
+            for file in &ledger.head_files {
+                let kept = head::read(file).ok().flatten();
+                if kept.is_none_or(|kept| kept.number < head.number) {
+                    head::write(file, head)?;
+                }
             }
-        }
-        Ok(())
+            match &mut ledger.signer {
+                Some(signer) => signer.take(*head, ledger.clock.instant()),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Writes files that say what is in the ledger, while no other program does so: none is written over by an older
+    /// one.
+    fn alone(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        begun.map_err(|error| match self.error(error) {
+            LedgerError::Busy(path) => LedgerError::BusyHead(path),
+            error => error,
+        })?;
+        let written = write(self);
+        // There is nothing in it.
+        let ended = self.connection.execute_batch("ROLLBACK").map_err(|error| self.error(error));
+        written.and(ended)
     }
 
     /// Says who works with the ledger from now on.
@@ -299,7 +344,7 @@ impl Ledger {
     /// # Errors
     /// It would not, or the file cannot be read.
     pub fn check_clock(&self) -> Result<(), LedgerError> {
-        let (_, time) = last(&self.connection).map_err(|error| self.error(error))?;
+        let (_, time) = last(&self.connection, self.format).map_err(|error| self.error(error))?;
         self.now(time).map(|_| ())
     }
 
@@ -328,7 +373,7 @@ impl Ledger {
     /// # Errors
     /// The file cannot be read.
     pub fn head(&self) -> Result<Receipt, LedgerError> {
-        last(&self.connection).map(|(last, _)| last).map_err(|error| self.error(error))
+        last(&self.connection, self.format).map(|(last, _)| last).map_err(|error| self.error(error))
     }
 
     /// How many entries there are.
@@ -342,8 +387,9 @@ impl Ledger {
     /// The last entry that this verifier may have been given; 0 where it was given none.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or has an older format, which does not remember what it will be given now.
     pub fn given_to(&self, verifier: &str) -> Result<u64, LedgerError> {
+        self.check_format()?;
         self.connection
             .query_row(GIVEN, [verifier], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
             .map_err(|error| self.error(error))
@@ -354,6 +400,9 @@ impl Ledger {
     /// # Errors
     /// The file cannot be read.
     pub fn not_done(&self) -> Result<BTreeSet<u64>, LedgerError> {
+        if self.format == Format::One {
+            return Ok(BTreeSet::new());
+        }
         let read = || -> rusqlite::Result<_> {
             self.connection
                 .prepare("SELECT attempt FROM programs WHERE step = 'on-pass' AND succeeded = 0")?
@@ -375,10 +424,12 @@ impl Ledger {
         Self {
             path,
             connection,
+            format: Format::Three,
             head_files,
             author: Author::default(),
             clock: Arc::new(SystemClock),
             accept_clock: false,
+            signer: None,
             _copy: None,
         }
     }
@@ -390,50 +441,6 @@ impl Ledger {
     fn damaged(&self, problem: Problem) -> LedgerError {
         LedgerError::Damaged(self.path.clone(), problem)
     }
-}
-
-/// Creates a ledger that has its name only when it is whole: a killed process leaves none.
-fn create(path: &Path) -> Result<(), LedgerError> {
-    let io = |error| LedgerError::Io(path.to_owned(), error);
-    let folder = path.parent().unwrap_or(path);
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no such permissions"))]
-    let mut builder = tempfile::Builder::new();
-    // Permissions as those of any new file; those of a temporary file exclude other users.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    // The path alone: closing a file drops the locks that SQLite holds on it in the same process
-    // (sqlite.org/howtocorrupt.html, section 2.2).
-    let new = builder.tempfile_in(folder).map_err(io)?.into_temp_path();
-    fill(&new)?;
-    match new.persist_noclobber(path) {
-        Ok(()) => Ok(()),
-        // Another process was first.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(io(error.error)),
-    }
-}
-
-/// Makes a ledger of an empty file, unless another process just did.
-fn fill(path: &Path) -> Result<(), LedgerError> {
-    let error = |error| LedgerError::of(path, error);
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // EXTRA also syncs the folder after the rollback journal of this transaction is gone. A journal
-    // that came back with the power would undo the creation, and the entries with it.
-    connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON").map_err(error)?;
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
-    let objects: i64 = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(error)?;
-    if objects == 0 {
-        transaction.execute_batch(SCHEMA).map_err(error)?;
-        Origin::default().insert(&transaction).map_err(error)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
-        transaction.pragma_update(None, "user_version", VERSION).map_err(error)?;
-        transaction.commit().map_err(error)?;
-        write_ahead(path, &connection)?;
-    }
-    Ok(())
 }
 
 /// Has the file use a write-ahead log: readers and a writer do not wait for each other. It stays so.
@@ -627,6 +634,23 @@ mod tests {
         assert_eq!(ledger.append(&[]).unwrap(), []);
     }
 
+    /// What was appended is in the ledger then, and the error does not say that it is not.
+    #[test]
+    fn a_head_that_waits_too_long_is_reported() {
+        let (_folder, mut ledger) = ledger();
+        let other = Connection::open(&ledger.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        ledger.connection.busy_timeout(Duration::ZERO).unwrap();
+        let head = Receipt { number: 1, hash: [1; 32] };
+        let error = ledger.keep_head(&head).unwrap_err();
+        assert!(matches!(error, LedgerError::BusyHead(_)), "{error:?}");
+        assert!(!error.to_string().contains("Nothing was kept"), "{error}");
+        assert!(matches!(ledger.finish(), Err(LedgerError::BusyHead(_))));
+        other.execute_batch("ROLLBACK").unwrap();
+        ledger.keep_head(&head).unwrap();
+        assert_eq!(ledger.kept_head().unwrap(), head);
+    }
+
     #[test]
     fn the_switch_to_a_log_waits_for_another_program() {
         static OTHER: Mutex<Option<Connection>> = Mutex::new(None);
@@ -648,10 +672,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger");
         fs::write(&path, "theirs").unwrap();
-        create(&path).unwrap();
+        assert!(!create(&path, &Origin::default(), |_| Ok(())).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         // No file can have this name, so there is none of another process.
-        assert!(matches!(create(&folder.path().join("x".repeat(300))), Err(LedgerError::Io(..))));
+        let path = folder.path().join("x".repeat(300));
+        let created = create(&path, &Origin::default(), |_| Ok(()));
+        assert!(matches!(created, Err(LedgerError::Io(..))));
     }
 
     /// For Windows, what is below a file is missing.

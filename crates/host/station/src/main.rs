@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    Error, Place, attempts, audit, completions, export, list, man, ports, provision, replace, say,
-    show, stats, verify,
+    Error, Place, attempts, audit, completions, export, init, list, man, ports, provision, replace,
+    say, show, stats, verify,
 };
 use station::ledger::LedgerError;
 
@@ -46,6 +46,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Init),
     Provision(Box<provision::Provision>),
     /// List the serial ports of this machine, and what to give as --port
     Ports,
@@ -118,6 +119,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
     let Cli { command, ledger, head_file, station_file, json } = cli;
     let place = Place::new(ledger, head_file, station_file.as_deref())?;
     match &command {
+        Command::Init(options) => init::run(options, &place, json),
         Command::Provision(options) => provision::run(options, &place, json),
         Command::Ports => ports::run(json),
         Command::Audit(options) => audit::run(options, &place, json),

@@ -41,6 +41,10 @@ pub struct StationFile {
     pub ledger: Option<PathBuf>,
     /// One more file that keeps its head.
     pub head_file: Option<PathBuf>,
+    /// The station key, with which the ledger is signed.
+    pub key: Option<PathBuf>,
+    /// The file of the last checkpoint.
+    pub checkpoint: Option<PathBuf>,
     /// The time-outs of a run.
     pub timeouts: Timeouts,
     /// Runs before each part.
@@ -149,6 +153,8 @@ struct Raw {
     require_nonce: Option<Flag>,
     ledger: Option<Text>,
     head_file: Option<Text>,
+    key: Option<Text>,
+    checkpoint: Option<Text>,
     #[serde(default)]
     timeouts: RawTimeouts,
     #[serde(default)]
@@ -212,6 +218,8 @@ impl Raw {
             require_nonce: self.require_nonce.map(|Flag(flag)| flag),
             ledger: in_folder(self.ledger),
             head_file: in_folder(self.head_file),
+            key: in_folder(self.key),
+            checkpoint: in_folder(self.checkpoint),
             timeouts: Timeouts {
                 start: self.timeouts.start.map(|Seconds(time)| time),
                 line: self.timeouts.line.map(|Seconds(time)| time),

@@ -143,15 +143,15 @@ fn a_folder_is_no_ledger() {
 fn a_ledger_of_another_version_is_named_and_left_alone() {
     let line = line();
     let file = line.path().join("ledger.db");
-    // All that there were, and the next one.
-    for version in (1..VERSION).chain([VERSION + 1]) {
+    // The next one, and any. Those that there were are read: tests/init.rs.
+    for version in [VERSION + 1, 99] {
         let ledger = rusqlite::Connection::open(&file).unwrap();
         ledger.pragma_update(None, "user_version", version).unwrap();
         drop(ledger);
         let before = fs::read(&file).unwrap();
         for command in [&["list"][..], &["audit"], &EXPORT, &["provision", "--simulate", "1"]] {
             let said = complaint(&station(line.path(), command).output().unwrap());
-            assert!(said.contains(&format!("this ledger has version {version}, ")), "{said}");
+            assert!(said.contains(&format!("this ledger has format {version}, ")), "{said}");
         }
         assert!(fs::read(&file).unwrap() == before);
     }

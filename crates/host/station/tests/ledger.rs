@@ -16,8 +16,8 @@ use provisioning::{ImplementationId, Measurement};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use station::ledger::{
-    Attempt, Audit, Author, Begun, End, Entry, Export, Fact, Failed, GENESIS, Kept, Ledger,
-    LedgerError, Link, New, NewEnd, NewEntry, NewOutcome, Origin, Outcome, PROBLEMS_LISTED,
+    Attempt, Audit, Author, Begun, Continued, End, Entry, Export, Fact, Failed, GENESIS, Kept,
+    Ledger, LedgerError, Link, New, NewEnd, NewEntry, NewOutcome, Origin, Outcome, PROBLEMS_LISTED,
     Problem, Program, Receipt, Refusal, Run, Runs, Step, Text, Withdrawal, head_file_of,
 };
 use station::transcript::Transcript;
@@ -315,6 +315,28 @@ fn the_hash_is_that_of_the_documented_array() {
         ),
     ] {
         assert_eq!(link.computed_hash(), hash, "{:?}", link.fact);
+    }
+}
+
+#[test]
+fn the_hash_of_an_origin_is_that_of_the_documented_array() {
+    let station_key = Some([0x5A; 32]);
+    let continues = Some(Continued { format: 2, number: 70_000, head: [0x33; 32] });
+    for (origin, hash) in [
+        (
+            Origin::default(),
+            hex!("57f4d0b15c9f8c999ee1acb29b5730e5af12417baddc1367590e74361da19a46"),
+        ),
+        (
+            Origin { station_key, ..Origin::default() },
+            hex!("9cf6a8ccefa8286dcc44daaa1436a30d236c1228744b0441383a16aa3682030d"),
+        ),
+        (
+            Origin { station_key, batch: text("lot 7"), continues },
+            hex!("2870746013bff01b26144b3fa3bef1fb5a4044f22764ba8c1202d5056afe4bce"),
+        ),
+    ] {
+        assert_eq!(origin.hash(), hash, "{origin:?}");
     }
 }
 
@@ -673,6 +695,17 @@ fn no_program_can_change_or_delete() {
             statements.push(format!("INSERT {or} INTO {table} SELECT * FROM {table}"));
         }
     }
+    let origin = "station_key, batch, continues_format, continues_number, continues_head, hash";
+    for column in origin.split(", ") {
+        statements.push(format!("UPDATE origin SET {column} = {column}"));
+    }
+    statements.push(String::from("DELETE FROM origin"));
+    for or in CONFLICTS {
+        statements.push(format!("INSERT {or} INTO origin SELECT * FROM origin"));
+        statements.push(format!(
+            "INSERT {or} INTO origin (rowid, {origin}) SELECT rowid, {origin} FROM origin"
+        ));
+    }
     for statement in statements {
         let error = raw.execute(&statement, []).expect_err(&statement).to_string();
         assert!(error.contains("the ledger is append-only"), "{statement}: {error}");
@@ -916,7 +949,7 @@ fn another_file_is_refused_and_left_alone() {
 
 #[test]
 fn a_ledger_of_another_version_is_refused_and_left_alone() {
-    for (in_log, version) in [(false, 4), (true, 4), (false, 1), (true, 1)] {
+    for (in_log, version) in [(false, 4), (true, 4), (false, 99), (true, 99)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.db");
         drop(Ledger::open_or_create(&path).unwrap());
@@ -995,6 +1028,33 @@ fn an_audit_sees_every_edit() {
         assert_eq!(problems, expected, "{edit}");
         assert!(expected.is_empty() || !audit(&path, Some(kept[0].link.hash)).is_clean());
     }
+}
+
+/// Link 1 follows the origin, and a ledger without one takes no link.
+#[test]
+fn no_program_can_begin_another_chain() {
+    let (_folder, path) = folder();
+    drop(Ledger::open_or_create(&path).unwrap());
+    let raw = Connection::open(&path).unwrap();
+    let link = |previous: &str| {
+        format!(
+            "INSERT INTO links VALUES (1, 0, 0, NULL, NULL, '', 'attempt', {previous}, zeroblob(32))"
+        )
+    };
+    for or in CONFLICTS {
+        let origin = format!("INSERT {or} INTO origin SELECT * FROM origin");
+        let error = raw.execute(&origin, []).unwrap_err().to_string();
+        assert!(error.contains("it has its origin"), "{error}");
+    }
+    for previous in ["zeroblob(32)", "x''", "(SELECT batch FROM origin)"] {
+        assert_no(&raw, &[], &link(previous));
+    }
+    raw.execute_batch("BEGIN").unwrap();
+    assert_eq!(raw.execute(&link("(SELECT hash FROM origin)"), []).unwrap(), 1);
+    raw.execute_batch("ROLLBACK").unwrap();
+    tamper(&path, "DELETE FROM origin");
+    assert_no(&raw, &[], &link("zeroblob(32)"));
+    assert_no(&raw, &[], &link("(SELECT hash FROM origin)"));
 }
 
 /// Whose hash was made again, too: it is not that of link 1.

@@ -2,13 +2,15 @@
 
 //! Who works with the ledger.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use station::clock::SystemClock;
-use station::ledger::{Author, Ledger, LedgerError, is_good_text};
+use station::ledger::{Author, Ledger, is_good_text};
 use station::station_file::StationFile;
+use station::station_key::StationKey;
 
-use super::Place;
+use super::{Error, Place};
 
 /// Who works with the ledger.
 #[derive(clap::Args)]
@@ -22,14 +24,39 @@ pub struct AuthorOptions {
     /// Accept a clock that was set back since the last entry, or is not set
     #[arg(long)]
     accept_clock: bool,
+    /// The station key, made by station init: it must be that of the ledger
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Keep the ledger's last head in this file, signed by the station key: an audit compares the ledger with it
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
 }
 
 impl AuthorOptions {
     /// Opens the ledger to write to it, in this name.
-    pub fn open(&self, place: &Place) -> Result<Ledger, LedgerError> {
+    pub fn open(&self, place: &Place) -> Result<Ledger, Error> {
+        let key = self.key.as_ref().or(place.file.key.as_ref());
+        let checkpoint = self.checkpoint.as_ref().or(place.file.checkpoint.as_ref());
+        if checkpoint.is_some() && key.is_none() {
+            return Err("a checkpoint is signed by the station key. Give --key, or a --station-file that has it; \
+                        station init makes one"
+                .into());
+        }
+        let key = key.map(|key| StationKey::read(key)).transpose()?;
+        // It would be one without a station key.
+        if key.is_some() && !place.ledger.try_exists()? && !place.has_head() {
+            return Err(format!(
+                "{}: there is no ledger here. Begin one that has the station key: station init",
+                place.ledger.display()
+            )
+            .into());
+        }
         let mut ledger = place.open_or_create()?;
         ledger.set_author(self.author(&place.file));
         ledger.set_clock(Arc::new(SystemClock), self.accept_clock);
+        if let Some(key) = key {
+            ledger.set_signer(key, checkpoint.map(PathBuf::as_path))?;
+        }
         Ok(ledger)
     }
 

@@ -145,6 +145,7 @@ fn remember(
         sha256: sha256.finalize().into(),
     };
     ledger.append(&[New::Export(export)])?;
+    ledger.finish()?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod author;
 pub mod completions;
 pub mod export;
+pub mod init;
 pub mod list;
 pub mod man;
 pub mod ports;
@@ -22,7 +23,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use provisioning::{DeviceId, Ueid};
-use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
+use station::ledger::{Audit, Entry, Ledger, LedgerError, Link, head_file_of};
 use station::record::{self, Wanted};
 use station::station_file::StationFile;
 
@@ -76,6 +77,12 @@ impl Place {
     /// Opens it.
     fn open_or_create(&self) -> Result<Ledger, LedgerError> {
         Ledger::open_or_create_with(self.file()?, self.head_file.as_deref())
+    }
+
+    /// Whether a head of it was kept: then it was there.
+    fn has_head(&self) -> bool {
+        let head = head_file_of(&self.ledger);
+        head.exists() || self.head_file.as_ref().is_some_and(|file| file.exists())
     }
 
     /// The ledger's file, which SQLite would call a disk error if it is a folder.

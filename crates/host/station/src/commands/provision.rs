@@ -166,6 +166,7 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     });
     let all_good = report.end(batch.parts, ledger.entries()?, &ledger.head()?);
     result?;
+    ledger.finish()?;
     Ok(all_good?)
 }
 

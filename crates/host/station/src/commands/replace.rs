@@ -74,6 +74,7 @@ pub fn run(options: &Replace, place: &Place, json: bool) -> Result<bool, Error> 
     let mut ledger = options.author.open(place)?;
     let withdrawal = Withdrawal { entry, reason: options.reason.clone() };
     let kept = ledger.append(&[New::Withdrawal(withdrawal)])?;
+    ledger.finish()?;
     let link = kept[0].link;
     let mut verifiers: Vec<_> = given
         .into_iter()

@@ -9,6 +9,7 @@ use rusqlite::{
     params_from_iter,
 };
 
+use super::format::Format;
 use super::link::INSERT_LINK;
 use super::{
     Attempt, End, Entry, Export, Fact, Failed, GENESIS, Ledger, LedgerError, Link, Outcome,
@@ -21,10 +22,10 @@ use crate::{Identity, VERSION};
 pub const SEEN_BEFORE: &str = "seen-before";
 
 // The statements of an append. None may read more rows the longer the ledger gets.
-const LAST: &str =
+pub(super) const LAST: &str =
     "SELECT number, hash, time FROM links WHERE number = (SELECT max(number) FROM links)";
 const ORIGIN: &str = "SELECT hash FROM origin";
-const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'links'";
+const HIGHEST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?1";
 const LAST_ENTRY: &str = "SELECT coalesce(max(number), 0) FROM entries";
 const SEEN_DEVICE_ID: &str = "SELECT number FROM entries WHERE device_id = ?1 \
     AND NOT EXISTS (SELECT 1 FROM withdrawals WHERE entry = entries.number)";
@@ -124,8 +125,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Another program has the ledger, links were taken off its end, the clock is wrong, or a file cannot be written.
-    /// Nothing of `news` is acknowledged then. Where it is a file of the head that cannot be written, it is in the
-    /// ledger nevertheless.
+    /// Nothing of `news` is acknowledged then. Where it is a file of the head or of a checkpoint that cannot be
+    /// written, or [`LedgerError::BusyHead`], it is in the ledger nevertheless.
     pub fn append(&mut self, news: &[New]) -> Result<Vec<Kept>, LedgerError> {
         let error = |error| LedgerError::of(&self.path, error);
         let durable = !news.iter().all(|new| matches!(new, New::Attempt(_)));
@@ -137,8 +138,10 @@ impl Ledger {
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .map_err(error)?;
-        let (mut last, mut time) = last(&transaction).map_err(error)?;
-        let highest = highest(&transaction).map_err(error)?;
+        // Asked while no program can begin to continue it.
+        self.check_not_continued()?;
+        let (mut last, mut time) = last(&transaction, self.format).map_err(error)?;
+        let highest = highest(&transaction, self.format).map_err(error)?;
         if last.number != highest {
             // To go on would give a number for the second time and hide what is missing.
             let problem = Problem::CutOff(last.number, highest);
@@ -199,9 +202,12 @@ impl Ledger {
 }
 
 /// The last link, and its time; where there is none, number 0 and the hash of the origin.
-pub(super) fn last(connection: &Connection) -> rusqlite::Result<(Receipt, Timestamp)> {
+pub(super) fn last(
+    connection: &Connection,
+    format: Format,
+) -> rusqlite::Result<(Receipt, Timestamp)> {
     let last = connection
-        .prepare_cached(LAST)?
+        .prepare_cached(format.last())?
         .query_row([], |row| {
             let receipt =
                 Receipt { number: row.get::<_, i64>(0)?.cast_unsigned(), hash: row.get(1)? };
@@ -210,7 +216,7 @@ pub(super) fn last(connection: &Connection) -> rusqlite::Result<(Receipt, Timest
         .optional()?;
     match last {
         Some(last) => Ok(last),
-        None => Ok((Receipt { number: 0, hash: origin_hash(connection)? }, Timestamp::MIN)),
+        None => Ok((Receipt { number: 0, hash: format.genesis(connection)? }, Timestamp::MIN)),
     }
 }
 
@@ -227,10 +233,10 @@ pub(super) fn last_entry(connection: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// The highest number that was ever given, which AUTOINCREMENT keeps.
-pub(super) fn highest(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn highest(connection: &Connection, format: Format) -> rusqlite::Result<u64> {
     connection
         .prepare_cached(HIGHEST)?
-        .query_row([], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
+        .query_row([format.chain()], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
 }
 
 /// The entry that a statement finds.
@@ -330,7 +336,7 @@ fn failed_before(connection: &Connection, outcome: &Outcome) -> rusqlite::Result
     )
 }
 
-fn insert(connection: &Connection, link: &Link) -> rusqlite::Result<()> {
+pub(super) fn insert(connection: &Connection, link: &Link) -> rusqlite::Result<()> {
     let mut columns = link.columns();
     columns.push(link.hash.to_vec().into());
     connection.prepare_cached(INSERT_LINK)?.execute(params_from_iter(columns))?;

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use super::append::{highest, origin_hash};
-use super::link::{LINKS, number};
-use super::{Entry, Fact, GENESIS, Ledger, LedgerError, Link, Origin, Receipt, SCHEMA};
+use super::append::highest;
+use super::format::Format;
+use super::link::number;
+use super::{CheckpointProblem, Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;
@@ -80,6 +81,21 @@ pub enum Problem {
         "the last link is {0}, but the highest number ever given is {1}: the end of the ledger was changed"
     )]
     CutOff(u64, u64),
+    /// The ledger does not agree with a checkpoint.
+    #[error("{0}")]
+    Checkpoint(CheckpointProblem),
+    /// The expected verifier key is not that of the ledger.
+    #[error(
+        "the station key, the batch or the ledger that is continued is not that of the verifier key: this is another \
+         ledger, or its origin was made anew"
+    )]
+    StationKey,
+    /// Up to this link the ledger should have what is in the one that it continues.
+    #[error(
+        "the links up to {0} are not those of the ledger that is continued: they were changed when they were carried \
+         over or since, or that is another ledger"
+    )]
+    Carried(u64),
     /// The expected head is not the hash of a link.
     #[error(
         "the expected head is not the hash of a link: links were taken off the end or replaced, or this is another \
@@ -193,7 +209,7 @@ impl Ledger {
         let snapshot = self.connection.unchecked_transaction();
         let walked = snapshot.map_err(Stop::from).and_then(|_snapshot| {
             // First: what a query does depends on it, and one of a view may never end.
-            check_schema(&self.connection)?
+            check_schema(&self.connection, self.format)?
                 .map_or(Ok(()), |problem| Err(Stop::Problem(problem)))?;
             for check in [check_file, check_references] {
                 match check(&self.connection, &mut audit) {
@@ -202,12 +218,12 @@ impl Ledger {
                     result => result?,
                 }
             }
-            if let Err(problem) = Origin::read(&self.connection)? {
+            if let Err(problem) = self.format.origin(&self.connection)? {
                 audit.add(problem);
             }
             // As it stands in the file, so that a changed origin is not a problem of link 1, too.
-            audit.head.hash = origin_hash(&self.connection)?;
-            walk(&self.connection, &mut audit, expected_head, check_record, each)
+            audit.head.hash = self.format.genesis(&self.connection)?;
+            walk(self, &mut audit, expected_head, check_record, each)
         });
         match walked {
             Ok(()) => Ok(audit),
@@ -255,9 +271,12 @@ fn check_references(connection: &Connection, audit: &mut Audit) -> rusqlite::Res
 
 /// Whether the tables, indexes and triggers are those of a new ledger, and no others. It reads SQLite's own
 /// table of them, which no view can stand in for.
-pub(super) fn check_schema(connection: &Connection) -> rusqlite::Result<Option<Problem>> {
+pub(super) fn check_schema(
+    connection: &Connection,
+    format: Format,
+) -> rusqlite::Result<Option<Problem>> {
     let new = Connection::open_in_memory()?;
-    new.execute_batch(SCHEMA)?;
+    new.execute_batch(format.schema())?;
     let (found, expected) = (schema(connection)?, schema(&new)?);
     let missing = expected.iter().filter(|object| !found.contains(object));
     let added = found.iter().filter(|object| !expected.contains(object));
@@ -276,14 +295,15 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
 }
 
 fn walk<E>(
-    connection: &Connection,
+    ledger: &Ledger,
     audit: &mut Audit,
     expected_head: Option<[u8; 32]>,
     mut check_record: impl FnMut(&Entry) -> Result<(), String>,
     mut each: impl FnMut(Found<'_>) -> Result<(), E>,
 ) -> Result<(), Stop<E>> {
     let mut head_found = expected_head.is_none_or(|head| head == audit.head.hash);
-    let mut statement = connection.prepare(LINKS)?;
+    let Ledger { connection, format, .. } = ledger;
+    let mut statement = connection.prepare(format.links())?;
     let mut rows = statement.query([])?;
     let mut problems = Vec::new();
     let mut time = Timestamp::MIN;
@@ -294,9 +314,8 @@ fn walk<E>(
         if number != last.number.wrapping_add(1) {
             problems.push(Problem::Number(last.number, number));
         }
-        let link = match Link::read(row) {
-            Ok(link) => {
-                let hash = link.computed_hash();
+        let link = match format.read(row) {
+            Ok((link, hash)) => {
                 head_found |= expected_head == Some(hash);
                 if link.previous != last.hash {
                     problems.push(Problem::Previous(number));
@@ -304,7 +323,7 @@ fn walk<E>(
                 if link.hash != hash {
                     problems.push(Problem::Hash(number));
                 }
-                if link.time < time && !link.clock_accepted {
+                if link.time < time && !link.clock_accepted && format.has_order_of_time() {
                     problems.push(Problem::Clock(number));
                 }
                 time = link.time;
@@ -342,7 +361,7 @@ fn walk<E>(
         problems.drain(..).for_each(|problem| audit.add(problem));
     }
     audit.unfinished = audit.attempts.saturating_sub(ended);
-    let highest = highest(connection)?;
+    let highest = highest(connection, *format)?;
     if audit.head.number != highest {
         audit.add(Problem::CutOff(audit.head.number, highest));
     }
@@ -369,6 +388,9 @@ impl Problem {
             | Self::Origin
             | Self::Stray(..)
             | Self::CutOff(..)
+            | Self::Checkpoint(_)
+            | Self::StationKey
+            | Self::Carried(_)
             | Self::Head => false,
         }
     }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error;
 
-use super::{BUSY_TIMEOUT, Problem, VERSION};
+use super::{BUSY_TIMEOUT, CheckpointProblem, Problem, VERSION};
 
-/// Why a ledger cannot be used. Of an append that fails so, nothing is kept and nothing acknowledged.
+/// Why a ledger cannot be used. Of an append that fails so, nothing is acknowledged; [`super::Ledger::append`] says what
+/// is kept.
 #[derive(Debug, Error)]
 pub enum LedgerError {
     /// The operating system says no.
@@ -27,14 +28,55 @@ pub enum LedgerError {
         .0.display()
     )]
     NotALedger(PathBuf),
-    /// A ledger of this other version. The file is left as it is.
+    /// A ledger of a format that this program does not know. The file is left as it is.
     #[error(
-        "{}: this ledger has version {}, and this program knows version {VERSION} only. Use the program that made \
+        "{}: this ledger has format {}, and this program knows formats 1 to {VERSION}. Use the program that made \
          it, or name another ledger; the file was left alone",
         .0.display(),
         .1
     )]
     Version(PathBuf, i32),
+    /// A ledger of this older format, to which nothing is appended. The file is left as it is.
+    #[error(
+        "{}: this ledger has format {}, to which nothing is appended any more. Continue it in a new one, which knows \
+         its parts: station init --continues {} --ledger NEW; nothing was changed",
+        .0.display(),
+        .1,
+        .0.display()
+    )]
+    Old(PathBuf, i32),
+    /// There is a file where a ledger was to begin.
+    #[error("{}: there is a file of this name already. Name another one; nothing was changed", .0.display())]
+    Exists(PathBuf),
+    /// The ledger that was to be continued has no links.
+    #[error(
+        "{}: this ledger has no links, so there is nothing to continue. Begin a new one without --continues",
+        .0.display()
+    )]
+    Empty(PathBuf),
+    /// The ledger is continued in another one.
+    #[error(
+        "{}: this ledger is continued in {new}, and nothing is appended to it any more. Name that one with --ledger or \
+         in the station file. Only if that one was never made, remove {}; nothing was changed",
+        path.display(),
+        marker.display()
+    )]
+    Continued {
+        /// The ledger.
+        path: PathBuf,
+        /// The one that continues it.
+        new: String,
+        /// The file that says so.
+        marker: PathBuf,
+    },
+    /// The ledger ends with this link, which is not the one that is continued.
+    #[error(
+        "{}: this ledger ends with link {}, which is not the one that is continued: a station went on with it, or this \
+         is another ledger. If you are just continuing it, end each station that writes it, and try again",
+        .0.display(),
+        .1
+    )]
+    OtherEnd(PathBuf, u64),
     /// The ledger is gone, but its write-ahead log, which can hold entries, is there.
     #[error(
         "{}: the ledger is gone or empty, but the file next to it that ends in -wal is there and can hold \
@@ -133,6 +175,33 @@ pub enum LedgerError {
         BUSY_TIMEOUT.as_secs()
     )]
     Busy(PathBuf),
+    /// As [`LedgerError::Busy`], when links were appended and the files that say so were to be written.
+    #[error(
+        "{}: another program has been using the ledger for {} seconds. What was appended is in the ledger, and was not \
+         reported: look it up, station list. A part that is in it is KNOWN when it is started again",
+        .0.display(),
+        BUSY_TIMEOUT.as_secs()
+    )]
+    BusyHead(PathBuf),
+    /// The ledger has no station key, and was to be signed.
+    #[error(
+        "{}: this ledger has no station key, so it cannot be signed. Continue it in one that has: station init \
+         --continues {} --ledger NEW; or leave the key out",
+        .0.display(),
+        .0.display()
+    )]
+    NoStationKey(PathBuf),
+    /// The station key is not that of the ledger.
+    #[error(
+        "{}: the station key is not that of this ledger, which another station has begun. Name its key, or the ledger \
+         of this station. If the key is lost: station init --continues {} --ledger NEW",
+        .0.display(),
+        .0.display()
+    )]
+    OtherStationKey(PathBuf),
+    /// A checkpoint, in this file, and the ledger do not agree.
+    #[error("{}: {}: {}. Nothing was appended", .0.display(), .1.display(), .2)]
+    Checkpoint(PathBuf, PathBuf, #[source] CheckpointProblem),
     /// The ledger was tampered with.
     #[error("{}: {}. {}", .0.display(), .1, advice_on_damage(.1))]
     Damaged(PathBuf, #[source] Problem),
@@ -169,6 +238,14 @@ impl LedgerError {
                 | Self::Shorter { .. }
                 | Self::Other(..)
                 | Self::Damaged(..)
+                | Self::OtherEnd(..)
+                | Self::Checkpoint(
+                    _,
+                    _,
+                    CheckpointProblem::RolledBack(..)
+                        | CheckpointProblem::Forked(_)
+                        | CheckpointProblem::OtherLedger(_)
+                )
         )
     }
 }

@@ -50,18 +50,20 @@ fn parse(text: &str) -> Option<Receipt> {
 /// Puts `head` into the file, durably and whole: after a loss of power it has the old head or the new one.
 /// One program at a time may do so.
 pub(super) fn write(file: &Path, head: &Receipt) -> Result<(), LedgerError> {
-    let new = beside(file, ".new");
-    write_whole(file, &new, head).map_err(|error| LedgerError::Io(file.to_owned(), error))
+    let text = format!("{} {}\n", head.number, lower::encode_string(&head.hash));
+    write_whole(file, &text).map_err(|error| LedgerError::Io(file.to_owned(), error))
 }
 
-fn write_whole(file: &Path, new: &Path, head: &Receipt) -> io::Result<()> {
+/// Puts a text into the file so.
+pub(super) fn write_whole(file: &Path, text: &str) -> io::Result<()> {
     // The name is always the same: what a killed program has left is written over.
-    let mut written = File::create(new)?;
-    writeln!(written, "{} {}", head.number, lower::encode_string(&head.hash))?;
+    let new = beside(file, ".new");
+    let mut written = File::create(&new)?;
+    written.write_all(text.as_bytes())?;
     // On the disk before it gets its name, so that no loss of power leaves an empty file under it.
     written.sync_all()?;
     drop(written);
-    fs::rename(new, file)?;
+    fs::rename(&new, file)?;
     // The name is the folder's; Windows syncs no folder.
     #[cfg(unix)]
     File::open(file.parent().unwrap_or(file))?.sync_all()?;

@@ -401,7 +401,7 @@ impl Outcome {
 
 impl Entry {
     /// The columns of its row, without `link`.
-    fn columns(&self) -> Vec<Value> {
+    pub(super) fn columns(&self) -> Vec<Value> {
         let Identity { device_id, implementation_id, public_key } = &self.identity;
         vec![
             integer(self.number),
@@ -547,10 +547,7 @@ impl Link {
 }
 
 /// A column as SQLite has it, in CBOR.
-pub(super) fn encode(
-    e: &mut Encoder<Vec<u8>>,
-    column: &Value,
-) -> Result<(), EncodeError<Infallible>> {
+fn encode(e: &mut Encoder<Vec<u8>>, column: &Value) -> Result<(), EncodeError<Infallible>> {
     match column {
         Value::Null => e.null()?,
         Value::Integer(number) => e.i64(*number)?,
@@ -561,15 +558,25 @@ pub(super) fn encode(
     Ok(())
 }
 
+/// SHA-256 over the array of these columns.
+pub(super) fn hash_of(columns: &[Value]) -> [u8; 32] {
+    let mut encoder = Encoder::new(Vec::new());
+    encoder
+        .array(columns.len() as u64)
+        .and_then(|e| columns.iter().try_for_each(|column| encode(e, column)))
+        .expect("a Vec takes what is written to it");
+    Sha256::digest(encoder.into_writer()).into()
+}
+
 /// The columns of a row of [`LINKS`].
-struct Columns<'a>(&'a rusqlite::Row<'a>);
+pub(super) struct Columns<'a>(pub(super) &'a rusqlite::Row<'a>);
 
 impl Columns<'_> {
-    fn bad(&self, column: &'static str) -> Problem {
+    pub(super) fn bad(&self, column: &'static str) -> Problem {
         Problem::Column(number(self.0), column)
     }
 
-    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, Problem> {
+    pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, Problem> {
         self.0.get(column).map_err(|_| self.bad(column))
     }
 
@@ -620,7 +627,7 @@ impl Columns<'_> {
         })
     }
 
-    fn entry(&self) -> Result<Entry, Problem> {
+    pub(super) fn entry(&self) -> Result<Entry, Problem> {
         let implementation_id = ImplementationId::from_bytes(self.get("implementation_id")?)
             .map_err(|_| self.bad("implementation_id"))?;
         let public_key = PublicKey::from_sec1_bytes(&self.get::<[u8; 65]>("public_key")?)

@@ -2,12 +2,10 @@
 
 //! What a ledger begins with: its one row in `origin`, and its hash.
 
-use minicbor::Encoder;
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use sha2::{Digest, Sha256};
 
-use super::link::encode;
+use super::link::hash_of;
 use super::{Ledger, LedgerError, Problem};
 
 /// What a ledger begins with. Link 1 has its hash as that of the link before it.
@@ -53,18 +51,9 @@ impl Origin {
     }
 
     /// SHA-256 over its columns: see the [module](super) for the format.
-    ///
-    /// # Panics
-    /// Never: a `Vec` takes what is encoded.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        let columns = self.columns();
-        let mut encoder = Encoder::new(Vec::new());
-        encoder
-            .array(columns.len() as u64)
-            .and_then(|e| columns.iter().try_for_each(|column| encode(e, column)))
-            .expect("a Vec takes what is written to it");
-        Sha256::digest(encoder.into_writer()).into()
+        hash_of(&self.columns())
     }
 
     /// Puts it into a new ledger.
@@ -101,12 +90,13 @@ impl Origin {
 }
 
 impl Ledger {
-    /// What the ledger begins with.
+    /// What the ledger begins with; one of format 1 or 2 begins with nothing.
     ///
     /// # Errors
     /// The file cannot be read, or its origin was changed.
     pub fn origin(&self) -> Result<Origin, LedgerError> {
-        Origin::read(&self.connection)
+        self.format
+            .origin(&self.connection)
             .map_err(|error| self.error(error))?
             .map_err(|problem| self.damaged(problem))
     }

@@ -5,6 +5,7 @@
 
 pub mod consoles;
 pub mod edits;
+pub mod formats;
 #[cfg(unix)]
 pub mod line;
 #[cfg(unix)]
