@@ -2,6 +2,7 @@
 
 //! `cargo xtask check`: all checks of the project, as steps that stand on their own.
 
+mod checkpoint;
 mod device_files;
 pub mod fuzz;
 mod host;
@@ -62,7 +63,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 26] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -73,6 +74,7 @@ const STEPS: [Step; 25] = [
     quick("rustdoc", "the documentation of the crates, without warnings", host::rustdoc),
     quick("documents", "docs/, by Sphinx and without warnings", host::documents),
     quick("workflows", ".github/workflows, by actionlint", host::workflows),
+    slow("checkpoint", "Go's note package opens the station's checkpoints", checkpoint::run),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
