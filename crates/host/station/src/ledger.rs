@@ -38,6 +38,9 @@
 //! | 3       | `continues_number` | integer: the last link of the ledger that it continues         |
 //! | 4       | `continues_head`   | byte string of 32: the hash of that link                       |
 //!
+//! A ledger that continues another one has all of its links, chained anew from its own origin
+//! ([`Ledger::continue_in`]). Ledgers of formats 1 and 2 are read, and nothing is appended to them.
+//!
 //! What a console has shown, and a program printed, is packed: see [`Text`].
 //!
 //! What makes it append-only are constraints and triggers in the file, which hold for every program
@@ -52,6 +55,9 @@
 //!   log SQLite sees an older ledger that is whole;
 //! - the log of another ledger: SQLite takes it for this one's, since nothing in a log says whose it is, and
 //!   shows pages of both, which are then not the ledger that had this head.
+//!
+//! The head can be signed with the station key ([`Checkpoint`]): then it can be kept where nobody is trusted to keep it
+//! unchanged.
 //!
 //! What an opening cannot find: all of this where the head's files are gone too; a log, damaged or
 //! another's, that leaves the link of the head as it is, which an audit shows as broken chain or damaged

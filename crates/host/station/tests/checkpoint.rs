@@ -4,11 +4,15 @@
 
 mod common;
 
+use std::fmt::Write;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base16ct::lower::encode_string as hex;
 use common::edits::tamper;
 use common::{attempt, audited, enter, entry, links};
 use jiff::Timestamp;
@@ -30,7 +34,7 @@ struct Signed {
 
 impl Signed {
     /// With this key, and without links.
-    fn with(key: StationKey, batch: Option<&str>) -> Self {
+    fn with(key: &StationKey, batch: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [path, key_file, file] =
             ["ledger.db", "station.key", "checkpoint"].map(|name| folder.path().join(name));
@@ -45,7 +49,7 @@ impl Signed {
     }
 
     fn new() -> Self {
-        Self::with(StationKey::generate().unwrap(), None)
+        Self::with(&StationKey::generate().unwrap(), None)
     }
 
     fn key(&self) -> StationKey {
@@ -97,8 +101,7 @@ fn a_checkpoint_is_the_signed_head() {
     signed.open().unwrap().finish().unwrap();
     let ledger = Ledger::open(&signed.path).unwrap();
     let origin = ledger.origin().unwrap();
-    let hash: String = origin.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(origin.name(), format!("station-ledger/{hash}"));
+    assert_eq!(origin.name(), format!("station-ledger/{}", hex(&origin.hash())));
     let name = origin.name();
     let empty = Checkpoint { name: name.clone(), head: Receipt { number: 0, hash: origin.hash() } };
     assert_eq!(signed.check(&signed.note()), Ok(empty));
@@ -212,7 +215,7 @@ fn a_checkpoint_of_another_ledger_is_found() {
     let signed = Signed::new();
     signed.enter([1]);
     // Of another station, and of another batch of this one.
-    let others = [Signed::new(), Signed::with(signed.key(), Some("lot 8"))];
+    let others = [Signed::new(), Signed::with(&signed.key(), Some("lot 8"))];
     for other in &others {
         other.enter([1]);
         let name = Ledger::open(&other.path).unwrap().origin().unwrap().name();
@@ -356,18 +359,18 @@ fn an_origin_that_was_made_anew_has_another_name() {
     let note = signed.note();
     let origin = Ledger::open(&signed.path).unwrap().origin().unwrap();
     let other = Origin { batch: Some(String::from("x")), ..origin };
-    let hash = |hash: [u8; 32]| -> String { hash.iter().map(|b| format!("{b:02x}")).collect() };
     let mut previous = other.hash();
-    let mut edit = format!("UPDATE origin SET batch = 'x', hash = x'{}';", hash(previous));
+    let mut edit = format!("UPDATE origin SET batch = 'x', hash = x'{}';", hex(&previous));
     for mut link in links(&Ledger::open(&signed.path).unwrap()) {
         link.previous = previous;
         let anew = link.computed_hash();
-        edit += &format!(
-            "UPDATE links SET previous = x'{}', hash = x'{}' WHERE number = {};",
-            hash(previous),
-            hash(anew),
-            link.number
-        );
+        let (before, hash) = (hex(&previous), hex(&anew));
+        let number = link.number;
+        write!(
+            edit,
+            "UPDATE links SET previous = x'{before}', hash = x'{hash}' WHERE number = {number};"
+        )
+        .unwrap();
         previous = anew;
     }
     tamper(&signed.path, &edit);
@@ -376,4 +379,36 @@ fn an_origin_that_was_made_anew_has_another_name() {
         "this is what cannot be seen"
     );
     assert!(matches!(signed.check(&note), Err(CheckpointProblem::OtherLedger(_))));
+}
+
+/// A station that is killed leaves a whole checkpoint, of a link that is there.
+#[test]
+fn a_kill_leaves_no_checkpoint_ahead_of_the_ledger() {
+    let signed = Signed::new();
+    let mut last = 0;
+    for kill in 0..30 {
+        let mut station = Command::new(env!("CARGO_BIN_EXE_station"))
+            .args(["provision", "--simulate", "1000000", "--json"])
+            .arg("--ledger")
+            .arg(&signed.path)
+            .arg("--key")
+            .arg(&signed.key)
+            .arg("--checkpoint")
+            .arg(&signed.file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(station.stdout.take().unwrap());
+        let mut line = String::new();
+        // A checkpoint is written before the first part is reported.
+        for _ in 0..=kill % 5 {
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "the station has ended by itself");
+        }
+        station.kill().unwrap();
+        station.wait().unwrap();
+        let number = signed.signed();
+        assert!(number > last, "link {number} after {last}");
+        last = number;
+    }
 }

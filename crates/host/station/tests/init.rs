@@ -8,6 +8,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use common::edits::tamper;
 use common::formats::OLD;
@@ -290,7 +292,7 @@ fn the_commands_take_an_old_ledger() {
         line.run(0, &format!("audit --ledger new.db --head {}", old.head));
         let first: String = {
             let links = common::links(&Ledger::open(&line.path("ledger.db")).unwrap());
-            links[0].hash.iter().map(|byte| format!("{byte:02x}")).collect()
+            base16ct::lower::encode_string(&links[0].hash)
         };
         line.run(1, &format!("audit --ledger new.db --head {first}"));
         line.run(0, &format!("audit --ledger new.db --head {first} --continues ledger.db"));
@@ -351,4 +353,49 @@ fn files_of_the_old_ledger_are_not_taken_for_the_new_one() {
     line.run(0, init);
     assert!(head_file_of(&line.path("new.db")).exists());
     line.run(0, "audit --ledger new.db --checkpoint checkpoint");
+}
+
+/// A killed `init` leaves no part of a ledger, and can be carried out again.
+#[test]
+fn a_kill_leaves_the_new_ledger_whole_or_not_there() {
+    let line = Line::new();
+    line.run(0, "provision --simulate 60");
+    let old = fs::read(line.path("ledger.db")).unwrap();
+    let (mut missing, mut whole) = (0, 0);
+    // Later each time, until it was ready often enough, however long it takes here.
+    let mut delay = Duration::ZERO;
+    while whole < 5 {
+        delay = delay * 8 / 7 + Duration::from_millis(1);
+        assert!(delay < Duration::from_secs(60), "init does not end");
+        let mut init = Command::new(env!("CARGO_BIN_EXE_station"))
+            .args("init --continues ledger.db --ledger new.db".split(' '))
+            .current_dir(&line.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(delay);
+        init.kill().unwrap(); // SIGKILL
+        init.wait().unwrap();
+        let marker = continued_file_of(&line.path("ledger.db"));
+        if line.path("new.db").exists() {
+            whole += 1;
+            assert!(marker.exists(), "the old one may be gone on with");
+            line.run(0, "audit --ledger new.db --continues ledger.db");
+        } else {
+            missing += 1;
+            let _ = fs::remove_file(&marker); // as the error says
+        }
+        // The key is whole, too.
+        if line.path("station.key").exists() {
+            StationKey::read(&line.path("station.key")).unwrap();
+        }
+        let _ = fs::remove_file(marker);
+        for end in ["", "-wal", "-shm", "-head", "-head.new"] {
+            let _ = fs::remove_file(line.path(&format!("new.db{end}")));
+        }
+    }
+    assert!(missing > 5, "{missing} killed early");
+    assert!(fs::read(line.path("ledger.db")).unwrap() == old);
 }

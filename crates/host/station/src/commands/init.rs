@@ -80,7 +80,7 @@ pub fn run(options: &Init, place: &Place, json: bool) -> Result<bool, Error> {
         return Ok(true);
     }
     let (ledger, key_file) = (path.display(), key_file.display());
-    let made = if is_new { "made" } else { "was there and is taken" };
+    let made = if is_new { "was made" } else { "was there and is taken" };
     writeln!(out, "{ledger}: the ledger is begun")?;
     if let Some(old) = &origin.continues {
         writeln!(

@@ -19,7 +19,7 @@ use super::format::Format;
 use super::head::{beside, write_whole};
 use super::{
     APPLICATION_ID, Continued, Entry, GENESIS, Ledger, LedgerError, Link, Origin, Receipt, VERSION,
-    absolute, connect, gone, head_files, heads, size, write_ahead,
+    absolute, connect, gone, head_files, heads, size, sync, write_ahead,
 };
 
 /// The file beside a ledger that says in which one it is continued.
@@ -175,7 +175,8 @@ impl Ledger {
                 .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
                 .map_err(|error| self.error(error))?;
         }
-        Ok(())
+        // Its last link may be that of an attempt, which no commit has synced, and the new origin names it.
+        sync(&beside(&self.path, "-wal"))
     }
 }
 
@@ -261,4 +262,105 @@ pub(super) fn fill(
         write_ahead(path, &connection)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use tempfile::TempDir;
+
+    use super::super::{Attempt, Fact, New};
+    use super::*;
+
+    fn folder() -> (TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
+        (folder, old, new)
+    }
+
+    fn continued(old: &Path, new: &Path) -> Result<Ledger, LedgerError> {
+        Ledger::open(old)?.continue_in(new, None, None, None, |_| Ok(()))
+    }
+
+    /// Format 1 took the time as the clock had it.
+    #[test]
+    fn a_clock_that_went_back_in_format_1_is_accepted() {
+        let (_folder, old, new) = folder();
+        let raw = Connection::open(&old).unwrap();
+        raw.execute_batch(include_str!("../../tests/ledgers/format_1.sql")).unwrap();
+        raw.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        raw.pragma_update(None, "user_version", 1).unwrap();
+        let trigger: String = raw
+            .query_row(
+                "SELECT sql FROM sqlite_schema WHERE name = 'entries_are_not_changed'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        raw.execute_batch(
+            "DROP TRIGGER entries_are_not_changed;
+             UPDATE entries SET time = '2026-11-27T14:00:00.000Z' WHERE number = 2",
+        )
+        .unwrap();
+        let mut hash = GENESIS;
+        for number in 1..=3 {
+            raw.execute("UPDATE entries SET previous = ?1 WHERE number = ?2", (hash, number))
+                .unwrap();
+            let links = Format::One.links();
+            let mut statement = raw.prepare(links).unwrap();
+            let mut rows = statement.query([]).unwrap();
+            for _ in 1..number {
+                rows.next().unwrap();
+            }
+            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1;
+            raw.execute("UPDATE entries SET hash = ?1 WHERE number = ?2", (hash, number)).unwrap();
+        }
+        raw.execute_batch(&trigger).unwrap();
+        assert!(Ledger::open(&old).unwrap().audit(None, |_| Ok(()), |_| ()).unwrap().is_clean());
+        let ledger = continued(&old, &new).unwrap();
+        let found = ledger.audit(None, |_| Ok(()), |_| ()).unwrap();
+        assert_eq!(found.problems, []);
+        assert_eq!(found.clocks_accepted, [3], "the attempt of the second entry");
+    }
+
+    /// An append that has begun when a ledger is continued is carried over; the next one is refused.
+    #[test]
+    fn an_append_that_is_on_its_way_is_waited_for() {
+        let (_folder, old, new) = folder();
+        let mut running = Ledger::open_or_create(&old).unwrap();
+        let attempt = New::Attempt(Attempt::default());
+        running.append(&[attempt.clone()]).unwrap();
+        running.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        thread::scope(|scope| {
+            let continuing = scope.spawn(|| continued(&old, &new));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !continued_file_of(&old).exists() {
+                assert!(Instant::now() < deadline, "nothing says that it is continued");
+                thread::sleep(Duration::from_millis(1));
+            }
+            // It would have been ready by now.
+            thread::sleep(Duration::from_millis(200));
+            let (last, now) = (running.head().unwrap(), Timestamp::now());
+            let mut link = Link {
+                number: last.number + 1,
+                time: Timestamp::from_millisecond(now.as_millisecond()).unwrap(),
+                clock_accepted: false,
+                author: super::super::Author::default(),
+                version: String::new(),
+                fact: Fact::Attempt(Attempt::default()),
+                previous: last.hash,
+                hash: GENESIS,
+            };
+            link.hash = link.computed_hash();
+            insert(&running.connection, &link).unwrap();
+            running.connection.execute_batch("COMMIT").unwrap();
+            let continued = continuing.join().unwrap().unwrap();
+            assert_eq!(continued.head().unwrap().number, 2);
+            assert_eq!(continued.origin().unwrap().continues.unwrap().head, link.hash);
+        });
+        let error = running.append(&[attempt]).unwrap_err();
+        assert!(matches!(error, LedgerError::Continued { .. }), "{error:?}");
+    }
 }
