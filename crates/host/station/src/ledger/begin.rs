@@ -331,7 +331,7 @@ mod tests {
         let (_folder, old, new) = folder();
         let mut running = Ledger::open_or_create(&old).unwrap();
         let attempt = New::Attempt(Attempt::default());
-        running.append(&[attempt.clone()]).unwrap();
+        running.append(std::slice::from_ref(&attempt)).unwrap();
         running.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         thread::scope(|scope| {
             let continuing = scope.spawn(|| continued(&old, &new));
