@@ -244,12 +244,13 @@ pub fn exported(export: &[Files], profile: Profile, folder: &Path) -> impl Displ
         comid: String,
         corim: String,
         endorsements: String,
+        is_signed: bool,
         parts: usize,
     }
     let piece = |files: &Files| {
         let [comid, corim, endorsements] = files.names();
-        let (bytes, parts) = (files.endorsements.len(), files.parts);
-        File { bytes, comid, corim, endorsements, parts }
+        let Files { is_signed, parts, .. } = *files;
+        File { bytes: files.endorsements.len(), comid, corim, endorsements, is_signed, parts }
     };
     let files: Vec<_> = export.iter().map(piece).collect();
     let bytes = files.iter().map(|file| file.bytes).sum();
@@ -517,8 +518,14 @@ mod tests {
             problems: problems.to_vec(),
             unlisted: 1,
         };
-        let files =
-            Files { number: None, comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
+        let files = Files {
+            number: None,
+            comid: vec![],
+            corim: vec![],
+            endorsements: vec![1],
+            is_signed: true,
+            parts: 1,
+        };
         let listed = Listed {
             name: String::from("port"),
             links: vec!["by-id".into()],

@@ -16,6 +16,7 @@ pub mod log;
 pub mod part;
 pub mod port;
 pub mod record;
+pub mod secret_file;
 pub mod simulated;
 pub mod station_file;
 pub mod stats;

@@ -6,6 +6,7 @@ pub mod attempts;
 pub mod audit;
 pub mod author;
 pub mod completions;
+pub mod endorsements;
 pub mod export;
 pub mod list;
 pub mod man;
