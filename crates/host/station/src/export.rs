@@ -56,7 +56,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub use certificates::{CertificateError, Chain};
-pub use files::{COMID_FILE, CORIM_FILE, ENDORSEMENTS_FILE, SIGNED_FILE, write};
+pub use files::{COMID_FILE, CORIM_FILE, ENDORSEMENTS_FILE, SIGNED_FILE, remove, write};
 pub use instance_id::InstanceIds;
 pub use key::{KeyError, SigningKey};
 pub use profile::Profile;

@@ -21,6 +21,7 @@ pub mod simulated;
 pub mod station_file;
 pub mod stats;
 pub mod steps;
+pub mod submit;
 pub mod transcript;
 
 pub use identity::Identity;

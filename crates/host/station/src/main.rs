@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     Error, Place, attempts, audit, completions, export, list, man, ports, provision, replace, say,
-    show, stats, verify,
+    show, stats, submit, verify,
 };
 use station::ledger::LedgerError;
 
@@ -51,6 +51,7 @@ enum Command {
     Ports,
     Audit(audit::Audit),
     Export(export::Export),
+    Submit(Box<submit::Submit>),
     /// List the entries
     List,
     Show(show::Show),
@@ -122,6 +123,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Ports => ports::run(json),
         Command::Audit(options) => audit::run(options, &place, json),
         Command::Export(options) => export::run(options, &place, json),
+        Command::Submit(options) => submit::run(options, &place, json),
         Command::List => list::run(&place, json),
         Command::Show(options) => show::run(options, &place, json),
         Command::Attempts(options) => attempts::run(options, &place, json),

@@ -59,11 +59,8 @@ fn check_rights(path: &Path, file: &File) -> Result<(), SecretFileError> {
 
     let metadata = file.metadata().map_err(|error| SecretFileError::Io(path.to_owned(), error))?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(SecretFileError::Open { path: path.to_owned(), mode })
-    }
+    let of_others = mode & 0o077;
+    if of_others == 0 { Ok(()) } else { Err(SecretFileError::Open { path: path.to_owned(), mode }) }
 }
 
 #[cfg(not(unix))]

@@ -85,6 +85,18 @@ fn instance_ids() -> impl TypedValueParser<Value = InstanceIds> {
 }
 
 impl EndorsementOptions {
+    /// Whether they say nothing.
+    pub fn are_as_usual(&self) -> bool {
+        let Self { instance_id, head, vendor, model, max_bytes, allow_dummy, signing } = self;
+        *instance_id == InstanceIds::Both
+            && head.is_none()
+            && vendor.is_none()
+            && model.is_none()
+            && *max_bytes == export::DEFAULT_MAX_BYTES
+            && !allow_dummy
+            && signing.sign_key.is_none()
+    }
+
     /// Who signs, if the endorsements are to be signed.
     pub fn signer(&self) -> Result<Option<Signer>, Error> {
         let SigningOptions { sign_key, cert_chain, signer_name, signer_uri, valid_until } =

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use station::export::{self, Profile};
+use station::submit::outbox::Outbox;
 
 use super::author::{AuthorOptions, name};
 use super::endorsements::{EndorsementOptions, Wanted, given, profiles, remember, select};
@@ -49,12 +50,29 @@ fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
         .ok_or_else(|| String::from("a range of entries is FIRST..LAST, such as 1..500"))
 }
 
+/// Sees to it that no other program changes meanwhile what the verifier was given.
+fn lock(place: &Place, verifier: &str) -> Result<Outbox, Error> {
+    // There is a ledger.
+    drop(place.open()?);
+    let outbox = Outbox::lock(&place.ledger, verifier)?;
+    match outbox.begun()? {
+        None => Ok(outbox),
+        Some(begun) => Err(format!(
+            "entries {} to {} were begun to be submitted to this verifier, and it is not known whether it has them. End \
+             that first: station submit",
+            begun.first, begun.last
+        )
+        .into()),
+    }
+}
+
 /// Carries the command out.
 pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
     let Export { profile, output, verifier, author, entries, endorsements, overwrite } = arguments;
     let signer = endorsements.signer()?;
     let wanted =
         Wanted { options: endorsements, verifier: verifier.as_deref(), entries: entries.as_ref() };
+    let _outbox = verifier.as_deref().map(|name| lock(place, name)).transpose()?;
     let Some(selected) = select(&wanted, place, json)? else { return Ok(false) };
     if let Some(verifier) = verifier
         && selected.identities.is_empty()

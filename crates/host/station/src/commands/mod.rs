@@ -16,6 +16,7 @@ pub mod replace;
 pub mod selection;
 pub mod show;
 pub mod stats;
+pub mod submit;
 pub mod verify;
 
 use std::fmt::Display;

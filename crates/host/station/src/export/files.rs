@@ -86,6 +86,18 @@ pub fn write(export: &[Files], folder: &Path, overwrite: bool) -> Result<(), Exp
     Ok(())
 }
 
+/// Removes the files of an export from a folder.
+///
+/// # Errors
+/// The folder cannot be read, or a file stays.
+pub fn remove(folder: &Path) -> Result<(), ExportError> {
+    let io = |path: &Path, error| ExportError::Io(path.to_owned(), error);
+    for path in exported_files(folder).map_err(|error| io(folder, error))? {
+        fs::remove_file(&path).map_err(|error| io(&path, error))?;
+    }
+    Ok(())
+}
+
 /// The files of an earlier export in the folder, sorted.
 fn exported_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();

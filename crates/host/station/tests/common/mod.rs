@@ -10,6 +10,7 @@ pub mod edits;
 pub mod line;
 #[cfg(unix)]
 pub mod terminal;
+pub mod verifier;
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
