@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Endorsements that a key in an HSM signs, through PKCS#11: SoftHSM.
+//! Endorsements that a key in an HSM signs, through PKCS#11. The HSM is `SoftHSM`.
 #![cfg(feature = "pkcs11")]
 
 mod common;

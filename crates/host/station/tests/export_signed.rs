@@ -120,8 +120,8 @@ fn a_signed_export_has_the_form_that_the_verifier_reads() {
         assert!(!unsigned.is_signed);
         for chain in chains {
             let signer = signer(&certificates, self::chain(chain).unwrap(), SignerName::default());
-            let signed = export_signed(&options, &signer, parts(3)).unwrap();
-            let [file] = &signed[..] else { panic!("{} files", signed.len()) };
+            let files = export_signed(&options, &signer, parts(3)).unwrap();
+            let [file] = &files[..] else { panic!("{} files", files.len()) };
             assert!(file.is_signed);
             assert_eq!(file.names()[2], SIGNED_FILE);
             assert_eq!((&file.comid, &file.corim), (&unsigned.comid, &unsigned.corim));
@@ -203,13 +203,13 @@ fn the_crate_corim_takes_it() {
     let chain = chain(&[&certificates.chain()]).unwrap();
     let signer = signer(&certificates, chain, SignerName::default());
     let file = export_signed(&options(Profile::Psa2025), &signer, parts(3)).unwrap().remove(0);
-    let (signed, validated) = decode_and_validate_signed_corim_structure_with_limits(
+    let (message, validated) = decode_and_validate_signed_corim_structure_with_limits(
         &file.endorsements,
         None,
         &DecodeLimits::default(),
     )
     .unwrap();
-    let Some(CoseX509::Chain(chain)) = &signed.protected().x5chain else { panic!("no x5chain") };
+    let Some(CoseX509::Chain(chain)) = &message.protected().x5chain else { panic!("no x5chain") };
     assert_eq!(chain.len(), 3);
     assert_eq!(validated.comids[0].triples.attest_key_triples.as_ref().unwrap().len(), 6);
 }

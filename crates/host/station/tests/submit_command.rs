@@ -433,8 +433,9 @@ fn files_are_sent_as_they_are_and_the_ledger_stays_as_it_is() {
     let url = verifier.url();
     let mut files: Vec<_> = fs::read_dir(station.path().join("endorsements"))
         .unwrap()
-        .map(|file| file.unwrap().path().to_str().unwrap().to_owned())
-        .filter(|path| path.ends_with(".cbor"))
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cbor"))
+        .map(|path| path.to_str().unwrap().to_owned())
         .collect();
     files.sort();
     assert!(files.len() > 1);

@@ -81,7 +81,7 @@ struct Session {
 struct State {
     requests: Vec<Request>,
     faults: VecDeque<Fault>,
-    /// CoRIMs by their identifiers, each with its bytes.
+    /// What was taken, by the identifier of the CoRIM.
     store: HashMap<String, Vec<u8>>,
     /// All that was taken, in order.
     taken: Vec<Vec<u8>>,
@@ -395,14 +395,14 @@ fn reply(
     headers: &[(&'static str, String)],
     body: &[u8],
 ) -> io::Result<()> {
-    let mut head = format!(
+    write!(
+        stream,
         "HTTP/1.1 {status} Whatever\r\nConnection: close\r\nContent-Length: {}\r\n",
         body.len()
-    );
+    )?;
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(stream, "{name}: {value}\r\n")?;
     }
-    stream.write_all(head.as_bytes())?;
     stream.write_all(b"\r\n")?;
     stream.write_all(body)?;
     stream.flush()
