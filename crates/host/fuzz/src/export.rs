@@ -11,13 +11,15 @@ use corim::validate::{decode_and_validate_structure_with_limits, validate_corim_
 use coset::cbor::value::Value;
 use provisioning::{DeviceId, ImplementationId};
 use station::Identity;
-use station::export::{DEFAULT_MAX_BYTES, ExportError, Files, Options, Profile, export};
+use station::export::{
+    DEFAULT_MAX_BYTES, ExportError, Files, InstanceIds, Options, Profile, export,
+};
 
 use crate::corpus;
 
 /// The export is refused, or two decoders of CBOR and one of JSON read it, and find each part once.
 ///
-/// The first byte says which profile, whether there are vendor and model, and in its upper half how many KiB a
+/// The first byte says which profile and instance IDs, whether there are vendor and model, and in its upper half how many KiB a
 /// file may have, if it is not 0. Vendor and model are texts, each behind its length. Each 33 bytes then are a
 /// part: which of the corpus's keys, and an implementation ID.
 ///
@@ -28,13 +30,15 @@ pub fn check(data: &[u8]) {
         return;
     };
     let mut seen = HashSet::new();
+    let ids = options.instance_ids;
     let wanted: Vec<_> = identities
         .iter()
-        .map(|identity| {
-            let ueid = identity.ueid();
-            (identity.implementation_id.as_bytes().to_vec(), ueid.as_bytes().to_vec())
+        .flat_map(|identity| {
+            let class = identity.implementation_id.as_bytes().to_vec();
+            let instances = ids.of(&identity.public_key).into_iter();
+            instances.map(move |instance| (class.clone(), instance.to_vec()))
         })
-        .filter(|part| seen.insert(part.clone()))
+        .filter(|triple| seen.insert(triple.clone()))
         .collect();
     match export(&options, identities) {
         Ok(export) => {
@@ -42,7 +46,7 @@ pub fn check(data: &[u8]) {
             for (files, number) in export.iter().zip(1..) {
                 assert_eq!(files.number, (export.len() > 1).then_some(number));
                 assert!(files.endorsements.len() <= options.max_bytes);
-                let (wanted, after) = rest.split_at(files.parts);
+                let (wanted, after) = rest.split_at(files.parts * ids.count());
                 check_files(&options, files, wanted);
                 rest = after;
             }
@@ -66,10 +70,11 @@ fn read(data: &[u8]) -> Option<(Options, Vec<Identity>)> {
     };
     let vendor = text(flags & 2 != 0);
     let model = text(flags & 4 != 0);
-    let profile = match flags & 9 {
-        0 => Profile::PsaIot1,
-        1 => Profile::Psa2025,
-        _ => Profile::Psa2025Text,
+    let (profile, instance_ids) = match flags & 9 {
+        0 => (Profile::PsaIot1, InstanceIds::Tfm21),
+        1 => (Profile::Psa2025, InstanceIds::Tfm22),
+        8 => (Profile::Psa2025Text, InstanceIds::Tfm21),
+        _ => (Profile::Psa2025, InstanceIds::Both),
     };
     let max_bytes = match flags >> 4 {
         0 => DEFAULT_MAX_BYTES,
@@ -88,11 +93,12 @@ fn read(data: &[u8]) -> Option<(Options, Vec<Identity>)> {
             })
         })
         .collect();
-    Some((Options { profile, head: [*flags; 32], vendor, model, max_bytes }, identities))
+    let head = [*flags; 32];
+    Some((Options { profile, instance_ids, head, vendor, model, max_bytes }, identities))
 }
 
 fn check_files(options: &Options, files: &Files, wanted: &[(Vec<u8>, Vec<u8>)]) {
-    assert_eq!(files.parts, wanted.len());
+    assert_eq!(files.parts * options.instance_ids.count(), wanted.len());
     if options.profile != Profile::PsaIot1 {
         let mut profiles = ProfileRegistry::new();
         profiles.register(Box::new(PsaProfile::new()));

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use station::export::{DEFAULT_MAX_BYTES, Options, Profile, export};
+use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
 use station::ledger::{
     Attempt, Begun, Entry, Fact, Ledger, LedgerError, Link, New, NewEnd, NewEntry, NewOutcome,
     Origin, Receipt, Runs,
@@ -113,6 +113,7 @@ fn read(path: &Path) -> Result<Option<Vec<Link>>, LedgerError> {
     if !identities.is_empty() {
         let options = Options {
             profile: Profile::Psa2025,
+            instance_ids: InstanceIds::Both,
             head: audit.head.hash,
             vendor: None,
             model: None,

@@ -16,6 +16,7 @@ use station::log::{self, GoodRun, NoRun};
 use station::part::PartError;
 use station::port::list::Listed;
 use station::record::{Software, VerifiedRecord};
+use station::submit::Taken;
 
 use crate::commands::time;
 use crate::report::Counts;
@@ -277,17 +278,34 @@ pub fn exported(export: &[Files], profile: Profile, folder: &Path) -> impl Displ
         comid: String,
         corim: String,
         endorsements: String,
+        is_signed: bool,
         parts: usize,
     }
     let piece = |files: &Files| {
         let [comid, corim, endorsements] = files.names();
-        let (bytes, parts) = (files.endorsements.len(), files.parts);
-        File { bytes, comid, corim, endorsements, parts }
+        let Files { is_signed, parts, .. } = *files;
+        File { bytes: files.endorsements.len(), comid, corim, endorsements, is_signed, parts }
     };
     let files: Vec<_> = export.iter().map(piece).collect();
     let bytes = files.iter().map(|file| file.bytes).sum();
     let parts = files.iter().map(|file| file.parts).sum();
     Line(Object { bytes, files, folder, parts, profile: profile.name() })
+}
+
+/// A file of endorsements that a verifier has.
+pub fn submitted(file: &str, bytes: usize, id: &str, taken: Taken) -> String {
+    #[derive(Serialize)]
+    struct Object<'a> {
+        bytes: usize,
+        file: &'a str,
+        id: &'a str,
+        taken: &'static str,
+    }
+    let taken = match taken {
+        Taken::Now => "now",
+        Taken::Before => "before",
+    };
+    Line(Object { bytes, file, id, taken }).to_string()
 }
 
 /// An entry. `image` is what its record says of the image, and `run` the run that has brought it.
@@ -550,8 +568,14 @@ mod tests {
             problems: problems.to_vec(),
             unlisted: 1,
         };
-        let files =
-            Files { number: None, comid: vec![], corim: vec![], endorsements: vec![1], parts: 1 };
+        let files = Files {
+            number: None,
+            comid: vec![],
+            corim: vec![],
+            endorsements: vec![1],
+            is_signed: true,
+            parts: 1,
+        };
         let listed = Listed {
             name: String::from("port"),
             links: vec!["by-id".into()],
@@ -574,6 +598,7 @@ mod tests {
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),
             exported(&[files], Profile::Psa2025, Path::new("folder")).to_string(),
+            submitted("file", 1, "id", Taken::Before),
             super::entry(&found, &entry, None, None),
             super::entry(&found, &entry, Some(&software), Some(&run)),
             bad_link(&found).to_string(),

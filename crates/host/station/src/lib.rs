@@ -17,11 +17,13 @@ pub mod note;
 pub mod part;
 pub mod port;
 pub mod record;
+pub mod secret_file;
 pub mod simulated;
 pub mod station_file;
 pub mod station_key;
 pub mod stats;
 pub mod steps;
+pub mod submit;
 pub mod transcript;
 
 pub use identity::Identity;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     Error, Place, attempts, audit, completions, export, init, list, man, ports, provision, replace,
-    say, show, stats, verify,
+    say, show, stats, submit, verify,
 };
 use station::ledger::LedgerError;
 
@@ -52,6 +52,7 @@ enum Command {
     Ports,
     Audit(audit::Audit),
     Export(export::Export),
+    Submit(Box<submit::Submit>),
     /// List the entries
     List,
     Show(show::Show),
@@ -124,6 +125,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Ports => ports::run(json),
         Command::Audit(options) => audit::run(options, &place, json),
         Command::Export(options) => export::run(options, &place, json),
+        Command::Submit(options) => submit::run(options, &place, json),
         Command::List => list::run(&place, json),
         Command::Show(options) => show::run(options, &place, json),
         Command::Attempts(options) => attempts::run(options, &place, json),

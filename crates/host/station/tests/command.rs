@@ -427,7 +427,10 @@ fn the_audit_reads_each_record() {
 fn entries_are_exported_in_ranges() {
     let station = Station::new();
     station.run(0, &["provision", "--simulate", "5"]);
-    let exported = station.json(0, &["export", "--profile", "psa-2025", "--entries", "2..4"]);
+    let exported = station.json(
+        0,
+        &["export", "--profile", "psa-2025", "--instance-id", "tfm-2.1", "--entries", "2..4"],
+    );
     assert_eq!(exported[0]["parts"], 3);
     let comid: Value =
         serde_json::from_slice(&fs::read(station.path().join("endorsements/comid.json")).unwrap())
@@ -461,7 +464,7 @@ fn entries_are_exported_in_ranges() {
 fn an_export_that_no_verifier_takes_at_once_is_split_with_a_warning() {
     let station = Station::new();
     station.run(0, &["provision", "--simulate", "5"]);
-    let export = ["export", "--profile", "psa-2025", "--overwrite"];
+    let export = ["export", "--profile", "psa-2025", "--instance-id", "tfm-2.1", "--overwrite"];
     let whole = station.json(0, &export);
     let files = &whole[0]["files"];
     assert_eq!(files.as_array().unwrap().len(), 1);
@@ -508,7 +511,7 @@ fn an_export_that_no_verifier_takes_at_once_is_split_with_a_warning() {
     // No file of the export that was one.
     assert_eq!(contents(&station.path().join("endorsements")).len(), 9);
 
-    let said = station.refused(&[&export[..4], &["--max-bytes", "100"]].concat());
+    let said = station.refused(&[&export[..6], &["--max-bytes", "100"]].concat());
     assert!(said.contains("a file with one part has 6"), "{said}");
 }
 

@@ -25,8 +25,8 @@ use provisioning::{DUMMY_PUBLIC_KEY, ImplementationId, PublicKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use station::export::{
-    COMID_FILE, CORIM_FILE, DEFAULT_MAX_BYTES, ENDORSEMENTS_FILE, ExportError, Files, MAX_PARTS,
-    Options, Profile, write as write_export,
+    COMID_FILE, CORIM_FILE, DEFAULT_MAX_BYTES, ENDORSEMENTS_FILE, ExportError, Files, InstanceIds,
+    MAX_PARTS, Options, Profile, write as write_export,
 };
 use station::{DeviceId, Identity};
 
@@ -48,8 +48,14 @@ fn part(implementation: u8, key: u8) -> Identity {
 }
 
 fn options(profile: Profile) -> Options {
-    let max_bytes = DEFAULT_MAX_BYTES;
-    Options { profile, head: [0xA5; 32], vendor: None, model: None, max_bytes }
+    Options {
+        profile,
+        instance_ids: InstanceIds::Tfm21,
+        head: [0xA5; 32],
+        vendor: None,
+        model: None,
+        max_bytes: DEFAULT_MAX_BYTES,
+    }
 }
 
 /// An export that is one file.

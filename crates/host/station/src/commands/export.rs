@@ -6,15 +6,12 @@ use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use provisioning::DUMMY_PUBLIC_KEY;
-use sha2::{Digest, Sha256};
-use station::Identity;
-use station::export::{self, Options, Profile};
-use station::ledger::{self, Audit, Entry, Fact, Ledger, Link, New};
+use station::export::{self, Profile};
+use station::submit::outbox::Outbox;
 
 use super::author::{AuthorOptions, name};
-use super::{Error, Place, check_record, hash, print_problems, printable, say};
+use super::endorsements::{EndorsementOptions, Wanted, given, profiles, remember, select};
+use super::{Error, Place, printable, say};
 use crate::json;
 
 /// Write the parts' public keys for an attestation verifier, as CBOR and as JSON templates
@@ -27,7 +24,8 @@ pub struct Export {
     /// v0.0.2608, psa-2025 since 18 August 2026
     #[arg(long, value_parser = profiles())]
     profile: Profile,
-    /// The folder for comid.json, corim.json and endorsements.cbor; created if it is missing
+    /// The folder for comid.json, corim.json and endorsements.cbor, or endorsements.cose if they are signed; created if
+    /// it is missing
     #[arg(long, value_name = "FOLDER", default_value = "endorsements")]
     output: PathBuf,
     /// Export what this verifier was not given yet, and remember in the ledger that it has it now: NAME is any name
@@ -38,29 +36,11 @@ pub struct Export {
     /// Export these entries only, as FIRST..LAST: no part may be exported to one verifier twice
     #[arg(long, value_name = "RANGE", value_parser = range)]
     entries: Option<RangeInclusive<u64>>,
-    /// The head that was written down earlier, which must still be in the chain
-    #[arg(long, value_name = "HASH", value_parser = hash)]
-    head: Option<[u8; 32]>,
-    /// The vendor in the class of each part
-    #[arg(long)]
-    vendor: Option<String>,
-    /// The model in the class of each part
-    #[arg(long)]
-    model: Option<String>,
-    /// Begin another file (endorsements-1.cbor, endorsements-2.cbor, ...) where one would have more bytes
-    #[arg(long, value_name = "BYTES", default_value_t = export::DEFAULT_MAX_BYTES)]
-    max_bytes: usize,
+    #[command(flatten)]
+    endorsements: EndorsementOptions,
     /// Replace the files of an earlier export
     #[arg(long)]
     overwrite: bool,
-    /// Also export the test-only key, with which anybody can pretend to be the part
-    #[arg(long)]
-    allow_dummy: bool,
-}
-
-fn profiles() -> impl TypedValueParser<Value = Profile> {
-    PossibleValuesParser::new(Profile::ALL.map(Profile::name))
-        .try_map(|name| Profile::from_name(&name).ok_or("no profile has this name"))
 }
 
 fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -70,152 +50,58 @@ fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
         .ok_or_else(|| String::from("a range of entries is FIRST..LAST, such as 1..500"))
 }
 
-/// What is to be exported.
-struct Selected {
-    identities: Vec<Identity>,
-    /// The test-only key's entries, which were left out.
-    left_out: usize,
-    /// Entries that were withdrawn, and left out.
-    withdrawn: usize,
-    /// Those that the verifier was given before they were withdrawn.
-    to_remove: Vec<String>,
-    /// The last entry that the verifier was given.
-    given: u64,
-    audit: Audit,
-}
-
-fn select(arguments: &Export, ledger: &Ledger) -> Result<Selected, Error> {
-    let mut identities = Vec::new();
-    let (mut left_out, mut withdrawn, mut to_remove) = (0, 0, Vec::new());
-    // As a query says; and below as the links say, whose chain is verified.
-    let expected = match &arguments.verifier {
-        Some(verifier) => ledger.given_to(verifier)?,
-        None => 0,
-    };
-    let mut given = 0;
-    let contains = |number: u64| {
-        number > expected && arguments.entries.as_ref().is_none_or(|range| range.contains(&number))
-    };
-    // A record that stays here is not verified: it takes most of the time. The chain covers it.
-    let check = |entry: &Entry| {
-        if contains(entry.number) { check_record(entry, true) } else { Ok(()) }
-    };
-    let audit = ledger.walk::<Error>(arguments.head, check, |found| {
-        if let Some(Link { fact: Fact::Export(export), .. }) = found.link
-            && Some(&export.verifier) == arguments.verifier.as_ref()
-        {
-            given = given.max(export.last);
-        }
-        let Some(entry) = found.link.and_then(Link::entry) else { return Ok(()) };
-        let is_dummy = entry.identity.public_key == DUMMY_PUBLIC_KEY;
-        match (contains(entry.number), found.withdrawn) {
-            (true, Some(_)) => withdrawn += 1,
-            (true, None) if is_dummy && !arguments.allow_dummy => left_out += 1,
-            (true, None) => identities.push(entry.identity),
-            (false, Some(_)) if entry.number <= expected => {
-                to_remove.push(entry.number.to_string());
-            }
-            (false, _) => {}
-        }
-        Ok(())
-    })?;
-    if audit.is_clean() && given != expected {
-        return Err("another program has exported for this verifier meanwhile. Export again".into());
+/// Sees to it that no other program changes meanwhile what the verifier was given.
+fn lock(place: &Place, verifier: &str) -> Result<Outbox, Error> {
+    // There is a ledger.
+    drop(place.open()?);
+    let outbox = Outbox::lock(&place.ledger, verifier)?;
+    match outbox.begun()? {
+        None => Ok(outbox),
+        Some(begun) => Err(format!(
+            "entries {} to {} were begun to be submitted to this verifier, and it is not known whether it has them. End \
+             that first: station submit",
+            begun.first, begun.last
+        )
+        .into()),
     }
-    Ok(Selected { identities, left_out, withdrawn, to_remove, given, audit })
-}
-
-/// Keeps in the ledger that a verifier was given these files.
-fn remember(
-    arguments: &Export,
-    place: &Place,
-    verifier: &str,
-    (first, last): (u64, u64),
-    files: &[export::Files],
-) -> Result<(), Error> {
-    let mut ledger = arguments.author.open(place)?;
-    let sha256 =
-        files.iter().fold(Sha256::new(), |hash, file| hash.chain_update(&file.endorsements));
-    let export = ledger::Export {
-        verifier: verifier.to_owned(),
-        profile: arguments.profile.name().to_owned(),
-        first,
-        last,
-        parts: files.iter().map(|file| file.parts as u64).sum(),
-        sha256: sha256.finalize().into(),
-    };
-    ledger.append(&[New::Export(export)])?;
-    ledger.finish()?;
-    Ok(())
 }
 
 /// Carries the command out.
 pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
-    let Export { output, overwrite, .. } = arguments;
-    let ledger = place.open()?;
-    let Selected { identities, left_out, withdrawn, to_remove, given, audit: found } =
-        select(arguments, &ledger)?;
-    drop(ledger);
-    if !found.is_clean() {
-        if json {
-            writeln!(io::stdout().lock(), "{}", json::not_exported(&found))?;
-        } else {
-            print_problems(&found, true, &mut io::stdout().lock())?;
-        }
-        say("error: the ledger is NOT GOOD. Nothing was exported. Stop the line and audit it");
-        return Ok(false);
-    }
-    if let Some(entries) = &arguments.entries
-        && (*entries.start() == 0 || *entries.end() > found.entries)
-    {
-        return Err(format!("the ledger has {} entries", found.entries).into());
-    }
-    if left_out > 0 {
-        say("warning: the part with the test-only key was left out (--allow-dummy)");
-    }
-    if withdrawn > 0 {
-        say(format_args!("note: {withdrawn} entries that were withdrawn were left out"));
-    }
-    if !to_remove.is_empty() {
-        say(format_args!(
-            "warning: the verifier has entries that were withdrawn since: {}. Have them removed there",
-            to_remove.join(", ")
-        ));
-    }
-    if let Some(verifier) = &arguments.verifier
-        && identities.is_empty()
+    let Export { profile, output, verifier, author, entries, endorsements, overwrite } = arguments;
+    let signer = endorsements.signer()?;
+    let wanted =
+        Wanted { options: endorsements, verifier: verifier.as_deref(), entries: entries.as_ref() };
+    let _outbox = verifier.as_deref().map(|name| lock(place, name)).transpose()?;
+    let Some(selected) = select(&wanted, place, json)? else { return Ok(false) };
+    if let Some(verifier) = verifier
+        && selected.identities.is_empty()
     {
         say(format_args!("{} has everything already; nothing was written", printable(verifier)));
         return Ok(true);
     }
-    let options = Options {
-        profile: arguments.profile,
-        head: found.head.hash,
-        vendor: arguments.vendor.clone(),
-        model: arguments.model.clone(),
-        max_bytes: arguments.max_bytes,
-    };
-    let files = export::export(&options, identities)?;
+    let range = (selected.given + 1, selected.audit.entries);
+    let files = endorsements.make(*profile, signer.as_ref(), selected)?;
     export::write(&files, output, *overwrite)?;
     // After the files: if this fails, the next export has the same parts, and finds the files in its way.
-    if let Some(verifier) = &arguments.verifier {
-        remember(arguments, place, verifier, (given + 1, found.entries), &files)?;
+    if let Some(verifier) = verifier {
+        remember(author, place, given(verifier, *profile, range, &files))?;
     }
     if files.len() > 1 {
         say(format_args!(
             "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \
              There are {}: send each of them",
-            options.max_bytes,
+            endorsements.max_bytes,
             files.len()
         ));
     }
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{}", json::exported(&files, options.profile, output))?;
+        writeln!(out, "{}", json::exported(&files, *profile, output))?;
         return Ok(true);
     }
     for piece in &files {
-        let (profile, folder) = (options.profile, output.display());
+        let folder = output.display();
         let [comid, corim, endorsements] = piece.names();
         let (parts, bytes) = (piece.parts, piece.endorsements.len());
         writeln!(

@@ -6,6 +6,7 @@ pub mod attempts;
 pub mod audit;
 pub mod author;
 pub mod completions;
+pub mod endorsements;
 pub mod export;
 pub mod init;
 pub mod list;
@@ -16,6 +17,7 @@ pub mod replace;
 pub mod selection;
 pub mod show;
 pub mod stats;
+pub mod submit;
 pub mod verify;
 
 use std::fmt::Display;

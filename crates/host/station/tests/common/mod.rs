@@ -3,6 +3,7 @@
 //! What several tests share: modelled parts and what they print, entries of a ledger, random numbers.
 #![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
+pub mod certificates;
 pub mod consoles;
 pub mod edits;
 pub mod formats;
@@ -10,6 +11,7 @@ pub mod formats;
 pub mod line;
 #[cfg(unix)]
 pub mod terminal;
+pub mod verifier;
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;

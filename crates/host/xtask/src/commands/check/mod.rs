@@ -7,6 +7,7 @@ mod device_files;
 pub mod fuzz;
 mod host;
 mod ram_search;
+mod signed;
 mod silicon;
 mod station_line;
 mod tfm;
@@ -76,6 +77,7 @@ const STEPS: [Step; 26] = [
     quick("workflows", ".github/workflows, by actionlint", host::workflows),
     slow("checkpoint", "Go's note package opens the station's checkpoints", checkpoint::run),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
+    slow("signed", "the endorsements that the station signs, also in an HSM", signed::run),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
     slow("changed-id", "a build folder takes a changed implementation ID", zephyr::changed_id),
