@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
-use station::batch::{Done, Entered, Verdict};
+use station::batch::{Counts, Done, Entered, Verdict};
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Entry, Found, Link, Problem, Receipt, Run};
 use station::log::{self, GoodRun, NoRun};
@@ -18,7 +18,6 @@ use station::port::list::Listed;
 use station::record::{Software, VerifiedRecord};
 
 use crate::commands::time;
-use crate::report::Counts;
 
 use base16ct::lower::encode_string as hex;
 

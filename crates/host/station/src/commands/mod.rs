@@ -9,6 +9,7 @@ pub mod completions;
 pub mod export;
 pub mod list;
 pub mod man;
+pub mod page;
 pub mod ports;
 pub mod provision;
 pub mod replace;
