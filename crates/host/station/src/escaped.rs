@@ -30,7 +30,9 @@ pub fn console(bytes: &[u8]) -> String {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         for chunk in line.utf8_chunks() {
             chunk.valid().chars().for_each(|c| push(&mut lines, c));
-            lines.extend(chunk.invalid().iter().flat_map(|byte| byte.escape_ascii()).map(char::from));
+            lines.extend(
+                chunk.invalid().iter().flat_map(|byte| byte.escape_ascii()).map(char::from),
+            );
         }
         lines.push('\n');
     }

@@ -49,6 +49,7 @@
 mod append;
 mod audit;
 mod error;
+mod follow;
 mod head;
 mod link;
 mod runs;
@@ -69,6 +70,7 @@ use tempfile::TempDir;
 pub use append::{Begun, Kept, New, NewEnd, NewEntry, NewOutcome, SEEN_BEFORE};
 pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
 pub use error::LedgerError;
+pub use follow::{FOUND, PartName};
 pub use head::head_file_of;
 pub use link::{
     Attempt, Author, End, Entry, Export, Fact, Failed, GENESIS, Link, Outcome, Program, Receipt,

@@ -18,6 +18,7 @@ pub mod page;
 pub mod part;
 pub mod port;
 pub mod record;
+pub mod row;
 pub mod simulated;
 pub mod station_file;
 pub mod stats;

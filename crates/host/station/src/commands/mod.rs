@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use provisioning::{DeviceId, Ueid};
 use station::ledger::{Audit, Entry, Ledger, LedgerError, Link};
 use station::record::{self, Wanted};
+use station::row;
 use station::station_file::StationFile;
 
 use crate::json;
@@ -72,6 +73,11 @@ impl Place {
             .into());
         }
         Ok(Ledger::open_with(self.file()?, self.head_file.as_deref())?)
+    }
+
+    /// Opens it to read it, beside a station of this program that writes it.
+    fn open_beside(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open_with(self.file()?, self.head_file.as_deref())
     }
 
     /// Opens it.
@@ -138,7 +144,7 @@ fn printable(text: &str) -> String {
 
 /// When a link was appended, as RFC 3339 writes it, with milliseconds.
 pub fn time(link: Option<&Link>) -> String {
-    link.map_or_else(String::new, |link| format!("{:.3}", link.time))
+    link.map_or_else(String::new, row::time)
 }
 
 /// The last words of a command that has shown what is in the ledger: what is wrong with it.

@@ -4,11 +4,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 use station::page::line::About;
 use station::page::{Options, Page};
 
-use super::{Error, say};
+use super::{Error, Place, say};
 
 /// A page beside the batch.
 #[derive(clap::Args)]
@@ -31,6 +32,30 @@ pub struct Access {
     page_host: Vec<String>,
 }
 
+/// Show a ledger in a browser: the line, a shift's figures, every run; it can only be looked at
+///
+/// A station may write it meanwhile; provision --page shows more of a line.
+#[derive(clap::Args)]
+pub struct PageCommand {
+    /// Where browsers find it
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Carries the command out, until it is ended.
+pub fn run(options: &PageCommand, place: &Place) -> Result<bool, Error> {
+    let about = About { station: place.file.station.clone(), ..About::default() };
+    let ledger = place.open()?;
+    let (end, ended) = mpsc::channel();
+    ctrlc::set_handler(move || _ = end.send(()))?;
+    let page = Page::of_ledger(options.access.options(options.listen)?, ledger, about)?;
+    say(format_args!("The ledger is shown at http://{}/ Ctrl-C ends it.", page.address()));
+    ended.recv()?;
+    Ok(true)
+}
+
 impl Access {
     fn options(&self, address: SocketAddr) -> Result<Options, Error> {
         Ok(Options::new(address, self.page_token.as_ref(), self.page_host.clone())?)
@@ -39,9 +64,15 @@ impl Access {
 
 impl PageOptions {
     /// Shows a batch, if it is to be shown.
-    pub fn of_batch(&self, ports: &[String], about: About) -> Result<Option<Page>, Error> {
+    pub fn of_batch(
+        &self,
+        place: &Place,
+        ports: &[String],
+        about: About,
+    ) -> Result<Option<Page>, Error> {
         let Some(address) = self.page else { return Ok(None) };
-        let page = Page::of_batch(self.access.options(address)?, ports, about)?;
+        let options = self.access.options(address)?;
+        let page = Page::of_batch(options, place.open_beside()?, ports, about)?;
         say(format_args!("The line is shown at http://{}/", page.address()));
         Ok(Some(page))
     }

@@ -164,7 +164,7 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
         operator: told.operator.clone(),
         parts: batch.parts,
     };
-    let page = options.page.of_batch(&names, about)?;
+    let page = options.page.of_batch(place, &names, about)?;
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;

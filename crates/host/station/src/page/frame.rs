@@ -29,7 +29,7 @@ impl Frame {
     pub fn next(&self, line: &Mutex<Line>) -> Self {
         // Nobody waits while the page is written: the lock is held for a copy of pointers.
         let line = lock(line).clone();
-        let of_line = [operator::counts(&line), operator::failed(&line)].map(|html| html.0);
+        let of_line = [operator::counts(&line), operator::wanted(&line)].map(|html| html.0);
         let mut pieces: Vec<_> = of_line
             .into_iter()
             .enumerate()

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -84,7 +84,9 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
         Some((status, text)) => {
             let mut answer = (status, text).into_response();
             if status == StatusCode::UNAUTHORIZED {
-                answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                answer
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             answer
         }
@@ -99,14 +101,19 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
 fn refusal(site: &Site, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_host(host, &site.hosts) {
-        let text = "This page is not known by that name. Name it with --page-host, or use its address.\n";
+        let text =
+            "This page is not known by that name. Name it with --page-host, or use its address.\n";
         return Some((StatusCode::MISDIRECTED_REQUEST, text));
     }
     let token = site.token.as_ref()?;
     let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    let given = given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
+    let given =
+        given.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
     let is_good = given.is_some_and(|(_, given)| token.is(given));
-    (!is_good).then_some((StatusCode::UNAUTHORIZED, "This page needs its token (Authorization: Bearer).\n"))
+    (!is_good).then_some((
+        StatusCode::UNAUTHORIZED,
+        "This page needs its token (Authorization: Bearer).\n",
+    ))
 }
 
 /// Whether a browser may call the page so. A name that somebody else can point to this machine would let a foreign
@@ -144,12 +151,28 @@ mod tests {
     #[test]
     fn a_foreign_name_is_no_host() {
         let names = [String::from("line.example")];
-        for good in
-            ["127.0.0.1:8080", "127.0.0.1", "[::1]:8080", "[::1]", "localhost:1", "LocalHost", "10.1.2.3", "Line.Example:443"]
-        {
+        for good in [
+            "127.0.0.1:8080",
+            "127.0.0.1",
+            "[::1]:8080",
+            "[::1]",
+            "localhost:1",
+            "LocalHost",
+            "10.1.2.3",
+            "Line.Example:443",
+        ] {
             assert!(is_host(good, &names), "{good}");
         }
-        for bad in ["", "evil.example", "line.example.evil.example", "127.0.0.1.evil.example", "[::1", "localhost.evil", ":80", "[line.example"] {
+        for bad in [
+            "",
+            "evil.example",
+            "line.example.evil.example",
+            "127.0.0.1.evil.example",
+            "[::1",
+            "localhost.evil",
+            ":80",
+            "[line.example",
+        ] {
             assert!(!is_host(bad, &names), "{bad}");
         }
     }

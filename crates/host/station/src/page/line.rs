@@ -6,9 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use provisioning::Ueid;
 
 use crate::batch::{Counts, Done, Entered, Notice, Question, Verdict};
 use crate::console::{Observed, RUN_STEPS};
+use crate::ledger::{End, Run};
 
 /// A line, as the notices of a batch have left it.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Line {
     pub counts: Counts,
     /// The ports, in the order of the command line.
     pub ports: Vec<Arc<Port>>,
+    /// Whether it is of a ledger, which does not say everything.
+    pub is_of_ledger: bool,
     /// Whether the batch is over.
     pub ended: bool,
     /// Grows with each change.
@@ -38,6 +42,14 @@ pub struct About {
     pub operator: Option<String>,
     /// How many good parts are wanted.
     pub parts: Option<usize>,
+}
+
+impl About {
+    /// What stands at the top.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.station.as_deref().unwrap_or("Station")
+    }
 }
 
 /// A port, and what is on it.
@@ -83,6 +95,8 @@ pub struct Ended {
     pub text: String,
     /// The number of the failure, where the part has said one.
     pub failure: Option<u8>,
+    /// Who the part is, where it was entered.
+    pub ueid: Option<Ueid>,
     /// The number of the part's entry.
     pub entry: Option<u64>,
     /// The link of the attempt.
@@ -120,6 +134,12 @@ pub enum State {
 }
 
 impl State {
+    /// Whether nothing goes on until somebody comes, and it is not that the next part is put in.
+    #[must_use]
+    pub const fn wants_somebody(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running | Self::Ended(Ending::Pass))
+    }
+
     /// The state as a word, for style sheet and script.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -192,8 +212,39 @@ impl Line {
             begun: now,
             counts: Counts::default(),
             ports: names.iter().map(port).collect(),
+            is_of_ledger: false,
             ended: false,
             version: 0,
+        }
+    }
+
+    /// Takes in what a ledger says of each port: its last run, if that is not long ago.
+    pub fn take_runs(&mut self, runs: &[(String, Option<Run>)]) {
+        let mut ports = Vec::new();
+        for (number, (name, run)) in runs.iter().enumerate() {
+            let mut port = Port { name: name.clone(), ..Port::default() };
+            if let Some(run) = run {
+                port.last = Ended::of_run(run);
+                let running = Running { step: String::from("begun"), done: 0 };
+                port.running = port.last.is_none().then_some(running);
+            }
+            let old = self.ports.get(number).filter(|old| old.name == *name);
+            let seen = |port: &Port| (port.state(), port.last.as_ref().map(|ended| ended.attempt));
+            match old {
+                Some(old) if seen(old) == seen(&port) => ports.push(Arc::clone(old)),
+                old => {
+                    let is_failure = port.state() == State::Ended(Ending::Fail);
+                    port.failed = old.map_or(0, |old| old.failed) + usize::from(is_failure);
+                    port.version = self.version + 1;
+                    ports.push(Arc::new(port));
+                }
+            }
+        }
+        let is_same = ports.len() == self.ports.len()
+            && ports.iter().zip(&self.ports).all(|(new, old)| Arc::ptr_eq(new, old));
+        if !is_same {
+            self.version += 1;
+            self.ports = ports;
         }
     }
 
@@ -222,7 +273,10 @@ impl Line {
             }
             Notice::Idle(port, time) => {
                 let seconds = time.as_secs();
-                self.note(*port, format!("No part for {seconds} s: start one, or check cable and image"));
+                self.note(
+                    *port,
+                    format!("No part for {seconds} s: start one, or check cable and image"),
+                );
             }
             Notice::Noise(port, error) => self.note(*port, error.to_string()),
             Notice::Lost(port, error) => self.change(*port, |port| {
@@ -233,7 +287,9 @@ impl Line {
             Notice::Asked(port, question) => {
                 self.change(*port, |port| port.asked = Some(*question));
             }
-            Notice::Taken(port) => self.change(*port, |port| (port.asked, port.note) = (None, None)),
+            Notice::Taken(port) => {
+                self.change(*port, |port| (port.asked, port.note) = (None, None))
+            }
             Notice::NotTaken(port, reason) => self.note(*port, reason.clone()),
             Notice::Step(port, moment) => self.change(*port, |port| {
                 let done = port.running.as_ref().map_or(0, |running| running.done);
@@ -277,16 +333,42 @@ impl Line {
 }
 
 impl Ended {
+    /// How a run of a ledger has ended, if it has.
+    fn of_run(run: &Run) -> Option<Self> {
+        let (outcome, link) = run.outcome().zip(run.ended.as_ref())?;
+        let mut ueid = None;
+        let (result, entry, failure, text) = match &outcome.end {
+            End::Good(entry) if run.not_done => {
+                let text = format!("Entered as {}, but the step on-pass has failed", entry.number);
+                (Ending::Fail, Some(entry.number), None, text)
+            }
+            End::Good(entry) => {
+                ueid = Some(entry.identity.ueid());
+                (Ending::Pass, Some(entry.number), None, format!("Entered as {}", entry.number))
+            }
+            End::Known { seen, .. } => (Ending::Known, Some(*seen), None, TAKE_IT_OUT.to_owned()),
+            End::Failed(failed) => (Ending::Fail, None, failed.failure, failed.text.clone()),
+        };
+        Some(Self {
+            result,
+            serial_number: run.serial_number().map(ToOwned::to_owned),
+            text,
+            failure,
+            ueid,
+            entry,
+            attempt: run.begun.number,
+            time: link.time,
+        })
+    }
+
     fn of(done: &Done, now: Timestamp) -> Self {
+        let mut ueid = None;
         let (result, entry, failure, text) = match &done.verdict {
             Verdict::Good(Entered { receipt, identity }) => {
-                let text = format!("Entry {}, UEID {}", receipt.number, identity.ueid());
-                (Ending::Pass, Some(receipt.number), None, text)
+                ueid = Some(identity.ueid());
+                (Ending::Pass, Some(receipt.number), None, format!("Entered as {}", receipt.number))
             }
-            Verdict::Known(entry, _) => {
-                let text = format!("Same part again: take it out. It is entry {entry}.");
-                (Ending::Known, Some(*entry), None, text)
-            }
+            Verdict::Known(entry, _) => (Ending::Known, Some(*entry), None, TAKE_IT_OUT.to_owned()),
             Verdict::NotDone(Entered { receipt, .. }, error) => {
                 let text = format!("Entered as {}, but {error}", receipt.number);
                 (Ending::Fail, Some(receipt.number), None, text)
@@ -298,12 +380,16 @@ impl Ended {
             serial_number: done.serial_number.clone(),
             text,
             failure,
+            ueid,
             entry,
             attempt: done.attempt,
             time: now,
         }
     }
 }
+
+/// What is done with a part that is known.
+const TAKE_IT_OUT: &str = "Same part again: take it out";
 
 /// How far a run is, in per cent.
 #[must_use]

@@ -7,6 +7,8 @@
 //! browser gets the newest state when it can take one, not each that there was; one that takes nothing for
 //! [`WRITE_TIMEOUT`] is dropped.
 
+mod book;
+mod engineer;
 mod frame;
 mod guard;
 pub mod line;
@@ -26,6 +28,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::batch::Notice;
+use crate::ledger::Ledger;
 pub use guard::{Token, TokenError};
 use line::{About, Line};
 pub use server::{CONNECTIONS, WRITE_TIMEOUT};
@@ -51,7 +54,9 @@ pub enum PageError {
     )]
     Open(SocketAddr),
     /// The address cannot be had.
-    #[error("the page cannot listen on {0} ({1}). Is another station's page there? Choose another port")]
+    #[error(
+        "the page cannot listen on {0} ({1}). Is another station's page there? Choose another port"
+    )]
     Listen(SocketAddr, #[source] io::Error),
     /// A thread cannot be had.
     #[error("the page cannot begin ({0})")]
@@ -68,19 +73,33 @@ pub struct Page {
 }
 
 impl Page {
-    /// Shows a batch on these ports.
+    /// Shows a batch on these ports, and the ledger that it writes, which is opened anew to be read.
     ///
     /// # Errors
     /// The address cannot be had, or may not be without a token.
-    pub fn of_batch(options: Options, ports: &[String], about: About) -> Result<Self, PageError> {
-        let line = Arc::new(Mutex::new(Line::new(ports, about, Timestamp::now())));
-        Self::start(options, line)
+    pub fn of_batch(
+        options: Options,
+        ledger: Ledger,
+        ports: &[String],
+        about: About,
+    ) -> Result<Self, PageError> {
+        Self::start(options, ledger, Line::new(ports, about, Timestamp::now()))
     }
 
-    fn start(options: Options, line: Arc<Mutex<Line>>) -> Result<Self, PageError> {
+    /// Shows a ledger that another station may write: the last run of each port stands for the line.
+    ///
+    /// # Errors
+    /// As [`Page::of_batch`].
+    pub fn of_ledger(options: Options, ledger: Ledger, about: About) -> Result<Self, PageError> {
+        let line = Line { is_of_ledger: true, ..Line::new(&[], about, Timestamp::now()) };
+        Self::start(options, ledger, line)
+    }
+
+    fn start(options: Options, ledger: Ledger, line: Line) -> Result<Self, PageError> {
         if options.token.is_none() && !options.address.ip().is_loopback() {
             return Err(PageError::Open(options.address));
         }
+        let line = Arc::new(Mutex::new(line));
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -94,10 +113,14 @@ impl Page {
         let listener = listener.map_err(|error| PageError::Listen(options.address, error))?;
         let address = listener.local_addr().map_err(PageError::Thread)?;
         let (stop, stopped) = watch::channel(false);
-        let site = server::Site::new(Arc::clone(&line), options.token, options.hosts);
+        let site = server::Site::new(Arc::clone(&line), ledger, options);
         let thread = thread::Builder::new()
             .name(String::from("page"))
-            .spawn(move || runtime.block_on(server::serve(listener, site, stopped)))
+            .spawn(move || {
+                runtime.block_on(server::serve(listener, site, stopped));
+                // What is read of the ledger may go on, and nobody needs it any more.
+                runtime.shutdown_background();
+            })
             .map_err(PageError::Thread)?;
         Ok(Self { address, line, stop, thread: Some(thread) })
     }

@@ -86,7 +86,11 @@ setInterval(() => {
 function show(html) {
   for (const piece of [...parsed(html).children]) {
     const old = byId(piece.id);
-    if (!old) continue;
+    if (!old) {
+      // A port that was not there.
+      location.reload();
+      return;
+    }
     if (piece.classList.contains("port")) {
       changed(old, piece);
     }
@@ -120,12 +124,17 @@ function alarm() {
     const gone = port.dataset.state === "fail" ? "" : " (earlier part)";
     return `${port.dataset.name}${gone}`;
   });
-  const text = failed.length > 8 ? `${failed.length} ports` : names.join(", ");
-  byId("failed-ports").textContent = `Failed: ${text}`;
-  const bar = byId("unacknowledged");
-  const begins = bar.hidden && failed.length > 0;
-  bar.hidden = failed.length === 0;
-  if (begins) sound();
+  const which = failed.length > 8 ? `${failed.length} ports` : names.join(", ");
+  byId("failed-ports").textContent = failed.length > 0 ? `Failed: ${which}` : "No failure to acknowledge";
+  const button = byId("acknowledge");
+  const begins = button.disabled && failed.length > 0;
+  byId("unacknowledged").classList.toggle("alarm", failed.length > 0);
+  button.disabled = failed.length === 0;
+  if (begins) {
+    sound();
+    // One key is enough, where nobody is about to press another button.
+    if (document.activeElement === document.body) button.focus();
+  }
 }
 
 byId("acknowledge").addEventListener("click", () => {

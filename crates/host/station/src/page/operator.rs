@@ -13,7 +13,7 @@ const SHAPES: &str = include_str!("shapes.svg");
 
 /// The whole page. `boot` is that of the station's run: another one has other ports.
 pub fn page(line: &Line, boot: &str) -> Markup {
-    let title = line.about.station.as_deref().unwrap_or("Station");
+    let title = line.about.title();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,21 +32,25 @@ pub fn page(line: &Line, boot: &str) -> Markup {
                 header {
                     h1 { (text(title)) }
                     (about(&line.about))
+                    @if line.is_of_ledger { p.less { "From the ledger: steps, questions and lost ports are on the page of the station itself" } }
                     (counts(line))
+                    a href="engineer" { "Engineer" }
                     p #link role="status" { "Connecting" }
                     button #sound type="button" aria-pressed="false" { "Sound is off: turn on" }
                 }
                 noscript { p.banner { "This page has no JavaScript: it is loaded anew every two seconds, without sound." } }
                 p #stale role="alert" hidden {}
-                main.line data-columns=(columns(line.ports.len())) data-dense[line.ports.len() > ROOMY] {
-                    @for (number, one) in line.ports.iter().enumerate() { (port(number, one)) }
+                div.middle {
+                    main.line data-columns=(columns(line.ports.len())) data-dense[line.ports.len() > ROOMY] {
+                        @for (number, one) in line.ports.iter().enumerate() { (port(number, one)) }
+                    }
+                    (wanted(line))
                 }
-                (failed(line))
                 p.unseen #spoken role="status" {}
                 p.unseen #alarm role="alert" {}
-                div #unacknowledged hidden {
-                    p { svg.shape aria-hidden="true" { use href="#shape-fail" {} } span #failed-ports {} }
-                    button #acknowledge type="button" { "Acknowledge" }
+                footer #unacknowledged {
+                    p { svg.shape aria-hidden="true" { use href="#shape-fail" {} } span #failed-ports { "No failure to acknowledge" } }
+                    button #acknowledge type="button" disabled { "Acknowledge" }
                 }
             }
         }
@@ -83,6 +87,9 @@ fn about(About { station: _, batch, operator, .. }: &About) -> Markup {
 /// How many runs have ended, and how.
 pub fn counts(line: &Line) -> Markup {
     let counts = &line.counts;
+    if line.is_of_ledger {
+        return html! { dl #counts hidden {} };
+    }
     html! {
         dl #counts {
             div { dt { "Good" } dd { (counts.good) @if let Some(parts) = line.about.parts { " of " (parts) } } }
@@ -92,35 +99,55 @@ pub fn counts(line: &Line) -> Markup {
     }
 }
 
-/// The failed parts with their own words, where the fields are too small for them.
-pub fn failed(line: &Line) -> Markup {
-    let failed = line.ports.iter().filter_map(|port| Some((port, failure(port)?)));
+/// The ports that want somebody, and why, where the fields are too small to say it.
+pub fn wanted(line: &Line) -> Markup {
+    let is_dense = line.ports.len() > ROOMY;
+    let ports = line.ports.iter().filter(|port| is_dense && port.state().wants_somebody());
     html! {
-        section #failed tabindex="0" aria-label="Failed parts" data-dense[line.ports.len() > ROOMY] {
-            ul {
-                @for (port, ended) in failed {
-                    li { strong { (text(&port.name)) } " " @if let Some(serial) = &ended.serial_number { (text(serial)) " " } (text(&ended.text)) }
+        aside #wanted tabindex="0" aria-label="Ports that need somebody" data-dense[is_dense] {
+            @if is_dense {
+                ul {
+                    @for port in ports {
+                        li data-state=(port.state()) {
+                            p.what {
+                                (shape(port.state()))
+                                strong { (text(short(&port.name))) " " (port.word()) }
+                                @if let Some(serial) = port.last.as_ref().and_then(|ended| ended.serial_number.as_ref()) { " " (text(serial)) }
+                            }
+                            p { (what(port)) }
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-fn failure(port: &Port) -> Option<&Ended> {
-    port.last.as_ref().filter(|ended| ended.result == Ending::Fail)
+/// What a port says in words.
+fn what(port: &Port) -> Markup {
+    match (port.state(), &port.last, port.asked) {
+        (State::Ended(_), Some(ended), _) => text(&ended.text),
+        (State::Asked, _, Some(question)) => html! { (question) },
+        (State::Lost, ..) => html! { "Connect it again: the station goes on by itself" },
+        (State::GivenUp, ..) => html! { (GIVEN_UP) },
+        _ => html! {},
+    }
 }
+
+const GIVEN_UP: &str = "Too many runs in a row have entered nothing. Check fixture, image and parts, then start the station \
+                        again";
 
 /// The field of a port.
 pub fn port(number: usize, port: &Port) -> Markup {
     let state = port.state();
     let name = format!("port-{number}-name");
     html! {
-        article.port id={ "port-" (number) } data-state=(state) data-failed=(port.failed) data-name=(short(&port.name))
+        article.port id={ "port-" (number) } data-state=(state) data-failed=(port.failed) data-name=(crate::escaped::line(short(&port.name)))
             aria-labelledby=(name) {
             h2 id=(name) title=(crate::escaped::line(&port.name)) { (text(short(&port.name))) }
             p.word {
-                svg.shape aria-hidden="true" { use href={ "#shape-" (shape(state)) } {} }
-                span { (port.word()) @if let Some(number) = number_of(port) { span.code { " " (number) } } }
+                (shape(state))
+                span { (port.word()) @if let Some(number) = number_of(port) { " " span.code { (number) } } }
             }
             @match state {
                 State::Running => {
@@ -130,14 +157,14 @@ pub fn port(number: usize, port: &Port) -> Markup {
                     }
                 }
                 State::Ended(_) => @if let Some(ended) = &port.last { (ending(ended)) },
-                State::Asked => p.text { @if let Some(question) = port.asked { (question) } },
+                State::Asked => p.text.do { (what(port)) },
                 State::Lost => {
-                    p.text { "Connect it again: the station goes on by itself." }
+                    p.text { (what(port)) }
                     @if let Some(error) = &port.lost { p.text.less { (text(error)) } }
                     (before(port))
                 }
                 State::GivenUp => {
-                    p.text { "Too many runs in a row have entered nothing. Check fixture, image and parts, then start the station again." }
+                    p.text { (GIVEN_UP) }
                     (before(port))
                 }
                 State::Waiting => p.text { "Put a part in" },
@@ -151,7 +178,13 @@ pub fn port(number: usize, port: &Port) -> Markup {
 fn ending(ended: &Ended) -> Markup {
     html! {
         @if let Some(serial) = &ended.serial_number { p.serial { (text(serial)) } }
-        p.text { (text(&ended.text)) }
+        @match (ended.result, ended.entry) {
+            (Ending::Pass, Some(entry)) if ended.serial_number.is_none() => p.serial { "Entry " (entry) },
+            (Ending::Known, _) => p.text.do { (text(&ended.text)) },
+            _ => p.text { (text(&ended.text)) }
+        }
+        @if let (Ending::Known, Some(entry)) = (ended.result, ended.entry) { p.text.less { "Entry " (entry) } }
+        @if let Some(ueid) = ended.ueid { p.text.less { "UEID " (ueid) } }
         p.age { time datetime=(ended.time) {} }
     }
 }
@@ -179,9 +212,9 @@ fn short(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().filter(|end| !end.is_empty()).unwrap_or(name)
 }
 
-/// Two states look alike only where the operator does the same.
-const fn shape(state: State) -> &'static str {
-    match state {
+/// The shape of a state: two look alike only where the operator does the same.
+fn shape(state: State) -> Markup {
+    let name = match state {
         State::Waiting => "waiting",
         State::Asked => "asked",
         State::Running => "running",
@@ -189,5 +222,6 @@ const fn shape(state: State) -> &'static str {
         State::Ended(Ending::Known) => "known",
         State::Ended(Ending::Fail) => "fail",
         State::Lost | State::GivenUp => "lost",
-    }
+    };
+    html! { svg.shape aria-hidden="true" { use href={ "#shape-" (name) } {} } }
 }

@@ -5,29 +5,34 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::sse::{Event, Sse};
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream::{self, Stream};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task;
 use tokio::time::{self, Instant};
 use tokio_io_timeout::TimeoutStream;
 
+use super::book::Book;
 use super::frame::Frame;
 use super::guard::{Token, guard};
 use super::line::Line;
-use super::{lock, operator};
+use super::{Options, engineer, lock, operator};
+use crate::ledger::Ledger;
 
 /// Connections at the same time; a browser has one or two. Others wait.
 pub const CONNECTIONS: usize = 128;
@@ -50,6 +55,12 @@ const FAREWELL: Duration = Duration::from_millis(300);
 /// Bytes that wait in the system for a browser: what is older than those is not of interest.
 const SEND_BUFFER: u32 = 64 * 1024;
 
+/// How long the last run of a port stands for what is on it, where only the ledger tells.
+const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
+/// A browser does not hand on an event without data.
+const NOTHING: &str = "<!-- -->";
+
 /// What the addresses show.
 pub struct Site {
     line: Arc<Mutex<Line>>,
@@ -57,14 +68,32 @@ pub struct Site {
     frame: watch::Sender<Frame>,
     /// Another one for each run of the station.
     boot: String,
+    /// What is read of the ledger. Only threads that may wait lock it.
+    book: Arc<Mutex<Book>>,
     pub token: Option<Token>,
     pub hosts: Vec<String>,
 }
 
 impl Site {
-    pub fn new(line: Arc<Mutex<Line>>, token: Option<Token>, hosts: Vec<String>) -> Self {
+    pub fn new(line: Arc<Mutex<Line>>, ledger: Ledger, options: Options) -> Self {
         let boot = lock(&line).begun.as_nanosecond().to_string();
-        Self { line, frame: watch::Sender::new(Frame::default()), boot, token, hosts }
+        let Options { token, hosts, .. } = options;
+        let book = Arc::new(Mutex::new(Book::new(ledger)));
+        Self { line, frame: watch::Sender::new(Frame::default()), boot, book, token, hosts }
+    }
+
+    fn title(&self) -> String {
+        lock(&self.line).about.title().to_owned()
+    }
+
+    /// Does something with the book, where waiting stops nobody.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Book) -> T + Send + 'static,
+    ) -> Option<T> {
+        let book = Arc::clone(&self.book);
+        let read = move || read(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        task::spawn_blocking(read).await.ok()
     }
 
     /// Writes what has changed, if there is something.
@@ -123,9 +152,21 @@ pub async fn serve(listener: TcpListener, site: Site, mut stopped: watch::Receiv
             }
         }
     });
+    let of_ledger = Arc::clone(&site);
+    let follow = tokio::spawn(async move {
+        while lock(&of_ledger.line).is_of_ledger {
+            let runs = of_ledger.read(|book| {
+                book.read(READ);
+                book.last_of_ports(RECENT, Timestamp::now())
+            });
+            if let Some(runs) = runs.await {
+                lock(&of_ledger.line).take_runs(&runs);
+            }
+            time::sleep(BEAT).await;
+        }
+    });
     let _ = stopped.wait_for(|stopped| *stopped).await;
-    accept.abort();
-    look.abort();
+    [accept, look, follow].iter().for_each(task::JoinHandle::abort);
     // The last frame, which says that the batch is over.
     site.refresh();
     let _ = time::timeout(FAREWELL, site.frame.closed()).await;
@@ -151,6 +192,10 @@ fn router(site: &Arc<Site>) -> Router {
     Router::new()
         .route("/", get(line))
         .route("/events", get(events))
+        .route("/engineer", get(engineer))
+        .route("/engineer/events", get(engineer_events))
+        .route("/attempt/{number}", get(attempt))
+        .route("/engineer.js", file("text/javascript; charset=utf-8", include_str!("engineer.js")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
         .route("/operator.js", file("text/javascript; charset=utf-8", include_str!("operator.js")))
         .route("/icon.svg", file("image/svg+xml", include_str!("icon.svg")))
@@ -164,7 +209,9 @@ async fn line(State(site): State<Arc<Site>>) -> Html<String> {
 }
 
 /// What happens on the line: first everything, then what changes, and a beat where nothing does.
-async fn events(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(
+    State(site): State<Arc<Site>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut frames = site.frame.subscribe();
     site.refresh();
     frames.mark_changed();
@@ -175,15 +222,79 @@ async fn events(State(site): State<Arc<Site>>) -> Sse<impl Stream<Item = Result<
             return None;
         }
         let Ok(changed) = time::timeout_at(Instant::now() + BEAT, frames.changed()).await else {
-            return Some((Event::default().event("beat").data(""), (frames, seen, false)));
+            return Some((Event::default().event("beat").data(NOTHING), (frames, seen, false)));
         };
         changed.ok()?;
         let (html, version, ended) = {
             let frame = frames.borrow_and_update();
-            (frame.since(seen), frame.version, frame.ended)
+            (frame.since(seen) + NOTHING, frame.version, frame.ended)
         };
         let name = if ended { "end" } else { "line" };
         Some((Event::default().event(name).data(html), (frames, Some(version), ended)))
+    });
+    Sse::new(stream::StreamExt::map(
+        stream::StreamExt::chain(stream::iter([first]), changes),
+        Ok::<_, Infallible>,
+    ))
+}
+
+/// How long a request reads on in the ledger: what is left is for the next one.
+const READ: Duration = Duration::from_millis(500);
+
+async fn engineer(State(site): State<Arc<Site>>, Query(query): Query<engineer::Query>) -> Response {
+    let (title, boot) = (site.title(), site.boot.clone());
+    let page = site.read(move |book| {
+        let reading = book.read(READ);
+        engineer::page(book, &reading, &query, &title, &boot)
+    });
+    page.await.map_or_else(broken, |page| Html(page.into_string()).into_response())
+}
+
+async fn attempt(State(site): State<Arc<Site>>, Path(number): Path<u64>) -> Response {
+    let (title, boot) = (site.title(), site.boot.clone());
+    let page = site.read(move |book| {
+        book.read(READ);
+        match book.whole(number) {
+            Ok(Some(whole)) => (StatusCode::OK, engineer::attempt(&whole, &title, &boot)),
+            Ok(None) => {
+                let text = "There is no such attempt, or it was not read yet";
+                (StatusCode::NOT_FOUND, engineer::nothing(&title, &boot, text))
+            }
+            Err(error) => {
+                let page = engineer::nothing(&title, &boot, &error.to_string());
+                (StatusCode::INTERNAL_SERVER_ERROR, page)
+            }
+        }
+    });
+    page.await
+        .map_or_else(broken, |(status, page)| (status, Html(page.into_string())).into_response())
+}
+
+fn broken() -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "The page is broken: start the station again.\n")
+        .into_response()
+}
+
+/// How often the ledger is looked at for an engineer.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// That the ledger has grown. The page then takes anew what it shows.
+async fn engineer_events(
+    State(site): State<Arc<Site>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first = Event::default().event("boot").data(&site.boot).retry(BEAT);
+    let stop = site.frame.subscribe();
+    let changes = stream::unfold((site, stop, None), |(site, mut stop, seen)| async move {
+        if seen.is_some() {
+            let _ = time::timeout(LOOK, stop.wait_for(|frame| frame.ended)).await;
+            if stop.borrow().ended {
+                return None;
+            }
+        }
+        let last = site.read(|book| book.last()).await?.ok();
+        let name = if last.is_some() && last != seen { "ledger" } else { "beat" };
+        let seen = last.or(seen).or(Some(0));
+        Some((Event::default().event(name).data(NOTHING), (site, stop, seen)))
     });
     Sse::new(stream::StreamExt::map(
         stream::StreamExt::chain(stream::iter([first]), changes),

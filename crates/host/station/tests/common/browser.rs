@@ -123,7 +123,11 @@ impl Browser {
     pub fn wait(&self, expression: &str) {
         let deadline = Instant::now() + PATIENCE;
         while self.value(&format!("Boolean({expression})")) != Value::Bool(true) {
-            assert!(Instant::now() < deadline, "never: {expression}\n{}", self.text("document.body.innerText"));
+            assert!(
+                Instant::now() < deadline,
+                "never: {expression}\n{}",
+                self.text("document.body.innerText")
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -156,12 +160,16 @@ impl Browser {
     /// Fails with each rule of axe that the page breaks (WCAG 2.2 A and AA, and good practice).
     pub fn is_accessible(&self, what: &str) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-        let file = std::env::var_os("AXE_CORE")
-            .map_or_else(|| root.join("target/axe/node_modules/axe-core/axe.min.js"), PathBuf::from);
+        let file = std::env::var_os("AXE_CORE").map_or_else(
+            || root.join("target/axe/node_modules/axe-core/axe.min.js"),
+            PathBuf::from,
+        );
         let axe = fs::read_to_string(&file).unwrap_or_else(|error| {
             panic!("{}: {error}: cargo xtask check --only page says what is needed", file.display())
         });
-        self.runtime.block_on(self.client.execute(&format!("{axe}; window.axe = axe"), vec![])).unwrap();
+        self.runtime
+            .block_on(self.client.execute(&format!("{axe}; window.axe = axe"), vec![]))
+            .unwrap();
         let script = "const done = arguments[0]; axe.run(document).then((found) => done(found.violations.map((rule) => \
              `${rule.id}: ${rule.help}: ${rule.nodes.slice(0, 3).map((node) => node.html.slice(0, 150) + ' ' + node.failureSummary).join(' | ')}`)))";
         let found = self.runtime.block_on(self.client.execute_async(script, vec![])).unwrap();
