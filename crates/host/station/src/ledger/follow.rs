@@ -60,21 +60,25 @@ impl Ledger {
         let sql = format!("SELECT * FROM ({LINKS}) WHERE number >= ?1 LIMIT ?2");
         let mut last = from;
         let mut is_there = from.number == 0;
-        self.rows(&sql, (from.number.cast_signed(), i64::from(limit) + 1), |link| {
-            if !is_there {
-                is_there = link.number == from.number && link.hash == from.hash;
-                return if is_there { Ok(()) } else { Err(Problem::Head) };
-            }
-            if link.number != last.number + 1 {
-                return Err(Problem::Number(last.number, link.number));
-            }
-            if link.previous != last.hash {
-                return Err(Problem::Previous(link.number));
-            }
-            last = Receipt { number: link.number, hash: link.hash };
-            each(link);
-            Ok(())
-        })?;
+        self.rows(
+            &sql,
+            (from.number.cast_signed(), i64::from(limit) + i64::from(!is_there)),
+            |link| {
+                if !is_there {
+                    is_there = link.number == from.number && link.hash == from.hash;
+                    return if is_there { Ok(()) } else { Err(Problem::Head) };
+                }
+                if link.number != last.number + 1 {
+                    return Err(Problem::Number(last.number, link.number));
+                }
+                if link.previous != last.hash {
+                    return Err(Problem::Previous(link.number));
+                }
+                last = Receipt { number: link.number, hash: link.hash };
+                each(link);
+                Ok(())
+            },
+        )?;
         if is_there { Ok(last) } else { Err(self.damaged(Problem::Head)) }
     }
 

@@ -103,7 +103,8 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
     let (words, code) = words();
     let mut good = 0;
     for n in 0..203_i64 {
-        let port = format!("/dev/line/{}", ["left-1", "left-2", "right-1", "right-2"][random.below(4)]);
+        let port =
+            format!("/dev/line/{}", ["left-1", "left-2", "right-1", "right-2"][random.below(4)]);
         let time = begin + SignedDuration::from_millis(hours * 3_600_000 * n / 203);
         clock.set(time);
         let serial_number = Some(format!("A-{n:04}"));
@@ -112,19 +113,37 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
         let begun = ledger.append(&[New::Attempt(attempt)]).unwrap()[0].link.number;
         let (end, console): (_, &str) = if n % 9 == 4 || good == 180 {
             let failed = |error: &str, failure, text: &str| {
-                NewEnd::Failed(Failed { error: error.into(), failure, text: text.into(), ..Failed::default() })
+                NewEnd::Failed(Failed {
+                    error: error.into(),
+                    failure,
+                    text: text.into(),
+                    ..Failed::default()
+                })
             };
             match random.below(5) {
-                0 => (failed("line-timeout", None, "the part has printed nothing for 20 s"), HOSTILE),
-                1 => (failed("failed", Some(34), "the part says: Failure: the random generator repeats itself. [34]"), HOSTILE),
+                0 => {
+                    (failed("line-timeout", None, "the part has printed nothing for 20 s"), HOSTILE)
+                }
+                1 => (
+                    failed(
+                        "failed",
+                        Some(34),
+                        "the part says: Failure: the random generator repeats itself. [34]",
+                    ),
+                    HOSTILE,
+                ),
                 2 => (failed("console", None, HOSTILE), HOSTILE),
-                _ => (failed("failed", code, &format!("the part says: {words}")), "INFO: hello\r\n"),
+                _ => {
+                    (failed("failed", code, &format!("the part says: {words}")), "INFO: hello\r\n")
+                }
             }
         } else {
             good += 1;
             (NewEnd::Good(entry(good)), "INFO:provisioning_image: Success!\r\n")
         };
-        clock.set(time + SignedDuration::from_millis(900 + i64::try_from(random.below(700)).unwrap()));
+        clock.set(
+            time + SignedDuration::from_millis(900 + i64::try_from(random.below(700)).unwrap()),
+        );
         let step = |name: &str, milliseconds| Step { name: name.into(), milliseconds };
         let steps = vec![
             step("nonce", 40 + random.below(20) as u64),
@@ -134,8 +153,14 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
         ];
         let mut shown = Transcript::default();
         shown.push(console.as_bytes());
-        let outcome =
-            NewOutcome { attempt: Begun::Link(begun), end, serial_number, image: None, steps, console: shown };
+        let outcome = NewOutcome {
+            attempt: Begun::Link(begun),
+            end,
+            serial_number,
+            image: None,
+            steps,
+            console: shown,
+        };
         ledger.append(&[New::Outcome(Box::new(outcome))]).unwrap();
         if n % 20 == 3 {
             let mut output = Transcript::default();
