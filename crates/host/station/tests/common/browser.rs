@@ -24,21 +24,21 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// A command of the `DevTools` protocol.
+/// A command that only this driver has: its path, and its parameters.
 #[derive(Debug)]
-struct DevTools(Value);
+struct Driver(&'static str, Value);
 
-impl WebDriverCompatibleCommand for DevTools {
+impl WebDriverCompatibleCommand for Driver {
     fn endpoint(
         &self,
         base: &url::Url,
         session: Option<&str>,
     ) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(self.0.to_string()))
+        (http::Method::POST, Some(self.1.to_string()))
     }
 }
 
@@ -91,7 +91,7 @@ impl Browser {
     }
 
     /// The window's inside, in pixels of a style sheet.
-    pub fn size(&self, width: u32, height: u32) {
+    pub fn size(&self, (width, height): (u32, u32)) {
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
@@ -106,7 +106,7 @@ impl Browser {
     }
 
     pub fn devtools(&self, method: &str, parameters: Value) -> Value {
-        let command = DevTools(json!({ "cmd": method, "params": parameters }));
+        let command = Driver("goog/cdp/execute", json!({ "cmd": method, "params": parameters }));
         self.runtime.block_on(self.client.issue_cmd(command)).unwrap()
     }
 
@@ -130,6 +130,21 @@ impl Browser {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    pub fn click(&self, selector: &str) {
+        let click =
+            async { self.client.find(fantoccini::Locator::Css(selector)).await?.click().await };
+        self.runtime.block_on(click).unwrap();
+    }
+
+    /// What the browser has complained of, such as something that the page's policy forbids.
+    pub fn complaints(&self) -> Vec<String> {
+        let command = Driver("se/log", json!({ "type": "browser" }));
+        let log = self.runtime.block_on(self.client.issue_cmd(command)).unwrap();
+        let is_page = |text: &&str| !text.contains("ERR_CONNECTION_REFUSED");
+        let texts = log.as_array().unwrap().iter().filter_map(|entry| entry["message"].as_str());
+        texts.filter(is_page).map(str::to_owned).collect()
     }
 
     /// A key, as a person presses it, on what has the focus.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! A client that reads what a server sends, to the letter.
+#![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

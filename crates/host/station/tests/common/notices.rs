@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! What a batch tells a page, made by hand, and a ledger of a shift.
+#![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
 use std::time::Duration;
 
