@@ -36,7 +36,6 @@ pub fn page(line: &Line, boot: &str) -> Markup {
                     (counts(line))
                     a href="engineer" { "Engineer" }
                     p #link role="status" { "Connecting" }
-                    button #sound type="button" aria-pressed="false" { "Sound is off: turn on" }
                 }
                 noscript { p.banner { "This page has no JavaScript: it is loaded anew every two seconds, without sound." } }
                 p #stale role="alert" hidden {}
@@ -50,6 +49,7 @@ pub fn page(line: &Line, boot: &str) -> Markup {
                 p.unseen #alarm role="alert" {}
                 footer #unacknowledged {
                     p { svg.shape aria-hidden="true" { use href="#shape-fail" {} } span #failed-ports { "No failure to acknowledge" } }
+                    button #sound type="button" aria-pressed="false" { "Sound is off: turn on" }
                     button #acknowledge type="button" disabled { "Acknowledge" }
                 }
             }
@@ -102,7 +102,10 @@ pub fn counts(line: &Line) -> Markup {
 /// The ports that want somebody, and why, where the fields are too small to say it.
 pub fn wanted(line: &Line) -> Markup {
     let is_dense = line.ports.len() > ROOMY;
-    let ports = line.ports.iter().filter(|port| is_dense && port.state().wants_somebody());
+    let mut ports: Vec<_> =
+        line.ports.iter().filter(|port| is_dense && port.state().wants_somebody()).collect();
+    // What has failed first.
+    ports.sort_by_key(|port| port.state() != State::Ended(Ending::Fail));
     html! {
         aside #wanted tabindex="0" aria-label="Ports that need somebody" data-dense[is_dense] {
             @if is_dense {
