@@ -120,13 +120,11 @@ fn each_state_of_a_port_is_seen_as_it_happens() {
         "none"
     );
     browser.prefer(&[]);
-    browser.size(PICTURE);
-    browser.picture("states");
+    browser.picture("states", 720);
     for size in [PICTURE, (1024, 768), NARROW] {
         browser.size(size);
         fits(&browser, &format!("eight states at {size:?}"));
     }
-    browser.picture("narrow");
     browser.is_accessible("each state, narrow");
     // No two states look alike without colours: neither their words, nor their shapes, nor their borders.
     let looks = "new Set([...document.querySelectorAll('.port')].map((port) => { const style = getComputedStyle(port); \
@@ -162,8 +160,7 @@ fn sixty_four_ports_fit() {
     assert!(wanted.starts_with("28 FAIL") && wanted.contains("erase it with ERASEALL"), "{wanted}");
     fits(&browser, "64 ports");
     browser.is_accessible("64 ports");
-    browser.size(PICTURE);
-    browser.picture("64-ports");
+    browser.picture("64-ports", 720);
     for size in [PICTURE, NARROW] {
         browser.size(size);
         fits(&browser, &format!("64 ports at {size:?}"));
@@ -283,7 +280,7 @@ fn the_engineer_sees_a_shift() {
         browser.prefer(&[("prefers-color-scheme", scheme)]);
         browser.is_accessible(scheme);
     }
-    browser.picture("engineer");
+    browser.picture("engineer", 1080);
     browser.size(NARROW);
     fits(&browser, "engineer, narrow");
     browser.is_accessible("engineer, narrow");
@@ -300,8 +297,7 @@ fn the_engineer_sees_a_shift() {
             if hostile == 0 {
                 fits(&browser, "attempt, narrow");
                 browser.is_accessible("attempt, narrow");
-                browser.size((1280, 720));
-                browser.picture("attempt");
+                browser.picture("attempt", 620);
             }
             hostile += 1;
         }
@@ -403,7 +399,7 @@ fn what_is_old_does_not_look_live() {
     );
     assert!(colour(&browser).contains("grayscale(1)"));
     browser.is_accessible("not live");
-    browser.picture("not-live");
+    browser.picture("not-live", 480);
     // Another run of the station, and the page comes back by itself.
     let mut second = station(&folder, &address);
     browser

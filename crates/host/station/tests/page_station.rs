@@ -95,7 +95,7 @@ fn a_batch_is_seen_on_its_page() {
     assert!(html.text().contains("Line &lt;2&gt;") && html.text().contains("Anna"));
     play(&mut master, &part(1, None, 1));
     let pass = wait(&mut events, &["data-state=\"pass\""]);
-    assert!(pass.contains("Entered as 1"), "{pass}");
+    assert!(pass.contains("Entry 1"), "{pass}");
     play(&mut master, failed().as_bytes());
     // The run has begun in the middle.
     let fail = wait(&mut events, &["data-state=\"fail\""]);
@@ -155,7 +155,7 @@ fn a_ledger_is_shown_while_another_station_writes_it() {
     wait(&mut seen, &["data-state=\"pass\""]);
     let mut events = Events::of(page.address, "/events");
     let pass = wait(&mut events, &["data-state=\"pass\""]);
-    assert!(pass.contains("Entered as 1"), "{pass}");
+    assert!(pass.contains("Entry 1"), "{pass}");
     let html = get(page.address, "/");
     assert!(html.text().contains("From the ledger"));
     assert!(get(page.address, "/engineer").text().contains("<dt>Good</dt><dd>1</dd>"));

@@ -158,18 +158,21 @@ impl Browser {
         }
     }
 
-    /// A picture of the window. In `docs` where `STATION_PICTURES` asks for that, else in the folder for what builds leave.
-    pub fn picture(&self, name: &str) -> PathBuf {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    /// A picture of a window of 1280 pixels. In `docs` where `STATION_PICTURES` asks for that, else in the folder for
+    /// what tests leave.
+    pub fn picture(&self, name: &str, height: u32) {
         let folder = match std::env::var_os("STATION_PICTURES") {
-            Some(_) => root.join("docs/station"),
-            None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("station-page"),
+            Some(_) => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs"),
+            None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         };
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join(format!("page-{name}.png"));
+        // Three quarters: the picture is small, and can still be read.
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": 1280, "height": height, "deviceScaleFactor": 0.75, "mobile": false }),
+        );
         let png = self.runtime.block_on(self.client.screenshot()).unwrap();
-        fs::write(&file, png).unwrap();
-        file
+        assert!(png.len() < 150_000, "{name}: {} bytes", png.len());
+        fs::write(folder.join(format!("station-page-{name}.png")), png).unwrap();
     }
 
     /// Fails with each rule of axe that the page breaks (WCAG 2.2 A and AA, and good practice).
