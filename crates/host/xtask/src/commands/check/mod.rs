@@ -5,6 +5,7 @@
 mod device_files;
 pub mod fuzz;
 mod host;
+mod page;
 mod ram_search;
 mod silicon;
 mod station_line;
@@ -62,7 +63,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 26] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -74,6 +75,7 @@ const STEPS: [Step; 25] = [
     quick("documents", "docs/, by Sphinx and without warnings", host::documents),
     quick("workflows", ".github/workflows, by actionlint", host::workflows),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
+    slow("page", "the station's page in Chromium, with rules of accessibility", page::run),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
     slow("changed-id", "a build folder takes a changed implementation ID", zephyr::changed_id),
