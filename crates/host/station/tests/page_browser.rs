@@ -24,7 +24,7 @@ use station::batch::{self, Batch, Control, Notice, Parts, Port, Question, Scan, 
 use station::clock::SystemClock;
 use station::escaped;
 use station::ledger::Ledger;
-use station::page::Page;
+use station::page::{Options, Page};
 use station::port::Timeouts;
 use station::record::Wanted;
 use station::simulated::Seed;
@@ -359,6 +359,33 @@ fn a_thousand_parts_are_seen_by_both() {
             .starts_with("The batch is over")
     );
     engineer.wait("document.body.dataset.link === 'lost'");
+}
+
+/// The station that has ended and the next one are not the same page, and what was not acknowledged stays.
+#[test]
+#[ignore = "needs Chromium: cargo xtask check --only page"]
+fn the_next_batch_takes_the_page_over() {
+    let (page, folder) = page(&["left", "right"]);
+    let browser = opened(&page);
+    browser.click("#sound");
+    browser.wait("document.getElementById('sound').getAttribute('aria-pressed') === 'true'");
+    browser.value("window.sameDocument = true");
+    page.notice(&fail(1));
+    is(&browser, 1, "fail");
+    let address = page.address();
+    drop(page);
+    browser.wait("document.body.dataset.link === 'over'");
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let names = ["left", "middle", "right"].map(String::from);
+    let next = Page::of_batch(Options { address, ..options() }, ledger, &names, about()).unwrap();
+    browser.wait("document.body.dataset.link === 'live' && document.querySelectorAll('.port').length === 3");
+    assert_eq!(browser.text("document.getElementById('failed-ports').textContent"), "Failed: right (earlier part)");
+    assert_eq!(browser.text("document.getElementById('sound').textContent"), "Sound is on");
+    assert_eq!(browser.value("window.sameDocument"), true);
+    next.notice(&pass(1, 1, None));
+    is(&browser, 1, "pass");
+    browser.click("#acknowledge");
+    browser.wait("document.getElementById('acknowledge').disabled");
 }
 
 /// A station, with a page at this address.

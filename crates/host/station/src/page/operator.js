@@ -49,7 +49,7 @@ function connect() {
   source = new EventSource("events");
   source.addEventListener("boot", (event) => {
     // Another run of the station has other ports.
-    if (event.data !== body.dataset.boot) location.reload();
+    if (event.data !== body.dataset.boot) renew();
   });
   source.addEventListener("beat", alive);
   source.addEventListener("line", (event) => {
@@ -83,12 +83,34 @@ setInterval(() => {
   }
 }, 500);
 
+// Takes the page anew, without loading it: a page that was loaded makes no sound until somebody clicks again.
+async function renew() {
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) throw new Error(answer.statusText);
+    const html = await answer.text();
+    const page = new DOMParser().parseFromString(policy ? policy.createHTML(html) : html, "text/html");
+    for (const port of unacknowledged()) missed.add(port.dataset.name);
+    for (const part of ["header", ".middle"]) {
+      document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
+    }
+    document.title = page.title;
+    body.dataset.boot = page.body.dataset.boot;
+    body.dataset.link = "opening";
+    over = false;
+    begin();
+    alive();
+  } catch {
+    setTimeout(() => location.reload(), RETRY);
+  }
+}
+
 function show(html) {
   for (const piece of [...parsed(html).children]) {
     const old = byId(piece.id);
     if (!old) {
       // A port that was not there.
-      location.reload();
+      renew();
       return;
     }
     if (piece.classList.contains("port")) {
@@ -103,10 +125,18 @@ function show(html) {
 const acknowledged = new Map();
 const failures = (port) => Number(port.dataset.failed);
 const ports = () => [...document.querySelectorAll(".port")];
-// A page that is opened while a part that has failed is on a port says so.
-for (const port of ports()) {
-  acknowledged.set(port.id, failures(port) - (port.dataset.state === "fail" ? 1 : 0));
+// Those of an earlier run of the station, by the names of their ports.
+const missed = new Set();
+
+function begin() {
+  acknowledged.clear();
+  // A page that is opened while a part that has failed is on a port says so.
+  for (const port of ports()) {
+    acknowledged.set(port.id, failures(port) - (port.dataset.state === "fail" ? 1 : 0));
+  }
+  alarm();
 }
+
 const unacknowledged = () => ports().filter((port) => failures(port) > acknowledged.get(port.id));
 
 function changed(old, piece) {
@@ -124,12 +154,15 @@ function alarm() {
     const gone = port.dataset.state === "fail" ? "" : " (earlier part)";
     return `${port.dataset.name}${gone}`;
   });
-  const which = failed.length > 8 ? `${failed.length} ports` : names.join(", ");
-  byId("failed-ports").textContent = failed.length > 0 ? `Failed: ${which}` : "No failure to acknowledge";
+  for (const name of missed) {
+    if (!failed.some((port) => port.dataset.name === name)) names.push(`${name} (earlier part)`);
+  }
+  const which = names.length > 8 ? `${names.length} ports` : names.join(", ");
+  byId("failed-ports").textContent = names.length > 0 ? `Failed: ${which}` : "No failure to acknowledge";
   const button = byId("acknowledge");
-  const begins = button.disabled && failed.length > 0;
-  byId("unacknowledged").classList.toggle("alarm", failed.length > 0);
-  button.disabled = failed.length === 0;
+  const begins = button.disabled && names.length > 0;
+  byId("unacknowledged").classList.toggle("alarm", names.length > 0);
+  button.disabled = names.length === 0;
   if (begins) {
     sound();
     // One key is enough, where nobody is about to press another button.
@@ -139,15 +172,17 @@ function alarm() {
 
 byId("acknowledge").addEventListener("click", () => {
   for (const port of ports()) acknowledged.set(port.id, failures(port));
+  missed.clear();
   byId("alarm").textContent = "";
   alarm();
 });
 
-// Sound. A browser makes none until somebody has clicked or typed something.
-let audio = null;
+// Sound. A browser makes none until somebody has clicked or typed something, or it was set up to.
+const audio = new AudioContext();
+audio.addEventListener("statechange", showSound);
 
 function sounds() {
-  return audio !== null && audio.state === "running";
+  return audio.state === "running";
 }
 
 function showSound() {
@@ -162,7 +197,6 @@ byId("sound").addEventListener("click", async () => {
   if (sounds()) {
     await audio.suspend();
   } else {
-    audio ??= new AudioContext();
     await audio.resume();
     beep(880, 0, 0.15);
   }
@@ -182,7 +216,7 @@ function beep(frequency, after, length) {
 }
 
 function sound() {
-  if (sounds() && unacknowledged().length > 0) {
+  if (sounds() && !byId("acknowledge").disabled) {
     beep(660, 0, 0.25);
     beep(440, 0.3, 0.45);
     body.dataset.sounded = String(Number(body.dataset.sounded ?? 0) + 1);
@@ -194,11 +228,6 @@ setInterval(() => {
   showSound();
 }, SOUND_EVERY);
 
-// A browser that is set up for a line may sound without a click.
-if (navigator.getAutoplayPolicy?.("audiocontext") === "allowed") {
-  audio = new AudioContext();
-  audio.addEventListener("statechange", showSound);
-}
 showSound();
-alarm();
+begin();
 connect();
