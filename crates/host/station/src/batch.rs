@@ -140,6 +140,8 @@ pub enum Notice {
     Asked(usize, Question),
     /// The operator's answer was not taken, for this reason.
     NotTaken(usize, String),
+    /// The operator's answer was taken.
+    Taken(usize),
     /// A step has begun.
     Step(usize, Moment),
     /// A step after a part that was not entered has failed.
@@ -183,6 +185,37 @@ pub struct Entered {
     pub receipt: Receipt,
     /// Who it is.
     pub identity: Identity,
+}
+
+/// How many runs have ended, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The part was entered.
+    pub good: usize,
+    /// It was in the ledger already.
+    pub known: usize,
+    /// It cannot leave the line.
+    pub failed: usize,
+    /// Of all of these, those of parts with an earlier run that was not good.
+    pub retried: usize,
+}
+
+impl Counts {
+    /// Counts a run.
+    pub const fn count(&mut self, done: &Done) {
+        match done.verdict {
+            Verdict::Good(_) => self.good += 1,
+            Verdict::Known(..) => self.known += 1,
+            Verdict::NotDone(..) | Verdict::Failed(_) => self.failed += 1,
+        }
+        self.retried += done.is_retry as usize;
+    }
+
+    /// How many runs have begun, when all have ended.
+    #[must_use]
+    pub const fn begun(&self) -> usize {
+        self.good + self.known + self.failed
+    }
 }
 
 /// Ends a batch, from a signal's handler for example.

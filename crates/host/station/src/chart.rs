@@ -18,6 +18,9 @@ const SIZE: (u32, u32) = (960, 720);
 const GOOD: RGBColor = RGBColor(0, 114, 178);
 const FAILED: RGBColor = RGBColor(213, 94, 0);
 
+/// Lines and words of a chart that has no ground of its own. The page's style sheet has other colours for these three.
+const ON_ANY: RGBColor = RGBColor(128, 136, 146);
+
 /// Hours that the picture has at least, so that a bar is a bar.
 const HOURS: i64 = 8;
 
@@ -34,8 +37,36 @@ pub fn svg(stats: &Stats) -> Result<String, Box<dyn Error>> {
         let root = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let (above, below) = root.split_vertically(SIZE.1 / 2);
-        hours(&above, &stats.hours)?;
-        failures(&below, stats)?;
+        hours(&above, &stats.hours, &BLACK)?;
+        failures(&below, stats, &BLACK)?;
+        root.present()?;
+    }
+    Ok(picture)
+}
+
+/// Runs by the hour, without a ground.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn svg_of_hours(stats: &Stats) -> Result<String, Box<dyn Error>> {
+    one(|area| hours(area, &stats.hours, &ON_ANY))
+}
+
+/// Failures by cause, without a ground.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn svg_of_failures(stats: &Stats) -> Result<String, Box<dyn Error>> {
+    one(|area| failures(area, stats, &ON_ANY))
+}
+
+fn one(
+    draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>,
+) -> Result<String, Box<dyn Error>> {
+    let mut picture = String::new();
+    {
+        let root = SVGBackend::with_string(&mut picture, (SIZE.0, SIZE.1 / 2)).into_drawing_area();
+        draw(&root)?;
         root.present()?;
     }
     Ok(picture)
@@ -43,12 +74,16 @@ pub fn svg(stats: &Stats) -> Result<String, Box<dyn Error>> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Error>> {
+fn hours(
+    area: &Area<'_>,
+    hours: &BTreeMap<i64, Hour>,
+    ink: &RGBColor,
+) -> Result<(), Box<dyn Error>> {
     let first = hours.keys().next().copied().unwrap_or_default();
     let last = hours.keys().next_back().copied().unwrap_or(first).max(first + HOURS - 1);
     let most = hours.values().map(|hour| hour.good + hour.failed).max().unwrap_or_default();
     let mut chart = ChartBuilder::on(area)
-        .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20))
+        .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20, ink))
         .margin(10)
         .margin_right(50)
         .x_label_area_size(40)
@@ -61,6 +96,10 @@ fn hours(area: &Area<'_>, hours: &BTreeMap<i64, Hour>) -> Result<(), Box<dyn Err
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .axis_style(ink)
+        .label_style(("sans-serif", 14, ink))
+        .bold_line_style(ink.mix(0.3))
+        .light_line_style(ink.mix(0.1))
         .x_labels(8)
         .x_label_formatter(&label)
         .x_desc("hour (UTC)")
@@ -81,7 +120,7 @@ const fn at(hour: i64) -> f64 {
     hour as f64
 }
 
-fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
+fn failures(area: &Area<'_>, stats: &Stats, ink: &RGBColor) -> Result<(), Box<dyn Error>> {
     let mut causes: BTreeMap<String, u64> = BTreeMap::new();
     for ((cause, _), count) in &stats.failures {
         *causes.entry(cause.to_string()).or_default() += count;
@@ -97,7 +136,7 @@ fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
     let most = causes.iter().map(|(_, count)| *count).max().unwrap_or_default();
     let columns = i32::try_from(causes.len().max(1))?;
     let mut chart = ChartBuilder::on(area)
-        .caption(caption, ("sans-serif", 20))
+        .caption(caption, ("sans-serif", 20, ink))
         .margin(10)
         .margin_right(50)
         .x_label_area_size(40)
@@ -113,6 +152,10 @@ fn failures(area: &Area<'_>, stats: &Stats) -> Result<(), Box<dyn Error>> {
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .axis_style(ink)
+        .label_style(("sans-serif", 14, ink))
+        .bold_line_style(ink.mix(0.3))
+        .light_line_style(ink.mix(0.1))
         .x_labels(causes.len().max(1))
         .x_label_formatter(&label)
         .y_desc("runs")

@@ -91,6 +91,36 @@ pub enum Observed {
     Finished,
 }
 
+/// What a bar counts of a run: the steps up to the record, and its end.
+pub const RUN_STEPS: u64 = 6;
+
+impl Observed {
+    /// How far a run is when its console shows this, of [`RUN_STEPS`], and what it does then.
+    #[must_use]
+    pub const fn step(&self) -> Option<(u64, &'static str)> {
+        Some(match self {
+            Self::NonceWanted => (0, "Nonce"),
+            Self::Record(_) => (5, "Provisioning record"),
+            Self::Event(event) => {
+                let step = match event {
+                    Event::LifecycleVerified | Event::Resuming => 1,
+                    Event::LifecycleSwitched => 2,
+                    Event::GeneratingHuks
+                    | Event::GeneratingMext
+                    | Event::KeepingHuks
+                    | Event::CompletingSeed => 3,
+                    Event::WritingIdentityKey => 4,
+                    Event::Record(_) => 5,
+                    Event::Success => RUN_STEPS,
+                    Event::HuksNotProven | Event::SeedNotProven | Event::DummyKey => return None,
+                };
+                (step, event.message())
+            }
+            Self::Modelled | Self::Other(_) | Self::Finished => return None,
+        })
+    }
+}
+
 /// How a run ended, by the line that ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEnd {

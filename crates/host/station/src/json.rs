@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
-use station::batch::{Done, Entered, Verdict};
+use station::batch::{Counts, Done, Entered, Verdict};
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Entry, Found, Link, Origin, Problem, Receipt, Run};
 use station::log::{self, GoodRun, NoRun};
@@ -19,7 +19,6 @@ use station::record::{Software, VerifiedRecord};
 use station::submit::Taken;
 
 use crate::commands::time;
-use crate::report::Counts;
 
 use base16ct::lower::encode_string as hex;
 

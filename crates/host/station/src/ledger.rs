@@ -68,6 +68,7 @@ mod audit;
 mod begin;
 mod checkpoint;
 mod error;
+mod follow;
 mod format;
 mod head;
 mod link;
@@ -92,6 +93,7 @@ pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
 pub use begin::{Beginning, continued_file_of};
 pub use checkpoint::{Checkpoint, CheckpointProblem};
 pub use error::LedgerError;
+pub use follow::{FOUND, PartName};
 pub use head::head_file_of;
 pub use link::{
     Attempt, Author, End, Entry, Export, Fact, Failed, GENESIS, Link, Outcome, Program, Receipt,

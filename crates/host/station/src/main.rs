@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    Error, Place, attempts, audit, completions, export, init, list, man, ports, provision, replace,
-    say, show, stats, submit, verify,
+    Error, Place, attempts, audit, completions, export, init, list, man, page, ports, provision,
+    replace, say, show, stats, submit, verify,
 };
 use station::ledger::LedgerError;
 
@@ -58,6 +58,7 @@ enum Command {
     Show(show::Show),
     Attempts(attempts::Attempts),
     Stats(stats::Stats),
+    Page(page::PageCommand),
     Replace(replace::Replace),
     Verify(verify::Verify),
     Completions(completions::Completions),
@@ -130,6 +131,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Show(options) => show::run(options, &place, json),
         Command::Attempts(options) => attempts::run(options, &place, json),
         Command::Stats(options) => stats::run(options, &place, json),
+        Command::Page(options) => page::run(options, &place),
         Command::Replace(options) => replace::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
         Command::Completions(options) => completions::run(options),

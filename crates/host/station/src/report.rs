@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use base16ct::lower::encode_string as hex;
 use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-use provisioning::Event;
-use station::batch::{Done, Entered, Notice, Verdict};
-use station::console::Observed;
+use station::batch::{Counts, Done, Entered, Notice, Verdict};
+use station::console::{Observed, RUN_STEPS};
 use station::ledger::Receipt;
 
 use crate::json;
@@ -32,26 +31,6 @@ pub struct Report {
     given_up: bool,
 }
 
-/// How many runs have ended, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// The part was entered.
-    pub good: usize,
-    /// It was in the ledger already.
-    pub known: usize,
-    /// It cannot leave the line.
-    pub failed: usize,
-    /// Of all of these, those of parts with an earlier run that was not good.
-    pub retried: usize,
-}
-
-impl Counts {
-    /// How many runs have begun, when all have ended.
-    pub const fn begun(&self) -> usize {
-        self.good + self.known + self.failed
-    }
-}
-
 /// Where something is printed without the rows being torn.
 #[derive(Clone)]
 pub struct Screen(Option<MultiProgress>);
@@ -64,9 +43,6 @@ struct Rows {
 /// About a port that is given up.
 const GIVEN_UP: &str = "GIVEN UP, too many runs in a row have entered nothing (--give-up-after). Check the fixture, the \
                         image and the parts, then start the station again";
-
-/// What a bar counts of a run: the steps up to the record, and its end.
-const STEPS: u64 = 6;
 
 /// How old what is on the screen may be.
 const DRAW_TIME: Duration = Duration::from_millis(100);
@@ -157,6 +133,7 @@ impl Report {
             Notice::Back(port) => self.port(*port, "back", "the port is back"),
             Notice::Asked(port, question) => self.port(*port, "asked", &question.to_string()),
             Notice::NotTaken(port, reason) => self.port(*port, "not-taken", reason),
+            Notice::Taken(port) => self.row(*port, |row| row.set_message("waiting for the part")),
             Notice::Step(port, moment) => self.row(*port, |row| {
                 row.set_message(format!("step {moment}"));
             }),
@@ -171,18 +148,11 @@ impl Report {
     }
 
     fn observed(&self, port: usize, observed: &Observed) {
-        let step = match observed {
-            Observed::Event(event) => step(event).map(|step| (step, event.message())),
-            Observed::Record(_) => Some((5, "Provisioning record")),
-            Observed::NonceWanted => Some((0, "Nonce")),
-            Observed::Other(line) => {
-                let name = &self.names[port];
-                self.screen.note(&format_args!("{name}: {line}"));
-                None
-            }
-            Observed::Modelled | Observed::Finished => None,
-        };
-        if let Some((position, message)) = step {
+        if let Observed::Other(line) = observed {
+            let name = &self.names[port];
+            self.screen.note(&format_args!("{name}: {line}"));
+        }
+        if let Some((position, message)) = observed.step() {
             self.row(port, |row| {
                 row.set_position(position);
                 row.set_message(message);
@@ -191,37 +161,32 @@ impl Report {
     }
 
     fn done(&mut self, port: usize, done: &Done) {
-        let counts = &mut self.counts;
+        self.counts.count(done);
         let (word, look, text) = match &done.verdict {
             Verdict::Good(Entered { receipt, identity }) => {
-                counts.good += 1;
                 let text = format!("entered as {}, UEID {}", receipt.number, identity.ueid());
                 ("PASS", Style::new().black().on_green(), text)
             }
             Verdict::Known(entry, _) => {
-                counts.known += 1;
                 let text = format!("entry {entry} has this part already. Take it out");
                 ("KNOWN", Style::new().black().on_yellow(), text)
             }
             Verdict::NotDone(Entered { receipt, .. }, error) => {
-                counts.failed += 1;
                 let text = format!("entered as {}, but {error}", receipt.number);
                 ("FAIL", Style::new().white().on_red().bold(), text)
             }
             Verdict::Failed(error) => {
-                counts.failed += 1;
                 ("FAIL", Style::new().white().on_red().bold(), error.at_port())
             }
         };
-        counts.retried += usize::from(done.is_retry);
         let serial = done.serial_number.as_ref().map(|serial| format!("{serial}, "));
         let text = serial.unwrap_or_default() + &text;
         if let Some(rows) = &self.rows {
-            rows.batch.set_position(counts.good as u64);
+            rows.batch.set_position(self.counts.good as u64);
             // Until the next part begins.
             let block = look.clone().for_stderr().apply_to(format!("  {word:^5}  "));
             if let Some(row) = rows.ports.get(port) {
-                row.set_position(STEPS);
+                row.set_position(RUN_STEPS);
                 row.set_message(format!("{block} {text}"));
             }
             self.verdicts[port] = format!("{block} ");
@@ -302,22 +267,6 @@ impl Report {
     }
 }
 
-/// How far a run is when it prints this.
-const fn step(event: &Event<'_>) -> Option<u64> {
-    Some(match event {
-        Event::LifecycleVerified | Event::Resuming => 1,
-        Event::LifecycleSwitched => 2,
-        Event::GeneratingHuks
-        | Event::GeneratingMext
-        | Event::KeepingHuks
-        | Event::CompletingSeed => 3,
-        Event::WritingIdentityKey => 4,
-        Event::Record(_) => 5,
-        Event::Success => STEPS,
-        Event::HuksNotProven | Event::SeedNotProven | Event::DummyKey => return None,
-    })
-}
-
 impl Rows {
     fn new(all: &MultiProgress, names: &[String], wanted: Option<usize>) -> Self {
         let style = |template: &str| {
@@ -326,7 +275,7 @@ impl Rows {
         let ports = names
             .iter()
             .map(|name| {
-                let row = all.add(ProgressBar::new(STEPS));
+                let row = all.add(ProgressBar::new(RUN_STEPS));
                 row.set_style(style(&format!("{{prefix:{NAME}!}} {{bar:6}} {{wide_msg}}")));
                 row.set_prefix(ending(name));
                 row.set_message("waiting for a part");

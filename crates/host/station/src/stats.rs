@@ -169,6 +169,37 @@ impl Stats {
         (!self.hours.is_empty()).then(|| self.good as f64 / self.hours.len() as f64)
     }
 
+    /// The counts, each with its name.
+    #[must_use]
+    pub const fn counts(&self) -> [(&'static str, u64); 6] {
+        [
+            ("runs", self.attempts),
+            ("good", self.good),
+            ("known", self.known),
+            ("failed", self.failed),
+            ("unfinished", self.unfinished),
+            ("failed-part-unknown", self.unknown),
+        ]
+    }
+
+    /// The time of each step, and then of the whole of each good run.
+    pub fn times(&self) -> impl Iterator<Item = (&str, &Time)> {
+        let runs = std::iter::once(("run", &self.runs)).filter(|(_, time)| time.count() > 0);
+        self.steps.iter().map(|time| (&time.name[..], time)).chain(runs)
+    }
+
+    /// Failures, the most frequent first.
+    #[must_use]
+    pub fn failures_by_count(&self) -> Vec<((&Cause, &str), u64)> {
+        let mut failures: Vec<_> = self
+            .failures
+            .iter()
+            .map(|((cause, port), count)| ((cause, &port[..]), *count))
+            .collect();
+        failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        failures
+    }
+
     fn yield_of(&self, is_good: impl Fn(&Tries) -> bool) -> Yield {
         let good = self.parts.values().filter(|tries| is_good(tries)).count() as u64;
         Yield { good, parts: self.parts.len() as u64 + self.unknown }
@@ -212,6 +243,13 @@ impl Time {
         let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
         (place < sorted.len()).then(|| *sorted.select_nth_unstable(place).1)
     }
+}
+
+/// The hour of a number of hours since 1970, UTC.
+#[must_use]
+pub fn hour(hours: i64) -> String {
+    Timestamp::from_second(3600 * hours)
+        .map_or_else(|_| String::from("?"), |time| time.strftime("%Y-%m-%dT%H:%MZ").to_string())
 }
 
 fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {

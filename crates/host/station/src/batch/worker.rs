@@ -180,8 +180,10 @@ impl Worker<'_> {
                 |reason| self.notice(Notice::NotTaken(self.number, reason)),
             )
         });
-        if answer.is_none() && !is_last {
-            self.control.end();
+        match &answer {
+            Some(_) => self.notice(Notice::Taken(self.number)),
+            None if !is_last => self.control.end(),
+            None => {}
         }
         answer
     }

@@ -5,10 +5,12 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use station::ledger::{End, Entry, Fact, Failed, Ledger, Link, Outcome, Program, Run, Runs, Text};
+use station::escaped;
+use station::ledger::{Entry, Fact, Ledger, Link, Program, Run, Runs, Text};
+use station::row::Row;
 
 use super::selection::Selection;
-use super::{Error, Place, printable, say, time};
+use super::{Error, Place, printable, say};
 
 /// List every run, good or not, or show one with its console
 #[derive(clap::Args)]
@@ -26,106 +28,18 @@ pub struct Attempts {
     selection: Selection,
 }
 
-/// A run as a row of a table, or a line of JSON: its members in alphabetical order.
-#[derive(Serialize)]
-struct Row {
-    attempt: u64,
-    batch: Option<String>,
-    device_id: Option<String>,
-    entry: Option<u64>,
-    error: Option<String>,
-    failure: Option<u8>,
-    image_sha256: Option<String>,
-    operator: Option<String>,
-    port: String,
-    result: &'static str,
-    seconds: Option<f64>,
-    serial_number: Option<String>,
-    station: Option<String>,
-    text: Option<String>,
-    time: String,
-    ueid: Option<String>,
-    version: String,
-}
-
-impl Row {
-    fn of(run: &Run) -> Self {
-        let outcome = run.outcome();
-        let failed = outcome.and_then(|outcome| match &outcome.end {
-            End::Failed(failed) => Some(failed),
-            _ => None,
-        });
-        let entry = outcome.and_then(|outcome| match &outcome.end {
-            End::Good(Entry { number, .. }) => Some(*number),
-            End::Known { seen, .. } => Some(*seen),
-            End::Failed(Failed { seen, .. }) => *seen,
-        });
-        let part = outcome.and_then(Outcome::part);
-        let author = &run.begun.author;
-        Self {
-            attempt: run.begun.number,
-            batch: run.attempt().batch.clone(),
-            device_id: part.map(|(device_id, _)| device_id.to_string()),
-            entry,
-            error: failed.map(|failed| failed.error.clone()),
-            failure: failed.and_then(|failed| failed.failure),
-            image_sha256: outcome.and_then(|o| o.image).map(|image| image.to_string()),
-            operator: author.operator.clone(),
-            port: run.attempt().port.clone(),
-            result: run.result(),
-            seconds: run
-                .ended
-                .as_ref()
-                .map(|ended| ended.time.duration_since(run.begun.time).as_secs_f64()),
-            serial_number: run.serial_number().map(ToOwned::to_owned),
-            station: author.station.clone(),
-            text: failed.map(|failed| failed.text.clone()),
-            time: time(Some(&run.begun)),
-            ueid: part.map(|(_, ueid)| ueid.to_string()),
-            version: run.begun.version.clone(),
-        }
-    }
-
-    fn print(self, out: &mut impl Write) -> Result<(), Error> {
-        let entry = self.entry.map(|entry| entry.to_string()).unwrap_or_default();
-        let (port, why) = (printable(&self.port), printable(&self.why()));
-        let serial = self.serial_number.map(|text| format!(", {}", printable(&text)));
-        let (device, serial) = (self.device_id.unwrap_or_default(), serial.unwrap_or_default());
-        let Self { attempt, time, result, .. } = self;
-        writeln!(
-            out,
-            "{attempt:>7}  {time:24}  {result:10}  {why:20}  {entry:>6}  {device:16}  {port}{serial}"
-        )?;
-        Ok(())
-    }
-
-    /// A spreadsheet takes a cell that begins with one of these for a formula, and what the cell holds may be of
-    /// the part or of a scanner (owasp.org, CSV Injection).
-    fn without_formulas(mut self) -> Self {
-        let texts = [
-            &mut self.batch,
-            &mut self.operator,
-            &mut self.serial_number,
-            &mut self.station,
-            &mut self.text,
-        ];
-        for text in texts.into_iter().flatten().chain([&mut self.port]) {
-            if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                text.insert(0, '\'');
-            }
-        }
-        self
-    }
-
-    /// What it was about, in one word: the failure's number, or the error's.
-    fn why(&self) -> String {
-        match (self.failure, &self.error) {
-            (Some(failure), _) => format!("failure {failure}"),
-            (None, Some(error)) => error.clone(),
-            (None, None) if self.result == "not-done" => String::from("step on-pass"),
-            (None, None) => String::new(),
-        }
-    }
+fn print(row: &Row, out: &mut impl Write) -> Result<(), Error> {
+    let entry = row.entry.map(|entry| entry.to_string()).unwrap_or_default();
+    let (port, why) = (printable(&row.port), printable(&row.why()));
+    let serial = row.serial_number.as_ref().map(|text| format!(", {}", printable(text)));
+    let (device, serial) =
+        (row.device_id.as_deref().unwrap_or_default(), serial.unwrap_or_default());
+    let Row { attempt, time, result, .. } = row;
+    writeln!(
+        out,
+        "{attempt:>7}  {time:24}  {result:10}  {why:20}  {entry:>6}  {device:16}  {port}{serial}"
+    )?;
+    Ok(())
 }
 
 /// Carries the command out.
@@ -135,7 +49,7 @@ pub fn run(options: &Attempts, place: &Place, json: bool) -> Result<bool, Error>
         return show(number, &ledger, json);
     }
     let out = io::BufWriter::new(io::stdout().lock());
-    let mut print: Box<dyn FnMut(Row) -> Result<(), Error>> = if json {
+    let mut each: Box<dyn FnMut(Row) -> Result<(), Error>> = if json {
         let mut out = out;
         Box::new(move |row| Ok(writeln!(out, "{}", serde_json::to_string(&row)?)?))
     } else if options.csv {
@@ -148,16 +62,16 @@ pub fn run(options: &Attempts, place: &Place, json: bool) -> Result<bool, Error>
             "{:>7}  {:24}  {:10}  {:20}  {:>6}  {:16}  port, serial number",
             "attempt", "time", "result", "why", "entry", "device ID"
         )?;
-        Box::new(move |row| row.print(&mut out))
+        Box::new(move |row| print(&row, &mut out))
     };
     let found = options.selection.walk(
         &ledger,
         |_| Ok(()),
         |run| {
-            if options.failed && run.result() == "good" { Ok(()) } else { print(Row::of(run)) }
+            if options.failed && run.result() == "good" { Ok(()) } else { each(Row::of(run)) }
         },
     )?;
-    drop(print);
+    drop(each);
     super::ended(&found, json)
 }
 
@@ -297,27 +211,10 @@ fn print_one(
 /// A text of the ledger, escaped.
 fn unpacked(text: &Text, entry: Option<&Entry>) -> String {
     let text = text.unpack(entry);
-    text.map_or_else(|| String::from("(damaged)"), |text| escaped(&text))
+    text.map_or_else(|| String::from("(damaged)"), |text| escaped::console(&text))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "no run takes so long")]
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
-}
-
-/// What was printed, line by line, with everything escaped that could control a terminal.
-fn escaped(text: &[u8]) -> String {
-    let mut lines = String::new();
-    for chunk in text.split_inclusive(|byte| *byte == b'\n') {
-        let line = chunk.strip_suffix(b"\n").unwrap_or(chunk);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        for byte in line {
-            match byte {
-                b' '..=b'~' => lines.push(char::from(*byte)),
-                _ => lines.extend(byte.escape_ascii().map(char::from)),
-            }
-        }
-        lines.push('\n');
-    }
-    lines
 }

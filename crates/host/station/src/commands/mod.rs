@@ -11,6 +11,7 @@ pub mod export;
 pub mod init;
 pub mod list;
 pub mod man;
+pub mod page;
 pub mod ports;
 pub mod provision;
 pub mod replace;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use provisioning::{DeviceId, Ueid};
 use station::ledger::{Audit, Entry, Ledger, LedgerError, Link, head_file_of};
 use station::record::{self, Wanted};
+use station::row;
 use station::station_file::StationFile;
 
 use crate::json;
@@ -74,6 +76,11 @@ impl Place {
             .into());
         }
         Ok(Ledger::open_with(self.file()?, self.head_file.as_deref())?)
+    }
+
+    /// Opens it to read it, beside a station of this program that writes it.
+    fn open_beside(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open_with(self.file()?, self.head_file.as_deref())
     }
 
     /// Opens it.
@@ -146,7 +153,7 @@ fn printable(text: &str) -> String {
 
 /// When a link was appended, as RFC 3339 writes it, with milliseconds.
 pub fn time(link: Option<&Link>) -> String {
-    link.map_or_else(String::new, |link| format!("{:.3}", link.time))
+    link.map_or_else(String::new, row::time)
 }
 
 /// The last words of a command that has shown what is in the ledger: what is wrong with it.

@@ -17,6 +17,7 @@ use silicon::Soc;
 use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan, Steps};
 use station::clock::SystemClock;
 use station::image;
+use station::page::line::About;
 use station::port::names::{PortName, resolve};
 use station::port::{self, SerialPort, Source, Timeouts};
 use station::record::Wanted;
@@ -25,6 +26,7 @@ use station::station_file::{self, StationFile};
 use station::steps::{self, CommandError, Moment, Step};
 
 use super::author::{AuthorOptions, name};
+use super::page::PageOptions;
 use super::{Error, Place, say};
 use crate::echo::Silence;
 use crate::report::{Report, Screen};
@@ -107,6 +109,8 @@ pub struct Provision {
     /// How long a part's run may take [default: 120]
     #[arg(long, value_name = "SECONDS", value_parser = seconds())]
     run_timeout: Option<u64>,
+    #[command(flatten)]
+    page: PageOptions,
 }
 
 /// When a serial number is asked for.
@@ -154,6 +158,13 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
         let start = if asks_first { "" } else { " Start them now." };
         say(format_args!("Waiting for parts on {}.{start}{until}", names.join(", ")));
     }
+    let about = About {
+        station: told.station.clone(),
+        batch: told.batch.clone(),
+        operator: told.operator.clone(),
+        parts: batch.parts,
+    };
+    let page = options.page.of_batch(place, &names, about)?;
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;
@@ -163,7 +174,11 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     let mut report = Report::new(names, options.simulate.is_some(), batch.parts, json, screen);
     let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
         report.show(&notice);
+        if let Some(page) = &page {
+            page.notice(&notice);
+        }
     });
+    drop(page);
     let all_good = report.end(batch.parts, ledger.entries()?, &ledger.head()?);
     result?;
     ledger.finish()?;

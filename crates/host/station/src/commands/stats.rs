@@ -6,11 +6,10 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use station::chart;
 use station::ledger::{Fact, Link};
-use station::stats::{self, Hour, Time, Yield};
+use station::stats::{self, Hour, Yield, hour};
 
 use super::selection::Selection;
 use super::{Error, Place, printable, say};
@@ -71,31 +70,8 @@ pub fn run(options: &Stats, place: &Place, json: bool) -> Result<bool, Error> {
     super::ended(&found, json)
 }
 
-/// The hour of a number of hours since 1970, UTC.
-fn hour(hours: i64) -> String {
-    Timestamp::from_second(3600 * hours)
-        .map_or_else(|_| String::from("?"), |time| time.strftime("%Y-%m-%dT%H:%MZ").to_string())
-}
-
-/// The counts, each with its name.
-fn counts(stats: &stats::Stats) -> [(&'static str, u64); 6] {
-    [
-        ("runs", stats.attempts),
-        ("good", stats.good),
-        ("known", stats.known),
-        ("failed", stats.failed),
-        ("unfinished", stats.unfinished),
-        ("failed-part-unknown", stats.unknown()),
-    ]
-}
-
-fn times(stats: &stats::Stats) -> impl Iterator<Item = (&str, &Time)> {
-    let runs = std::iter::once(("run", &stats.runs)).filter(|(_, time)| time.count() > 0);
-    stats.steps.iter().map(|time| (&time.name[..], time)).chain(runs)
-}
-
 fn print_tables(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
-    for (name, count) in counts(stats) {
+    for (name, count) in stats.counts() {
         let name = match name {
             "known" => "known already",
             "failed-part-unknown" => "failed, part unknown",
@@ -121,7 +97,7 @@ fn print_tables(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error>
     }
     if !stats.failures.is_empty() {
         writeln!(out, "\n{:22} {:>8}  port", "what failed", "runs")?;
-        for ((cause, port), count) in by_count(stats) {
+        for ((cause, port), count) in stats.failures_by_count() {
             let (cause, port) = (printable(&cause.to_string()), printable(port));
             writeln!(out, "{cause:22} {count:>8}  {port}")?;
         }
@@ -132,11 +108,11 @@ fn print_tables(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error>
             writeln!(out, "{:22} {good:>8} {failed:>8}", hour(*hours))?;
         }
     }
-    if times(stats).next().is_some() {
+    if stats.times().next().is_some() {
         let [step, count, median, most, longest] =
             ["step, in ms", "runs", "median", "95 %", "longest"];
         writeln!(out, "\n{step:22} {count:>8} {median:>8} {most:>8} {longest:>8}")?;
-        for (name, time) in times(stats) {
+        for (name, time) in stats.times() {
             let [median, most, longest] =
                 [50, 95, 100].map(|n| time.percentile(n).unwrap_or_default());
             let name = printable(name);
@@ -146,21 +122,13 @@ fn print_tables(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error>
     Ok(())
 }
 
-/// Failures, the most frequent first.
-fn by_count(stats: &stats::Stats) -> Vec<((&stats::Cause, &str), u64)> {
-    let mut failures: Vec<_> =
-        stats.failures.iter().map(|((cause, port), count)| ((cause, &port[..]), *count)).collect();
-    failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    failures
-}
-
 fn print_csv(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
     let mut csv = csv::Writer::from_writer(out);
     let mut row = |table: &str, name: &str, figure: &str, value: String| {
         csv.write_record([table, name, figure, &value])
     };
     row("table", "name", "figure", String::from("value"))?;
-    for (name, count) in counts(stats) {
+    for (name, count) in stats.counts() {
         row("counts", name, "runs", count.to_string())?;
     }
     for (name, figures) in
@@ -169,7 +137,7 @@ fn print_csv(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
         row("yield", name, "good", figures.good.to_string())?;
         row("yield", name, "parts", figures.parts.to_string())?;
     }
-    for ((cause, port), count) in by_count(stats) {
+    for ((cause, port), count) in stats.failures_by_count() {
         // Ports and causes are the station's own words.
         row("failures", &cause.to_string(), port, count.to_string())?;
     }
@@ -177,7 +145,7 @@ fn print_csv(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
         row("hours", &hour(*hours), "good", good.to_string())?;
         row("hours", &hour(*hours), "failed", failed.to_string())?;
     }
-    for (name, time) in times(stats) {
+    for (name, time) in stats.times() {
         row("steps", name, "runs", time.count().to_string())?;
         for (figure, percent) in [("median-ms", 50), ("95-percent-ms", 95), ("longest-ms", 100)] {
             row("steps", name, figure, time.percentile(percent).unwrap_or_default().to_string())?;
@@ -237,7 +205,8 @@ fn print_json(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
         after_retests: parts(stats.after_retests()),
         failed: stats.failed,
         failed_part_unknown: stats.unknown(),
-        failures: by_count(stats)
+        failures: stats
+            .failures_by_count()
             .into_iter()
             .map(|((cause, port), runs)| Failure { cause: cause.to_string(), port, runs })
             .collect(),
@@ -255,7 +224,8 @@ fn print_json(stats: &stats::Stats, out: &mut impl Write) -> Result<(), Error> {
         known: stats.known,
         parts_per_hour: stats.parts_per_hour(),
         runs: stats.attempts,
-        steps: times(stats)
+        steps: stats
+            .times()
             .map(|(name, time)| Step {
                 longest_ms: time.percentile(100),
                 median_ms: time.percentile(50),

@@ -49,13 +49,24 @@ impl Runs {
         }
     }
 
+    /// The attempts that have not ended so far.
+    pub fn open(&self) -> impl Iterator<Item = &Link> {
+        self.open.values()
+    }
+
     /// The runs that have not ended, when all links have passed by.
     pub fn unfinished(self) -> impl Iterator<Item = Run> {
-        self.open.into_values().map(|begun| Run { begun, ended: None, not_done: false })
+        self.open.into_values().map(Run::unfinished)
     }
 }
 
 impl Run {
+    /// One that has not ended.
+    #[must_use]
+    pub const fn unfinished(begun: Link) -> Self {
+        Self { begun, ended: None, not_done: false }
+    }
+
     /// What was kept when it began.
     ///
     /// # Panics

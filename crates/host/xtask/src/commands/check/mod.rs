@@ -6,6 +6,7 @@ mod checkpoint;
 mod device_files;
 pub mod fuzz;
 mod host;
+mod page;
 mod ram_search;
 mod signed;
 mod silicon;
@@ -64,7 +65,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 26] = [
+const STEPS: [Step; 28] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -78,6 +79,7 @@ const STEPS: [Step; 26] = [
     slow("checkpoint", "Go's note package opens the station's checkpoints", checkpoint::run),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("signed", "the endorsements that the station signs, also in an HSM", signed::run),
+    slow("page", "the station's page in Chromium, with rules of accessibility", page::run),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
     slow("changed-id", "a build folder takes a changed implementation ID", zephyr::changed_id),
