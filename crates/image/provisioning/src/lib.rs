@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+mod curve;
 mod device;
 mod failure;
 mod huk;
