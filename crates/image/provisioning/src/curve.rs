@@ -5,11 +5,13 @@
 //! The numbers are those of `p256`, which take the same time whatever they are. Its points would cost a part 0.2 s
 //! more: they have no table of the generator that a part has room for, and their inversion is 5 KB.
 
+use p256::NistP256;
 use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::hazmat::FieldArithmetic;
 use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use p256::{FieldBytes, NistP256, Scalar};
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::scalar::{self, Scalar};
 
 /// A number modulo p.
 type Element = <NistP256 as FieldArithmetic>::FieldElement;
@@ -29,9 +31,6 @@ const P_MINUS_N: [u8; 32] = [
 
 /// p - 2, big-endian.
 const P_MINUS_2: [u32; 8] = [0xFFFF_FFFF, 1, 0, 0, 0, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFD];
-/// n - 2, big-endian; n is the order of the generator.
-const N_MINUS_2: [u32; 8] =
-    [0xFFFF_FFFF, 0, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xBCE6_FAAD, 0xA717_9E84, 0xF3B9_CAC2, 0xFC63_254F];
 
 /// A point other than the neutral element.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
@@ -55,13 +54,13 @@ impl Affine {
     }
 
     /// The x-coordinate, big-endian.
-    pub(crate) fn x(&self) -> FieldBytes {
-        self.x.to_repr()
+    pub(crate) fn x(&self) -> [u8; 32] {
+        self.x.to_repr().into()
     }
 
     /// The y-coordinate, big-endian.
-    pub(crate) fn y(&self) -> FieldBytes {
-        self.y.to_repr()
+    pub(crate) fn y(&self) -> [u8; 32] {
+        self.y.to_repr().into()
     }
 }
 
@@ -123,16 +122,25 @@ impl Projective {
 
     /// Whether the x-coordinate, reduced modulo n, is `x`; never for the neutral element, which has none.
     fn has_x(&self, x: &Scalar) -> bool {
-        let bytes = x.to_bytes();
+        let bytes = scalar::to_bytes(x);
         let is = |x: Element| x * self.z == self.x;
-        let reduced = Element::from_repr(bytes).into_option();
+        let reduced = Element::from_repr(bytes.into()).into_option();
         !bool::from(self.z.is_zero())
-            && reduced.is_some_and(|x| is(x) || (bytes[..] < P_MINUS_N[..] && is(x + N)))
+            && reduced.is_some_and(|x| is(x) || (bytes < P_MINUS_N && is(x + N)))
     }
 
     /// The point with its coordinates; both are 0 for the neutral element, which no other point has.
     pub(crate) fn to_affine(&self) -> Affine {
-        let inverse = Zeroizing::new(power(&self.z, &P_MINUS_2, Element::ONE));
+        // By Fermat's little theorem. It branches on p - 2 only, which everybody knows.
+        let mut inverse = Zeroizing::new(Element::ONE);
+        for word in P_MINUS_2 {
+            for bit in (0..u32::BITS).rev() {
+                *inverse = inverse.square();
+                if word >> bit & 1 == 1 {
+                    *inverse *= &self.z;
+                }
+            }
+        }
         Affine { x: self.x * *inverse, y: self.y * *inverse }
     }
 }
@@ -141,34 +149,13 @@ fn triple(number: &Element) -> Element {
     number.double() + number
 }
 
-/// The inverse modulo n; 0 for 0.
-pub(crate) fn invert(scalar: &Scalar) -> Scalar {
-    power(scalar, &N_MINUS_2, Scalar::ONE)
-}
-
-/// With p - 2 or n - 2, the inverse by Fermat's little theorem. Branches on the exponent only, which everybody knows.
-fn power<T: Copy + Zeroize + core::ops::MulAssign>(base: &T, exponent: &[u32; 8], one: T) -> T {
-    let mut result = one;
-    for word in exponent {
-        for bit in (0..u32::BITS).rev() {
-            let mut square = result;
-            square *= result;
-            result = square;
-            if word >> bit & 1 == 1 {
-                result *= *base;
-            }
-        }
-    }
-    result
-}
-
 /// Digits between the teeth of the comb.
 const SPACING: usize = 64;
 
 /// What makes of a scalar k one with digits of +1/2 and -1/2 in the place of 1 and 0: half of 2^256 - 1, since
 /// `k + (2^256 - 1) / 2 = sum(d_i * 2^i)` gives `k = sum((d_i - 1/2) * 2^i)`.
 const HALVES: Scalar = {
-    let half = <Scalar as PrimeField>::TWO_INV;
+    let half = Scalar::ONE.div_by_2();
     let mut power = half;
     let mut bit = 0;
     while bit < 256 {
@@ -221,7 +208,8 @@ struct Teeth(Zeroizing<[u8; 32]>);
 
 impl Teeth {
     fn new(scalar: &Scalar) -> Self {
-        Self(Zeroizing::new(scalar.add(&HALVES).to_bytes().into()))
+        let digits = Zeroizing::new(scalar.add(&HALVES));
+        Self(Zeroizing::new(scalar::to_bytes(&digits)))
     }
 
     /// The point of a column. It reads the whole table, whatever the digits are.
@@ -270,7 +258,7 @@ pub(crate) fn sum_has_x(
     let teeth = Teeth::new(generator_times);
     let negative = Affine { x: point.x, y: -point.y };
     // In non-adjacent form, digit i of k is bit i + 1 of 3k, less that of k.
-    let once: [u8; 32] = times.to_bytes().into();
+    let once = scalar::to_bytes(times);
     let thrice = triple_integer(&once);
     let mut sum = Projective::NEUTRAL;
     for digit in (0..=256).rev() {
@@ -309,6 +297,7 @@ fn triple_integer(number: &[u8; 32]) -> [u8; 33] {
 mod tests {
     extern crate std;
 
+    use p256::FieldBytes;
     use p256::elliptic_curve::Group;
     use p256::elliptic_curve::ops::{Invert, Reduce};
     use p256::elliptic_curve::point::AffineCoordinates;
@@ -316,12 +305,24 @@ mod tests {
 
     use super::*;
 
-    fn scalar(bytes: [u8; 32]) -> Scalar {
-        Scalar::reduce(&FieldBytes::from(bytes))
+    /// The library's scalars; ours are made of them.
+    type Known = p256::Scalar;
+
+    fn known(bytes: [u8; 32]) -> Known {
+        Known::reduce(&FieldBytes::from(bytes))
+    }
+
+    fn ours(scalar: &Known) -> Scalar {
+        scalar::reduce(&scalar.to_bytes().into())
+    }
+
+    /// As [`HALVES`].
+    fn halves() -> Known {
+        known(scalar::to_bytes(&HALVES))
     }
 
     /// The point as p256 has it.
-    fn known(point: &p256::ProjectivePoint) -> Option<Affine> {
+    fn point(point: &p256::ProjectivePoint) -> Option<Affine> {
         let affine = point.to_affine();
         let is_neutral = bool::from(affine.is_identity());
         (!is_neutral)
@@ -330,22 +331,22 @@ mod tests {
 
     /// Small, large, sparse and dense scalars, with which additions meet the same point, its negative and the neutral
     /// element.
-    fn edges() -> impl Iterator<Item = Scalar> {
-        let small = (0..=64_u64).map(Scalar::from);
-        let powers = (0..256).scan(Scalar::ONE, |power, _| {
+    fn edges() -> impl Iterator<Item = Known> {
+        let small = (0..=64_u64).map(Known::from);
+        let powers = (0..256).scan(Known::ONE, |power, _| {
             let this = *power;
             *power = power.double();
             Some(this)
         });
         let near_powers = powers.flat_map(|power| {
-            [power, power - Scalar::ONE, power + Scalar::ONE, power - HALVES, power + HALVES]
+            [power, power - Known::ONE, power + Known::ONE, power - halves(), power + halves()]
         });
         small.chain(near_powers).flat_map(|scalar| [scalar, -scalar])
     }
 
     #[test]
     fn the_comb_is_of_multiples_of_the_generator() {
-        let half = <Scalar as PrimeField>::TWO_INV;
+        let half = <Known as PrimeField>::TWO_INV;
         let mut power = half;
         let mut halves = std::vec![half];
         for _ in 0..3 {
@@ -356,15 +357,15 @@ mod tests {
             let sum = (0..3).fold(halves[3], |sum, tooth| {
                 if index >> tooth & 1 == 1 { sum + halves[tooth] } else { sum - halves[tooth] }
             });
-            let expected = known(&p256::ProjectivePoint::mul_by_generator(&sum));
+            let expected = point(&p256::ProjectivePoint::mul_by_generator(&sum));
             assert!(expected == Some(*entry), "{index}");
         }
     }
 
-    fn multiplies(scalar: &Scalar) {
-        let expected = known(&p256::ProjectivePoint::mul_by_generator(scalar));
+    fn multiplies(scalar: &Known) {
+        let expected = point(&p256::ProjectivePoint::mul_by_generator(scalar));
         let zero = Affine { x: Element::ZERO, y: Element::ZERO };
-        assert!(multiply_generator(scalar) == expected.unwrap_or(zero), "{scalar:?}");
+        assert!(multiply_generator(&ours(scalar)) == expected.unwrap_or(zero), "{scalar:?}");
     }
 
     #[test]
@@ -372,47 +373,47 @@ mod tests {
         edges().for_each(|scalar| multiplies(&scalar));
     }
 
-    fn sums(by: &Scalar, point: &Scalar, times: &Scalar) {
+    fn sums(by: &Known, base: &Known, times: &Known) {
         let generator = p256::ProjectivePoint::GENERATOR;
-        let point = generator * point;
-        let expected = known(&(generator * by + point * times));
-        let right = expected.map_or(Scalar::ZERO, |sum| Scalar::reduce(&sum.x()));
-        let point = known(&point).unwrap();
-        let holds = |x| sum_has_x(by, &point, times, &x);
+        let base = generator * base;
+        let expected = point(&(generator * by + base * times));
+        let right = expected.map_or(Known::ZERO, |sum| known(sum.x()));
+        let base = point(&base).unwrap();
+        let holds = |x| sum_has_x(&ours(by), &base, &ours(times), &ours(&x));
         assert_eq!(holds(right), expected.is_some(), "{by:?} {times:?}");
-        assert!(!holds(right + Scalar::ONE));
-        assert!(!holds(Scalar::ZERO));
+        assert!(!holds(right + Known::ONE));
+        assert!(!holds(Known::ZERO));
     }
 
     #[test]
     fn edge_cases_sum_as_in_p256() {
-        let points = [Scalar::ONE, -Scalar::ONE, Scalar::from(2_u64), HALVES];
+        let points = [Known::ONE, -Known::ONE, Known::from(2_u64), halves()];
         for (number, by) in edges().enumerate().step_by(3) {
-            let point = &points[number % points.len()];
+            let base = &points[number % points.len()];
             let times = edges().nth(number * 7 % 2_000).unwrap();
-            sums(&by, point, &times);
+            sums(&by, base, &times);
             // The neutral element.
-            sums(&by, point, &(-by * Invert::invert(point).unwrap()));
+            sums(&by, base, &(-by * Invert::invert(base).unwrap()));
         }
     }
 
     #[test]
     fn inverses_are_those_of_p256() {
         for scalar in edges() {
-            let expected = Invert::invert(&scalar).unwrap_or(Scalar::ZERO);
-            assert_eq!(invert(&scalar), expected);
+            let expected = Invert::invert(&scalar).unwrap_or(Known::ZERO);
+            assert_eq!(known(scalar::to_bytes(&scalar::invert(&ours(&scalar)))), expected);
         }
     }
 
     proptest! {
         #[test]
         fn any_scalar_multiplies_as_in_p256(bytes: [u8; 32]) {
-            multiplies(&scalar(bytes));
+            multiplies(&known(bytes));
         }
 
         #[test]
-        fn any_scalars_sum_as_in_p256(by: [u8; 32], point: [u8; 32], times: [u8; 32]) {
-            sums(&scalar(by), &scalar(point), &scalar(times));
+        fn any_scalars_sum_as_in_p256(by: [u8; 32], base: [u8; 32], times: [u8; 32]) {
+            sums(&known(by), &known(base), &known(times));
         }
     }
 }

@@ -4,15 +4,13 @@
 
 use core::fmt;
 
-use p256::elliptic_curve::ff::PrimeField;
-use p256::elliptic_curve::ops::Reduce;
-use p256::{FieldBytes, Scalar};
+#[cfg(stored_keys)]
+use rfc6979::KGenerator;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
-#[cfg(stored_keys)]
-use {p256::NistP256, p256::elliptic_curve::Curve, rfc6979::KGenerator};
 
 use crate::curve::{self, Affine};
+use crate::scalar::{self, Scalar};
 
 /// Bytes in an identity key (`IDENTITY_KEY_SIZE_BYTES` of `identity_key.h`): one secp256r1 scalar.
 pub const IDENTITY_KEY_SIZE: usize = 32;
@@ -68,7 +66,7 @@ impl IdentityKey {
     #[cfg(stored_keys)]
     pub(crate) fn prove(
         &self,
-        digest: &FieldBytes,
+        digest: &[u8; 32],
         hedge: &[u8],
         public: PublicPoint,
     ) -> Result<[u8; 64], ProofError> {
@@ -88,21 +86,20 @@ impl IdentityKey {
     /// there at the same time.
     #[cfg(stored_keys)]
     #[inline(never)]
-    fn sign(&self, digest: &FieldBytes, hedge: &[u8]) -> Option<[u8; 64]> {
+    fn sign(&self, digest: &[u8; 32], hedge: &[u8]) -> Option<[u8; 64]> {
         let scalar = self.scalar()?;
-        let mut nonces =
-            KGenerator::<Sha256, _>::new(&self.0, digest, hedge, NistP256::ORDER.as_ref());
+        let mut nonces = KGenerator::<Sha256, _>::new(&self.0, digest, hedge, scalar::ORDER);
         for _ in 0..TRIES {
             let mut nonce = Self::empty();
             nonces.fill_next_k(nonce.expose_mut());
             let k = nonce.scalar()?;
-            let r = Scalar::reduce(&curve::multiply_generator(&k).x());
-            let inverse = Zeroizing::new(curve::invert(&k));
-            let s = *inverse * (Scalar::reduce(digest) + r * *scalar);
+            let r = scalar::reduce(&curve::multiply_generator(&k).x());
+            let inverse = Zeroizing::new(scalar::invert(&k));
+            let s = *inverse * (scalar::reduce(digest) + r * *scalar);
             if r != Scalar::ZERO && s != Scalar::ZERO {
                 let mut signature = [0; 64];
-                signature[..32].copy_from_slice(&r.to_bytes());
-                signature[32..].copy_from_slice(&s.to_bytes());
+                signature[..32].copy_from_slice(&scalar::to_bytes(&r));
+                signature[32..].copy_from_slice(&scalar::to_bytes(&s));
                 return Some(signature);
             }
         }
@@ -111,14 +108,8 @@ impl IdentityKey {
 
     /// `None` where the bytes are no scalar in `1..n`.
     fn scalar(&self) -> Option<Zeroizing<Scalar>> {
-        scalar(&self.0).map(Zeroizing::new)
+        scalar::from_bytes(&self.0).map(Zeroizing::new)
     }
-}
-
-/// A scalar in `1..n`, big-endian.
-fn scalar(bytes: &[u8; 32]) -> Option<Scalar> {
-    let scalar = Scalar::from_repr((*bytes).into()).into_option()?;
-    (scalar != Scalar::ZERO).then_some(scalar)
 }
 
 /// Why an identity key did not prove itself.
@@ -162,7 +153,7 @@ impl PublicKey {
 
     /// Whether `r || s` is a signature of this key over a SHA-256 hash.
     #[cfg(seed_keys)]
-    pub(crate) fn verifies(&self, digest: &FieldBytes, signature: &[u8; 64]) -> bool {
+    pub(crate) fn verifies(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
         self.point().is_some_and(|point| point.verifies(digest, signature))
     }
 }
@@ -182,12 +173,12 @@ impl PublicPoint {
 
     /// ECDSA verification with SHA-256, of `r || s`: FIPS 186-5, section 6.4.2.
     #[inline(never)]
-    fn verifies(self, digest: &FieldBytes, signature: &[u8; 64]) -> bool {
+    fn verifies(self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
         let (r, s) = signature.split_at(32);
-        let half = |bytes: &[u8]| scalar(bytes.try_into().ok()?);
+        let half = |bytes: &[u8]| scalar::from_bytes(bytes.try_into().ok()?);
         let (Some(r), Some(s)) = (half(r), half(s)) else { return false };
-        let inverse = curve::invert(&s);
-        curve::sum_has_x(&(Scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
+        let inverse = scalar::invert(&s);
+        curve::sum_has_x(&(scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
     }
 }
 
@@ -310,6 +301,7 @@ mod tests {
 
     use ecdsa::hazmat;
     use hex_literal::hex;
+    use p256::NistP256;
     use p256::ecdsa::Signature;
 
     use super::*;
@@ -317,6 +309,10 @@ mod tests {
     /// The order n of the base point: SEC 2, section 2.4.2.
     const ORDER: [u8; 32] =
         hex!("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551");
+
+    fn digest(message: impl AsRef<[u8]>) -> [u8; 32] {
+        Sha256::digest(message).into()
+    }
 
     fn key(bytes: [u8; 32]) -> IdentityKey {
         let mut key = IdentityKey::empty();
@@ -366,10 +362,7 @@ mod tests {
             "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
             "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
         );
-        assert_eq!(
-            one.prove(&Sha256::digest(b"sample"), &[], one.public_point().unwrap()),
-            Ok(expected)
-        );
+        assert_eq!(one.prove(&digest(b"sample"), &[], one.public_point().unwrap()), Ok(expected));
     }
 
     #[test]
@@ -377,14 +370,14 @@ mod tests {
         let key = key([7; 32]);
         let public = key.public_point().unwrap();
         let [one, other, again] = [[1; 32], [2; 32], [1; 32]]
-            .map(|hedge| key.prove(&Sha256::digest(b"message"), &hedge, public).unwrap());
+            .map(|hedge| key.prove(&digest(b"message"), &hedge, public).unwrap());
         // r and s, for k is another one.
         assert!(one[..32] != other[..32] && one[32..] != other[32..]);
         assert_eq!(one, again);
-        assert_ne!(Ok(one), key.prove(&Sha256::digest(b"message"), &[], public));
+        assert_ne!(Ok(one), key.prove(&digest(b"message"), &[], public));
     }
 
-    fn library_verifies(public: PublicPoint, digest: &FieldBytes, signature: &[u8]) -> bool {
+    fn library_verifies(public: PublicPoint, digest: &[u8; 32], signature: &[u8]) -> bool {
         let key = p256::PublicKey::from_sec1_bytes(public.to_public_key().as_bytes()).unwrap();
         Signature::from_slice(signature).is_ok_and(|signature| {
             hazmat::verify_prehashed(&key.to_projective(), digest, &signature).is_ok()
@@ -396,7 +389,7 @@ mod tests {
     fn signatures_are_those_of_the_library() {
         for number in 1..=32_u8 {
             let key = key([number; 32]);
-            let digest = Sha256::digest([number]);
+            let digest = digest([number]);
             let hedge = &[number; 32][..usize::from(number)];
             let scalar = p256::NonZeroScalar::from_repr([number; 32].into()).unwrap();
             let (expected, _) =
@@ -414,7 +407,7 @@ mod tests {
         for group in vectors.test_groups {
             let public = point(group.key.key[..].try_into().unwrap());
             for test in group.tests {
-                let digest = Sha256::digest(&test.msg);
+                let digest = digest(&test.msg);
                 let library = library_verifies(public, &digest, &test.sig);
                 let good = test.sig[..]
                     .try_into()
@@ -433,7 +426,7 @@ mod tests {
         for number in 1..=64_u8 {
             let key = key([number; 32]);
             let mut public = key.public_point().unwrap();
-            let mut digest = Sha256::digest([number]);
+            let mut digest = digest([number]);
             let mut signature = key.sign(&digest, &[number]).unwrap();
             match number % 4 {
                 0 => {}
@@ -451,15 +444,10 @@ mod tests {
     fn a_key_proves_itself_and_no_other() {
         let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
         let dummy = point(DUMMY_PUBLIC_KEY.as_bytes());
-        assert!(
-            one.prove(&Sha256::digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok()
-        );
+        assert!(one.prove(&digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok());
+        assert_eq!(one.prove(&digest(b"message"), &[1; 32], dummy), Err(ProofError::Mismatch));
         assert_eq!(
-            one.prove(&Sha256::digest(b"message"), &[1; 32], dummy),
-            Err(ProofError::Mismatch)
-        );
-        assert_eq!(
-            IdentityKey::empty().prove(&Sha256::digest(b"message"), &[1; 32], dummy),
+            IdentityKey::empty().prove(&digest(b"message"), &[1; 32], dummy),
             Err(ProofError::Invalid)
         );
     }

@@ -18,6 +18,7 @@ mod implementation_id;
 mod keys;
 mod procedure;
 mod record;
+mod scalar;
 mod verdict;
 
 pub use console::{Event, Level};
