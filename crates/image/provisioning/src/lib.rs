@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+mod curve;
 mod device;
 mod failure;
 mod huk;
@@ -17,6 +18,7 @@ mod implementation_id;
 mod keys;
 mod procedure;
 mod record;
+mod scalar;
 mod verdict;
 
 pub use console::{Event, Level};

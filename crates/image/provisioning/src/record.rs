@@ -38,7 +38,7 @@
 use core::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use p256::FieldBytes;
+
 use sha2::{Digest, Sha256};
 
 use crate::identity::{PublicKey, Ueid};
@@ -223,11 +223,11 @@ impl Record {
     }
 
     /// What the signature is made over: SHA-256 of the `Sig_structure` of RFC 9052, section 4.4.
-    pub(crate) fn digest(&self) -> FieldBytes {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         // An array of four: the context, the protected header, no other data, the payload.
         let hash = Sha256::new_with_prefix(b"\x84\x6ASignature1\x43\xA1\x01\x26\x40");
         let payload = self.0.get(CLAIMS_START..CLAIMS_START + CLAIMS_SIZE).unwrap_or_default();
-        hash.chain_update(CLAIMS_HEAD).chain_update(payload).finalize()
+        hash.chain_update(CLAIMS_HEAD).chain_update(payload).finalize().into()
     }
 
     /// Writes the signature.

@@ -248,7 +248,7 @@ impl<D: SeedDevice> Keys<D> for SeedKeys {
         claim(device, config, &random, public_key, record);
         let mut signature = [0; 64];
         let digest = record.digest();
-        device.sign(&digest.into(), &mut signature).map_err(Cause::NotSigned)?;
+        device.sign(&digest, &mut signature).map_err(Cause::NotSigned)?;
         if !public_key.verifies(&digest, &signature) {
             return Err(Cause::SelfTestFailed);
         }
