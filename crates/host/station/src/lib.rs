@@ -9,6 +9,7 @@ pub mod chart;
 pub mod clock;
 pub mod console;
 pub mod export;
+pub mod hub;
 pub mod identity;
 pub mod image;
 pub mod ledger;

@@ -9,6 +9,8 @@ pub mod formats;
 #[cfg(unix)]
 pub mod line;
 #[cfg(unix)]
+pub mod postgres;
+#[cfg(unix)]
 pub mod terminal;
 
 use std::sync::{Arc, LazyLock, Mutex};
