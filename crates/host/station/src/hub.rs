@@ -12,8 +12,9 @@
 //! use station::hub::{Config, Hub};
 //! let config = Config::new("postgres://line-2@hub.example/hub")?.with_ca("ca.pem".into());
 //! let mut hub = Hub::connect(&config)?;
-//! # let ledger = station::ledger::Ledger::open("ledger.db".as_ref())?;
-//! let pushed = hub.push(&ledger, &mut |_| None, &mut |_| Ok(()), &mut |_, _| ())?;
+//! # let mut ledger = station::ledger::Ledger::open("ledger.db".as_ref())?;
+//! ledger.set_signer(station::station_key::StationKey::read("station.key".as_ref())?, None)?;
+//! let pushed = hub.push(&ledger, &mut |_| Ok(()), &mut |_, _| ())?;
 //! # Ok(()) }
 //! ```
 
@@ -39,7 +40,7 @@ pub use status::{Conflict, StationStatus, Status};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use connection::Connection;
+use connection::{Connection, Running};
 use tokio_postgres::Client;
 
 /// The version of the hub's tables that this program works with: that of the last migration.
@@ -82,12 +83,26 @@ impl Hub {
         &mut self,
         work: impl AsyncFnOnce(&mut Client) -> Result<T, HubError>,
     ) -> Result<T, HubError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => Connection::to_hub(&self.config)?,
-        };
+        let mut connection = self.take()?;
         let result = connection.call(&self.config, work);
         // After an error nobody knows what is still on its way.
+        if result.is_ok() {
+            self.connection = Some(connection);
+        }
+        result
+    }
+
+    /// The connection, or a new one.
+    fn take(&mut self) -> Result<Connection, HubError> {
+        match self.connection.take() {
+            Some(connection) if !connection.is_closed() => Ok(connection),
+            _ => Connection::to_hub(&self.config),
+        }
+    }
+
+    /// Waits for what was begun over the connection.
+    fn wait<T>(&mut self, running: Running<T>) -> Result<T, HubError> {
+        let (connection, result) = running.wait();
         if result.is_ok() {
             self.connection = Some(connection);
         }

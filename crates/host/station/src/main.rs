@@ -14,9 +14,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    Error, Place, attempts, audit, completions, export, init, list, man, ports, provision, replace,
-    say, show, stats, verify,
+    Error, Place, attempts, audit, completions, export, hub, init, list, man, ports, provision,
+    push, replace, say, show, stats, verify,
 };
+use station::hub::HubError;
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -58,6 +59,8 @@ enum Command {
     Attempts(attempts::Attempts),
     Stats(stats::Stats),
     Replace(replace::Replace),
+    Push(push::Push),
+    Hub(hub::HubCommand),
     Verify(verify::Verify),
     Completions(completions::Completions),
     Man(man::ManPages),
@@ -91,7 +94,8 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             complain(is_batch, &error);
-            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
+            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss)
+                || error.downcast_ref().is_some_and(HubError::is_loss);
             ExitCode::from(if is_loss { 1 } else { 2 })
         }
     }
@@ -129,6 +133,8 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Attempts(options) => attempts::run(options, &place, json),
         Command::Stats(options) => stats::run(options, &place, json),
         Command::Replace(options) => replace::run(options, &place, json),
+        Command::Push(options) => push::run(options, &place, json),
+        Command::Hub(options) => hub::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
         Command::Completions(options) => completions::run(options),
         Command::Man(options) => man::run(options),

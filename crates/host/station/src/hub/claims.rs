@@ -27,6 +27,9 @@ const ENTRIES: &str = "INSERT INTO hub.entries \
 const WITHDRAWALS: &str = "INSERT INTO hub.withdrawals (station, link, entry, reason) \
     SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[]) ON CONFLICT (station, link) DO NOTHING";
 
+/// A link and its content.
+type Sent = (Link, Vec<u8>);
+
 /// Columns that follow the station's.
 type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 
@@ -35,10 +38,10 @@ type Columns = Vec<Box<dyn ToSql + Sync + Send>>;
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
     station: i32,
-    links: &[Link],
+    links: &[Sent],
 ) -> Result<u64, Error> {
     let mut new = 0;
-    for part in links.split_inclusive(|link| matches!(link.fact, Fact::Withdrawal(_))) {
+    for part in links.split_inclusive(|(link, _)| matches!(link.fact, Fact::Withdrawal(_))) {
         new += put(transaction, LINKS, station, link_columns(part)).await?;
         for (statement, columns) in [
             (ATTEMPTS, attempts(part)),
@@ -84,21 +87,21 @@ fn time(time: Timestamp) -> SystemTime {
     if milliseconds < 0 { SystemTime::UNIX_EPOCH - far } else { SystemTime::UNIX_EPOCH + far }
 }
 
-fn link_columns(links: &[Link]) -> Columns {
+fn link_columns(links: &[Sent]) -> Columns {
     vec![
-        column(links, |link| integer(link.number)),
-        column(links, |link| link.previous.to_vec()),
-        column(links, |link| link.hash.to_vec()),
-        column(links, |link| link.fact.kind()),
-        column(links, |link| time(link.time)),
-        column(links, Link::content),
+        column(links, |(link, _)| integer(link.number)),
+        column(links, |(link, _)| link.previous.to_vec()),
+        column(links, |(link, _)| link.hash.to_vec()),
+        column(links, |(link, _)| link.fact.kind()),
+        column(links, |(link, _)| time(link.time)),
+        column(links, |(_, content)| content.clone()),
     ]
 }
 
-fn attempts(links: &[Link]) -> Option<Columns> {
+fn attempts(links: &[Sent]) -> Option<Columns> {
     let rows: Vec<_> = links
         .iter()
-        .filter_map(|link| match &link.fact {
+        .filter_map(|(link, _)| match &link.fact {
             Fact::Attempt(attempt) => Some((link.number, attempt)),
             _ => None,
         })
@@ -113,10 +116,10 @@ fn attempts(links: &[Link]) -> Option<Columns> {
     })
 }
 
-fn outcomes(links: &[Link]) -> Option<Columns> {
+fn outcomes(links: &[Sent]) -> Option<Columns> {
     let rows: Vec<_> = links
         .iter()
-        .filter_map(|link| match &link.fact {
+        .filter_map(|(link, _)| match &link.fact {
             Fact::Outcome(outcome) => Some((link.number, &**outcome)),
             _ => None,
         })
@@ -139,9 +142,9 @@ fn outcomes(links: &[Link]) -> Option<Columns> {
     })
 }
 
-fn entries(links: &[Link]) -> Option<Columns> {
+fn entries(links: &[Sent]) -> Option<Columns> {
     let rows: Vec<(&Link, &Entry)> =
-        links.iter().filter_map(|link| Some((link, link.entry()?))).collect();
+        links.iter().filter_map(|(link, _)| Some((link, link.entry()?))).collect();
     (!rows.is_empty()).then(|| {
         vec![
             column(&rows, |(link, _)| integer(link.number)),
@@ -155,10 +158,10 @@ fn entries(links: &[Link]) -> Option<Columns> {
     })
 }
 
-fn withdrawals(links: &[Link]) -> Option<Columns> {
+fn withdrawals(links: &[Sent]) -> Option<Columns> {
     let rows: Vec<_> = links
         .iter()
-        .filter_map(|link| match &link.fact {
+        .filter_map(|(link, _)| match &link.fact {
             Fact::Withdrawal(withdrawal) => Some((link.number, withdrawal)),
             _ => None,
         })

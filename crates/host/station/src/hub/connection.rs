@@ -3,6 +3,7 @@
 //! One connection to the hub. Every call ends in time: a server that has gone silent does not keep a station waiting.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
@@ -21,7 +23,7 @@ use super::{Config, HubError, VERSION};
 /// A connection to the database.
 pub(super) struct Connection {
     client: Client,
-    /// Drives the connection while a call is made.
+    /// Its one thread drives the connection.
     runtime: Runtime,
 }
 
@@ -39,7 +41,8 @@ impl Connection {
     pub(super) fn to_database(config: &Config) -> Result<Self, HubError> {
         let postgres = config.postgres()?;
         let tls = config.tls()?.map(|ca| tls(ca)).transpose()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_all()
             .build()
             .map_err(|error| HubError::Unreachable(config.to_string(), error.to_string()))?;
@@ -74,6 +77,17 @@ impl Connection {
         self.client.is_closed()
     }
 
+    /// Does this while the caller goes on: [`Running::wait`].
+    pub(super) fn start<T, F>(self, work: impl FnOnce(Client) -> F) -> Running<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = (Client, Result<T, HubError>)> + Send + 'static,
+    {
+        let Self { client, runtime } = self;
+        let task = runtime.spawn(work(client));
+        Running { runtime, task }
+    }
+
     /// Does this, in time.
     pub(super) fn call<T>(
         &mut self,
@@ -85,6 +99,24 @@ impl Connection {
         runtime
             .block_on(async { timeout(limit, work(client)).await })
             .map_err(|_| HubError::Silent(config.to_string(), limit))?
+    }
+}
+
+/// What is done over a connection meanwhile.
+pub(super) struct Running<T> {
+    runtime: Runtime,
+    task: JoinHandle<(Client, Result<T, HubError>)>,
+}
+
+impl<T> Running<T> {
+    /// Waits until it is done, and gives the connection back.
+    pub(super) fn wait(self) -> (Connection, Result<T, HubError>) {
+        let Self { runtime, task } = self;
+        match runtime.block_on(task) {
+            Ok((client, result)) => (Connection { client, runtime }, result),
+            // It is never cancelled.
+            Err(panic) => resume_unwind(panic.into_panic()),
+        }
     }
 }
 

@@ -81,20 +81,24 @@ pub enum HubError {
     /// The ledger is signed by nobody.
     #[error(
         "this ledger has no station key, so nobody could tell whose it is. Make a key and a ledger that goes on with \
-         this one: station init --continues OLD"
+         this one: station init --continues LEDGER"
     )]
     NoKey,
+    /// Nobody signs what is sent.
+    #[error(
+        "what is sent to the hub is signed by the station key. Give --key, or key = \"FILE\" in the station file"
+    )]
+    NoSigner,
     /// The role is not enrolled with this key.
     #[error(
         "the hub does not know the key of this station with the role {role}. Have the hub's owner enroll it: station hub \
-         enroll {role} --key {}",
-        hex(key)
+         enroll {role} --key {verifier}"
     )]
     NotEnrolled {
         /// The role that has logged in.
         role: String,
-        /// The key of the ledger.
-        key: [u8; 32],
+        /// The verifier key of the ledger.
+        verifier: String,
     },
     /// Another role has begun this ledger at the hub.
     #[error("the hub has this ledger as that of the role {0}. Log in as {0}")]
@@ -195,6 +199,16 @@ impl HubError {
         }
     }
 
+    /// Whether the ledger was lost, damaged or changed, and not only cannot be sent now.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        match self {
+            Self::Alarm(_) | Self::Record(..) => true,
+            Self::Ledger(error) => error.is_loss(),
+            _ => false,
+        }
+    }
+
     /// What PostgreSQL has said to a statement.
     pub(super) fn of(hub: &impl ToString, error: tokio_postgres::Error) -> Self {
         let hub = hub.to_string();
@@ -210,7 +224,9 @@ impl HubError {
         if let Some(error) = cause::<rustls::Error>(&error) {
             let why = match error {
                 rustls::Error::InvalidCertificate(error) => match error {
-                    rustls::CertificateError::UnknownIssuer => {
+                    // Another authority, of another name or of the same.
+                    rustls::CertificateError::UnknownIssuer
+                    | rustls::CertificateError::BadSignature => {
                         "the authority that was named has not signed it".to_owned()
                     }
                     other => other.to_string(),

@@ -25,7 +25,7 @@ GRANT USAGE ON SCHEMA hub TO hub_station, hub_reader, hub_exporter;
 
 -- Which role may push ledgers of which station key. The hub's owner fills it.
 CREATE TABLE hub.enrolled (
-    role     text NOT NULL,
+    role     text COLLATE "C" NOT NULL, -- as PostgreSQL compares the names of roles
     key      bytea NOT NULL UNIQUE CHECK (length(key) = 32), -- Ed25519
     enrolled timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (role, key)
@@ -34,7 +34,7 @@ CREATE TABLE hub.enrolled (
 -- One row for each ledger, by its origin.
 CREATE TABLE hub.stations (
     station          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    role             text NOT NULL DEFAULT current_user,
+    role             text COLLATE "C" NOT NULL DEFAULT current_user,
     key              bytea NOT NULL,
     batch            text,
     continues_format integer CHECK (continues_format >= 1),
@@ -171,7 +171,7 @@ CREATE TABLE hub.checkpoints (
 -- What left the hub, and which part each verifier was given: once.
 CREATE TABLE hub.exports (
     export   integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    role     text NOT NULL DEFAULT current_user,
+    role     text COLLATE "C" NOT NULL DEFAULT current_user,
     verifier text NOT NULL,
     profile  text NOT NULL,
     parts    bigint NOT NULL,
@@ -401,13 +401,13 @@ BEGIN
     -- A station inserts what is its own.
     FOREACH name IN ARRAY ARRAY['links', 'attempts', 'outcomes', 'entries', 'withdrawals', 'checkpoints'] LOOP
         EXECUTE format('CREATE POLICY own ON hub.%I FOR INSERT TO hub_station WITH CHECK
-            (station IN (SELECT s.station FROM hub.stations s WHERE s.role = current_user))', name);
+            (station IN (SELECT s.station FROM hub.stations s WHERE s.role = current_user::text))', name);
     END LOOP;
 END $$;
-CREATE POLICY own ON hub.stations FOR INSERT TO hub_station WITH CHECK (role = current_user);
-CREATE POLICY own ON hub.exports FOR INSERT TO hub_exporter WITH CHECK (role = current_user);
+CREATE POLICY own ON hub.stations FOR INSERT TO hub_station WITH CHECK (role = current_user::text);
+CREATE POLICY own ON hub.exports FOR INSERT TO hub_exporter WITH CHECK (role = current_user::text);
 CREATE POLICY own ON hub.exported FOR INSERT TO hub_exporter WITH CHECK
-    (export IN (SELECT e.export FROM hub.exports e WHERE e.role = current_user));
+    (export IN (SELECT e.export FROM hub.exports e WHERE e.role = current_user::text));
 
 GRANT SELECT ON hub.open_conflicts, hub.exportable TO hub_station, hub_reader, hub_exporter;
 GRANT INSERT (key, batch, continues_format, continues_number, continues_head, origin) ON hub.stations TO hub_station;

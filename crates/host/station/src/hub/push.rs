@@ -3,9 +3,11 @@
 //! A ledger to the hub: from the hub's last link on, batch by batch. What is there already is compared, so that a push
 //! may be cut off anywhere and begun again.
 
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
+use super::connection::Running;
 use super::{Alarm, Config, Hub, HubError, Retry, claims, sent};
 use crate::ledger::{Entry, Ledger, Link, Origin, Receipt};
 
@@ -55,17 +57,17 @@ impl Hub {
     /// Sends the links that the hub lacks, up to the last one that the ledger has acknowledged, and tries again where
     /// something is in the way that can go by itself.
     ///
-    /// `sign` makes the checkpoint of the last link. `check_record` is asked of each entry before it is sent.
-    /// `progress` gets how many links are at the hub, and how many there are.
+    /// `check_record` is asked of each entry before it is sent. `progress` gets how many links are at the hub, and how
+    /// many there are. The last link of each batch is sent with a checkpoint, for which the ledger has to have its
+    /// [signer](Ledger::set_signer).
     ///
     /// # Errors
-    /// The ledger has no station key, a link or a record of it is bad, it contradicts the hub ([`Alarm`]), the station
+    /// The ledger has no station key, or no signer; a link or a record of it is bad, it contradicts the hub ([`Alarm`]), the station
     /// is not enrolled, or the hub cannot be used: what is transient was tried again until nothing got through for
     /// [`super::PATIENCE`]. The batches that the hub has acknowledged are there.
     pub fn push(
         &mut self,
         ledger: &Ledger,
-        sign: &mut dyn FnMut(Receipt) -> Option<String>,
         check_record: &mut dyn FnMut(&Entry) -> Result<(), String>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Pushed, HubError> {
@@ -76,25 +78,47 @@ impl Hub {
         let hub = self.config.to_string();
         let mut push = Push {
             ledger,
-            end: ledger.acknowledged()?,
+            end: ledger.kept_head()?.number,
             origin,
             acknowledged: sent::get(ledger, &hub)?.map_or(0, |last| last.number),
             hub,
-            pushed: Pushed { links: 0, again: 0, last: Receipt { number: 0, hash: [0; 32] } },
+            first: None,
+            last: Receipt { number: 0, hash: [0; 32] },
         };
         let mut retry = Retry::new(self.config.patience);
         loop {
-            let result = push.once(self, sign, check_record, &mut |at, of| {
+            let result = push.once(self, check_record, &mut |at, of| {
                 retry.progress();
                 progress(at, of);
             });
             match result {
                 Err(error) if error.is_transient() && retry.wait() => self.connection = None,
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(push.pushed),
+                Ok(()) => return Ok(push.done()),
             }
         }
     }
+
+    /// Sends a batch while the caller goes on. The connection is back when it was waited for.
+    fn start(&mut self, batch: Batch) -> Result<Running<()>, HubError> {
+        let (connection, config) = (self.take()?, self.config.clone());
+        Ok(connection.start(async move |mut client| {
+            let limit = config.timeout;
+            let result = timeout(limit, send(&mut client, &config, &batch)).await;
+            let silent = || HubError::Silent(config.to_string(), limit);
+            (client, result.unwrap_or_else(|_| Err(silent())))
+        }))
+    }
+}
+
+/// Links that are sent together, each with its content.
+struct Batch {
+    station: i32,
+    links: Vec<(Link, Vec<u8>)>,
+    /// The last one.
+    end: Receipt,
+    /// Its checkpoint.
+    note: String,
 }
 
 /// A push, over all its tries.
@@ -107,58 +131,78 @@ struct Push<'a> {
     hub: String,
     /// The last link that it had acknowledged before.
     acknowledged: u64,
-    pushed: Pushed,
+    /// The last link that it had when the push began.
+    first: Option<u64>,
+    /// The last one that it has.
+    last: Receipt,
 }
 
 impl Push<'_> {
     fn once(
         &mut self,
         hub: &mut Hub,
-        sign: &mut dyn FnMut(Receipt) -> Option<String>,
         check_record: &mut dyn FnMut(&Entry) -> Result<(), String>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), HubError> {
         let config = hub.config.clone();
         let station = hub.call(async |client| station(client, &config, &self.origin).await)?;
         let origin = self.origin.hash();
-        let mut last = hub.call(async |client| {
+        self.last = hub.call(async |client| {
             last(client, station, origin).await.map_err(|error| HubError::of(&config, error))
         })?;
-        self.compare(hub, station, last)?;
-        self.pushed.last = last;
-        while last.number < self.end {
-            let end = self.end.min(last.number + BATCH);
-            let links = self.ledger.links_after(last, end)?;
-            let Some(end) = links.last() else { break };
-            for link in &links {
-                if let Some(entry) = link.entry() {
-                    check_record(entry).map_err(|why| HubError::Record(link.number, why))?;
-                }
-            }
-            let end = Receipt { number: end.number, hash: end.hash };
-            let note = sign(end);
-            let note = note.as_deref();
-            let new =
-                hub.call(async |client| send(client, &config, station, &links, note).await)?;
-            self.pushed.links += new;
-            self.pushed.again += new.min(self.acknowledged.saturating_sub(last.number));
+        self.first.get_or_insert(self.last.number);
+        self.compare(hub, station, self.last)?;
+        let mut next = self.next(station, self.last, check_record);
+        // While the hub takes one batch, the next one is read and checked.
+        while let Some(batch) = next? {
+            let end = batch.end;
+            let running = hub.start(batch)?;
+            next = self.next(station, end, check_record);
+            hub.wait(running)?;
             sent::put(self.ledger, &self.hub, end)?;
-            last = end;
-            self.pushed.last = last;
-            progress(last.number, self.end);
+            self.last = end;
+            progress(end.number, self.end);
         }
         Ok(())
     }
 
+    /// The batch that follows this link, checked.
+    fn next(
+        &self,
+        station: i32,
+        last: Receipt,
+        check_record: &mut dyn FnMut(&Entry) -> Result<(), String>,
+    ) -> Result<Option<Batch>, HubError> {
+        let links = self.ledger.links_after(last, self.end.min(last.number + BATCH))?;
+        let Some((link, _)) = links.last() else { return Ok(None) };
+        let end = Receipt { number: link.number, hash: link.hash };
+        for (link, _) in &links {
+            if let Some(entry) = link.entry() {
+                check_record(entry).map_err(|why| HubError::Record(link.number, why))?;
+            }
+        }
+        let note = self.ledger.checkpoint(end).ok_or(HubError::NoSigner)?;
+        Ok(Some(Batch { station, links, end, note }))
+    }
+
+    fn done(&self) -> Pushed {
+        let first = self.first.unwrap_or(self.last.number);
+        Pushed {
+            links: self.last.number.saturating_sub(first),
+            again: self.last.number.min(self.acknowledged).saturating_sub(first),
+            last: self.last,
+        }
+    }
+
     /// Whether the file has the last link of the hub.
     fn compare(&self, hub: &mut Hub, station: i32, last: Receipt) -> Result<(), HubError> {
-        if last.number == 0 || self.ledger.receipt(last.number)? == Some(last) {
+        if self.ledger.hash_at(last.number)? == Some(last.hash) {
             return Ok(());
         }
         let end = self.ledger.head()?.number.min(last.number);
         let config = hub.config.clone();
         let mut hashes = |number| {
-            let here = self.ledger.receipt(number)?.map_or([0; 32], |found| found.hash);
+            let here = self.ledger.hash_at(number)?.unwrap_or_default();
             let there = hub.call(async |client| hash(client, &config, station, number).await)?;
             Ok::<_, HubError>((here, there))
         };
@@ -186,6 +230,10 @@ async fn station(client: &Client, config: &Config, origin: &Origin) -> Result<i3
     let hash = origin.hash();
     let error = |error| HubError::of(config, error);
     let key = origin.station_key.ok_or(HubError::NoKey)?;
+    let not_enrolled = || {
+        let verifier = origin.verifier().map_or_else(String::new, |verifier| verifier.to_string());
+        HubError::NotEnrolled { role: config.role().to_owned(), verifier }
+    };
     for is_second in [false, true] {
         if let Some(row) = client.query_opt(STATION, &[&hash.as_slice()]).await.map_err(error)? {
             let role: String = row.get(1);
@@ -209,13 +257,11 @@ async fn station(client: &Client, config: &Config, origin: &Origin) -> Result<i3
             )
             .await;
         inserted.map_err(|error| match error.code() {
-            Some(&SqlState::FOREIGN_KEY_VIOLATION) => {
-                HubError::NotEnrolled { role: config.role().to_owned(), key }
-            }
+            Some(&SqlState::FOREIGN_KEY_VIOLATION) => not_enrolled(),
             _ => HubError::of(config, error),
         })?;
     }
-    Err(HubError::NotEnrolled { role: config.role().to_owned(), key })
+    Err(not_enrolled())
 }
 
 async fn last(
@@ -246,50 +292,43 @@ fn to_hash(bytes: &[u8]) -> [u8; 32] {
     bytes.try_into().unwrap_or([0; 32])
 }
 
-/// Sends a batch, all of it or nothing, and gives how many links were new. Those that the hub has must be the same.
-async fn send(
-    client: &mut Client,
-    config: &Config,
-    station: i32,
-    links: &[Link],
-    note: Option<&str>,
-) -> Result<u64, HubError> {
+/// Sends a batch, all of it or nothing. Links that the hub has already must be the same.
+async fn send(client: &mut Client, config: &Config, batch: &Batch) -> Result<(), HubError> {
+    let Batch { station, links, end, note } = batch;
     let error = |error| HubError::of(config, error);
     let transaction = client.transaction().await.map_err(error)?;
-    let new = match claims::insert(&transaction, station, links).await {
+    let new = match claims::insert(&transaction, *station, links).await {
         Ok(new) => new,
         // A link that does not follow the one that is there: the cause is wanted, not the constraint.
         Err(broken) if broken.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => {
             transaction.rollback().await.map_err(error)?;
-            same(client, config, station, links).await?;
+            compare(client, config, *station, links).await?;
             return Err(error(broken));
         }
         Err(other) => return Err(error(other)),
     };
     if new < links.len() as u64 {
         // Another program sends the same ledger, or a copy of it.
-        same(&transaction, config, station, links).await?;
+        compare(&transaction, config, *station, links).await?;
     }
-    if let (Some(note), Some(last)) = (note, links.last()) {
-        let number = last.number.cast_signed();
-        transaction.execute(CHECKPOINT, &[&station, &number, &note]).await.map_err(error)?;
-    }
-    transaction.commit().await.map_err(error)?;
-    Ok(new)
+    let number = end.number.cast_signed();
+    transaction.execute(CHECKPOINT, &[station, &number, note]).await.map_err(error)?;
+    transaction.commit().await.map_err(error)
 }
 
 /// Whether the links that the hub has are these.
-async fn same(
+async fn compare(
     client: &impl GenericClient,
     config: &Config,
     station: i32,
-    links: &[Link],
+    links: &[(Link, Vec<u8>)],
 ) -> Result<(), HubError> {
-    let numbers: Vec<_> = links.iter().map(|link| link.number.cast_signed()).collect();
+    let numbers: Vec<_> = links.iter().map(|(link, _)| link.number.cast_signed()).collect();
     let rows = client.query(HASHES, &[&station, &numbers]).await;
     for row in rows.map_err(|error| HubError::of(config, error))? {
         let (number, there) = (row.get::<_, i64>(0).cast_unsigned(), to_hash(row.get(1)));
-        if let Some(link) = links.iter().find(|link| link.number == number && link.hash != there) {
+        let is_other = |link: &&Link| link.number == number && link.hash != there;
+        if let Some(link) = links.iter().map(|(link, _)| link).find(is_other) {
             return Err(Alarm::Fork { number, here: link.hash, there }.into());
         }
     }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::link::{Columns, LINKS_BETWEEN, encode};
-use super::{Ledger, LedgerError, Link, Problem, Receipt, head};
+use super::{Ledger, LedgerError, Link, Problem, Receipt};
 
 /// The columns of a link, in their order.
 const LINK: &[&str] =
@@ -179,40 +179,16 @@ fn read_value(d: &mut Decoder<'_>) -> Result<Value, ContentError> {
 }
 
 impl Ledger {
-    /// The last link that was acknowledged: everything up to it would outlive a loss of power. Number 0 where
-    /// nothing was.
-    ///
-    /// # Errors
-    /// The file beside the ledger that keeps its head cannot be read, or holds something else.
-    pub fn acknowledged(&self) -> Result<u64, LedgerError> {
-        let mut last = 0;
-        for file in &self.head_files {
-            last = last.max(head::read(file)?.map_or(0, |head| head.number));
-        }
-        Ok(last)
-    }
-
-    /// The link of this number, as it stands in the file; `None` where there is none.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn receipt(&self, number: u64) -> Result<Option<Receipt>, LedgerError> {
-        use rusqlite::OptionalExtension;
-        self.connection
-            .prepare_cached("SELECT hash FROM links WHERE number = ?1")
-            .and_then(|mut statement| {
-                statement.query_row([number.cast_signed()], |row| row.get(0)).optional()
-            })
-            .map(|hash| hash.map(|hash| Receipt { number, hash }))
-            .map_err(|error| self.error(error))
-    }
-
-    /// The links that follow `last`, in their order, up to the number `end`. Each was checked: it follows the one
-    /// before it, the first `last`, and has the hash of its content. What it says was not.
+    /// The links that follow `last`, in their order, up to the number `end`, each with its content. Each was checked:
+    /// it follows the one before it, the first `last`, and has the hash of its content. What it says was not.
     ///
     /// # Errors
     /// The file cannot be read, or one of them is bad.
-    pub fn links_after(&self, last: Receipt, end: u64) -> Result<Vec<Link>, LedgerError> {
+    pub fn links_after(
+        &self,
+        last: Receipt,
+        end: u64,
+    ) -> Result<Vec<(Link, Vec<u8>)>, LedgerError> {
         let first = last.number.saturating_add(1);
         let read = || -> rusqlite::Result<Result<Vec<_>, _>> {
             self.connection
@@ -223,21 +199,20 @@ impl Ledger {
         let links: Vec<Link> =
             read().map_err(|error| self.error(error))?.map_err(|problem| self.damaged(problem))?;
         let mut before = last;
-        for link in &links {
+        let checked = links.into_iter().map(|link| {
+            let content = link.content();
             let problem = if link.number != before.number + 1 {
                 Some(Problem::Number(before.number, link.number))
             } else if link.previous != before.hash {
                 Some(Problem::Previous(link.number))
-            } else if link.hash != link.computed_hash() {
+            } else if link.hash != *Sha256::digest(&content) {
                 Some(Problem::Hash(link.number))
             } else {
                 None
             };
-            if let Some(problem) = problem {
-                return Err(self.damaged(problem));
-            }
             before = Receipt { number: link.number, hash: link.hash };
-        }
-        Ok(links)
+            problem.map_or(Ok((link, content)), |problem| Err(self.damaged(problem)))
+        });
+        checked.collect()
     }
 }

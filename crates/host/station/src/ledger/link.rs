@@ -550,7 +550,10 @@ impl Link {
 }
 
 /// A column as SQLite has it, in CBOR.
-pub(super) fn encode(e: &mut Encoder<Vec<u8>>, column: &Value) -> Result<(), EncodeError<Infallible>> {
+pub(super) fn encode(
+    e: &mut Encoder<Vec<u8>>,
+    column: &Value,
+) -> Result<(), EncodeError<Infallible>> {
     match column {
         Value::Null => e.null()?,
         Value::Integer(number) => e.i64(*number)?,

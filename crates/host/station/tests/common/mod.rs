@@ -11,6 +11,8 @@ pub mod line;
 #[cfg(unix)]
 pub mod postgres;
 #[cfg(unix)]
+pub mod proxy;
+#[cfg(unix)]
 pub mod terminal;
 
 use std::sync::{Arc, LazyLock, Mutex};

@@ -5,7 +5,7 @@
 use std::env;
 use std::fs;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::fs::{Gid, Uid, chown};
-use station::hub::{Config, Hub, Kind};
+use station::hub::{Config, Hub, HubError, Kind, Pushed};
 use station::ledger::{Ledger, Origin};
+use station::station_key::StationKey;
 use tempfile::TempDir;
 
 /// The name that the server's certificate is for, beside `localhost`.
@@ -30,16 +31,21 @@ pub struct Server {
     user: Option<(u32, u32)>,
 }
 
-/// Where the programs of the server are.
+/// Where the programs of the server are: those of Debian with the highest version, or else those on the path.
 pub fn programs() -> PathBuf {
-    let installed = glob::glob("/usr/lib/postgresql/*/bin/initdb").unwrap();
-    let mut folders: Vec<_> =
-        installed.map(|path| path.unwrap().parent().unwrap().to_owned()).collect();
+    let installed = glob::glob("/usr/lib/postgresql/*/bin/initdb").unwrap().map(Result::unwrap);
+    let version = |initdb: &PathBuf| {
+        let folder = initdb.ancestors().nth(2)?.file_name()?.to_str()?;
+        folder.parse::<u32>().ok()
+    };
     let on_path = env::var_os("PATH").unwrap_or_default();
-    folders.extend(env::split_paths(&on_path).filter(|folder| folder.join("initdb").exists()));
-    folders.into_iter().next_back().expect(
-        "these tests need a PostgreSQL server: install it (Debian: postgresql), or put its programs on the PATH",
-    )
+    let on_path = env::split_paths(&on_path).map(|folder| folder.join("initdb"));
+    let initdb =
+        installed.max_by_key(version).or_else(|| on_path.into_iter().find(|path| path.exists()));
+    let initdb = initdb.expect(
+        "a PostgreSQL server (Debian: the package postgresql), or its programs on the PATH",
+    );
+    initdb.parent().unwrap().to_owned()
 }
 
 /// A server that is shared by the tests that run at the same time.
@@ -325,13 +331,15 @@ impl TestHub {
         self.server.sql(role, &self.database, sql)
     }
 
-    /// Enrolls a station with a ledger of its own.
-    pub fn station(&self, name: &str, key: u8) -> TestStation {
-        let role = self.role(name);
-        let kind = Kind::Station([key; 32]);
-        Hub::connect(&self.config(&self.owner())).unwrap().enroll(&role, kind, None).unwrap();
+    /// Enrolls a station that has just begun its ledger.
+    pub fn station(&self, name: &str) -> TestStation {
+        let (role, key) = (self.role(name), self.folder.path().join(format!("{name}.key")));
+        StationKey::generate().unwrap().write(&key).unwrap();
         let path = self.folder.path().join(format!("{name}.db"));
-        TestStation { config: self.config(&role), role, ledger: ledger_of(&path, key) }
+        let ledger = begin(&path, &key);
+        let kind = Kind::Station(ledger.origin().unwrap().station_key.unwrap());
+        Hub::connect(&self.config(&self.owner())).unwrap().enroll(&role, kind, None).unwrap();
+        TestStation { config: self.config(&role), role, key, ledger }
     }
 }
 
@@ -339,27 +347,41 @@ impl TestHub {
 pub struct TestStation {
     pub role: String,
     pub config: Config,
+    /// The file of its key.
+    pub key: PathBuf,
     pub ledger: Ledger,
 }
 
-/// A new ledger whose station has this key.
-pub fn ledger_of(path: &Path, key: u8) -> Ledger {
-    let origin = Origin { station_key: Some([key; 32]), ..Origin::default() };
-    stand_in(path, &origin)
+impl TestStation {
+    /// Pushes the ledger, over a connection of its own.
+    pub fn push(&self) -> Result<Pushed, HubError> {
+        push(&self.config, &self.ledger)
+    }
+
+    /// The number of the last link that the hub has of the ledger.
+    pub fn last(&self) -> u64 {
+        Hub::connect(&self.config).unwrap().last(&self.ledger.origin().unwrap()).unwrap().number
+    }
+
+    /// The ledger in this file, in the name of this station.
+    pub fn open(&self, path: &Path) -> Ledger {
+        signed(Ledger::open_or_create(path).unwrap(), &self.key)
+    }
 }
 
-fn stand_in(path: &Path, origin: &Origin) -> Ledger {
-    drop(Ledger::open_or_create(path).unwrap());
-    let hex = |bytes: &[u8]| base16ct::lower::encode_string(bytes);
-    let (key, hash) = (hex(&origin.station_key.unwrap()), hex(&origin.hash()));
-    super::edits::tamper(
-        path,
-        &format!("UPDATE origin SET station_key = x'{key}', hash = x'{hash}'"),
-    );
-    Ledger::open_or_create(path).unwrap()
+/// Begins a ledger that is signed with this key.
+pub fn begin(path: &Path, key: &Path) -> Ledger {
+    let station_key = Some(StationKey::read(key).unwrap().public());
+    let origin = Origin { station_key, ..Origin::default() };
+    signed(Ledger::begin(path, None, &origin).unwrap(), key)
 }
 
-/// Whether a TCP port takes connections.
-pub fn is_open(port: u16) -> bool {
-    TcpStream::connect(("127.0.0.1", port)).is_ok()
+fn signed(mut ledger: Ledger, key: &Path) -> Ledger {
+    ledger.set_signer(StationKey::read(key).unwrap(), None).unwrap();
+    ledger
+}
+
+/// Pushes over a connection of its own.
+pub fn push(config: &Config, ledger: &Ledger) -> Result<Pushed, HubError> {
+    Hub::new(config).push(ledger, &mut |_| Ok(()), &mut |_, _| ())
 }

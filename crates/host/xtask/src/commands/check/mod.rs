@@ -6,6 +6,7 @@ mod checkpoint;
 mod device_files;
 pub mod fuzz;
 mod host;
+mod hub;
 mod ram_search;
 mod silicon;
 mod station_line;
@@ -63,7 +64,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 26] = [
+const STEPS: [Step; 27] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -75,6 +76,7 @@ const STEPS: [Step; 26] = [
     quick("documents", "docs/, by Sphinx and without warnings", host::documents),
     quick("workflows", ".github/workflows, by actionlint", host::workflows),
     slow("checkpoint", "Go's note package opens the station's checkpoints", checkpoint::run),
+    slow("hub", "the stations' hub, on a PostgreSQL server of its own", hub::run),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("no-std", "the crates of the image, for a part", host::no_std),
     slow("implementation-id", "a bad implementation ID fails the build", zephyr::implementation_id),
