@@ -161,6 +161,66 @@ fn what_one_station_has_put_right_before_it_pushes_is_no_conflict() {
     assert_eq!(hub.sql("SELECT count(*) FROM hub.parts"), "3");
 }
 
+/// What waits is no part, and keeps others from leaving nevertheless.
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_part_that_shares_something_with_a_claim_that_waits_is_held_back() {
+    let (hub, [mut one, mut two, mut three]) = hub();
+    one.enter(entry(1), Some("S1")).pushed();
+    two.enter(entry(2), Some("S1")).pushed();
+    // The same device as that of the claim that waits, provisioned anew; and one that has nothing to do with it.
+    three.enter(anew(2, 102), Some("S2")).enter(entry(3), Some("S3")).pushed();
+    assert_eq!(parts(&hub), pair("1.1 3.1 3.2", "3.2"));
+    assert_eq!(conflicts(&hub).0, "2.1-1.1 2.1-3.1");
+    // It waits for the other part, too.
+    one.withdraw(1).pushed();
+    assert_eq!(parts(&hub), pair("3.1 3.2", "3.2"));
+    assert_eq!(conflicts(&hub).0, "2.1-3.1");
+    three.withdraw(1).pushed();
+    assert_eq!(parts(&hub), pair("2.1 3.2", "2.1 3.2"));
+    // It waits no more, and is in nobody's way but by what it has as a part.
+    two.withdraw(1).pushed();
+    one.enter(anew(2, 103), Some("S1")).pushed();
+    assert_eq!(parts(&hub), pair("1.2 3.2", "1.2 3.2"));
+    assert_eq!(conflicts(&hub).0, "");
+}
+
+/// As there, by two transactions that do not see each other's rows.
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_claim_that_waits_is_seen_by_a_transaction_beside_it() {
+    for waits_first in [false, true] {
+        let (hub, [mut one, mut two, mut three]) = hub();
+        one.enter(entry(1), Some("S1")).pushed();
+        two.enter(entry(2), Some("S1"));
+        three.enter(anew(2, 102), Some("S2"));
+        let [first, second] = if waits_first { [&two, &three] } else { [&three, &two] };
+        side_by_side(&hub, first, second);
+        assert_eq!(parts(&hub).1, "", "{waits_first}");
+        assert_eq!(hub.sql("SELECT count(*) FROM hub.open_conflicts"), "2", "{waits_first}");
+    }
+}
+
+/// Pushes the second ledger while the transaction of the first has not ended.
+fn side_by_side(hub: &TestHub, first: &TestStation, second: &TestStation) {
+    // The commit of a transaction waits, with all its locks.
+    hub.sql(
+        "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ \
+         BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$; \
+         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON hub.links DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION late()",
+    );
+    thread::scope(|scope| {
+        for (n, station) in [first, second].into_iter().enumerate() {
+            let (config, ledger) = (station.config.clone(), station.open(station.ledger.path()));
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(400) * u32::try_from(n).unwrap());
+                push(&config, &ledger).unwrap();
+            });
+        }
+    });
+}
+
 /// A withdrawal and a claim at the same moment, in both orders: whichever comes second sees the first.
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
@@ -170,24 +230,8 @@ fn no_claim_is_forgotten_between_two_transactions() {
         one.enter(entry(1), None).pushed();
         one.withdraw(1);
         two.enter(anew(1, 101), None);
-        // The commit of a transaction waits, with all its locks.
-        hub.sql(
-            "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ \
-             BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$; \
-             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON hub.links DEFERRABLE INITIALLY DEFERRED \
-             FOR EACH ROW EXECUTE FUNCTION late()",
-        );
         let [first, second] = if claim_first { [&two, &one] } else { [&one, &two] };
-        thread::scope(|scope| {
-            for (n, station) in [first, second].into_iter().enumerate() {
-                let (config, ledger) =
-                    (station.config.clone(), station.open(station.ledger.path()));
-                scope.spawn(move || {
-                    thread::sleep(Duration::from_millis(400) * u32::try_from(n).unwrap());
-                    push(&config, &ledger).unwrap();
-                });
-            }
-        });
+        side_by_side(&hub, first, second);
         assert_eq!(parts(&hub), pair("2.1", "2.1"), "{claim_first}");
         let ever = if claim_first { "2.1-1.1" } else { "" };
         assert_eq!(conflicts(&hub), pair("", ever), "{claim_first}");

@@ -59,7 +59,7 @@ fn contents(hub: &TestHub) -> String {
     hub.sql(&TABLES.iter().map(of).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "enrolled",
     "stations",
     "links",
@@ -68,6 +68,7 @@ const TABLES: [&str; 12] = [
     "entries",
     "withdrawals",
     "parts",
+    "contested",
     "conflicts",
     "checkpoints",
     "exports",
@@ -315,7 +316,7 @@ fn only_a_chain_is_a_chain() {
         &one.role,
         &format!(
             "INSERT INTO hub.stations (key, origin) VALUES ({}, {})",
-            hex(&[1; 32]),
+            hex(&one.ledger.origin().unwrap().station_key.unwrap()),
             hex(&origin)
         ),
     )

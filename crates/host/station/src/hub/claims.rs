@@ -26,6 +26,7 @@ const ENTRIES: &str = "INSERT INTO hub.entries \
     $8::text[]) ON CONFLICT (station, link) DO NOTHING";
 const WITHDRAWALS: &str = "INSERT INTO hub.withdrawals (station, link, entry, reason) \
     SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[]) ON CONFLICT (station, link) DO NOTHING";
+const TAKE_TURN: &str = "SELECT hub.take_turn(true)";
 
 /// A link and its content.
 type Sent = (Link, Vec<u8>);
@@ -40,8 +41,13 @@ pub(super) async fn insert(
     station: i32,
     links: &[Sent],
 ) -> Result<u64, Error> {
+    let is_withdrawal = |(link, _): &Sent| matches!(link.fact, Fact::Withdrawal(_));
+    if links.iter().any(is_withdrawal) {
+        // From the start: two that want it in the middle would wait for each other.
+        transaction.execute(TAKE_TURN, &[]).await?;
+    }
     let mut new = 0;
-    for part in links.split_inclusive(|(link, _)| matches!(link.fact, Fact::Withdrawal(_))) {
+    for part in links.split_inclusive(is_withdrawal) {
         new += put(transaction, LINKS, station, link_columns(part)).await?;
         for (statement, columns) in [
             (ATTEMPTS, attempts(part)),

@@ -141,7 +141,24 @@ CREATE TABLE hub.parts (
 CREATE UNIQUE INDEX parts_device_id ON hub.parts (device_id) WHERE withdrawn IS NULL;
 CREATE UNIQUE INDEX parts_serial_number ON hub.parts (serial_number) WHERE withdrawn IS NULL;
 
--- A claim, the part that stood in its way, and what is the same.
+-- The claims that something has stood in the way of. Those that wait are of them: they are no part, and were not
+-- withdrawn.
+CREATE TABLE hub.contested (
+    station       integer NOT NULL,
+    link          bigint NOT NULL,
+    device_id     bytea NOT NULL,
+    ueid          bytea NOT NULL,
+    public_key    bytea NOT NULL,
+    serial_number text,
+    PRIMARY KEY (station, link),
+    FOREIGN KEY (station, link) REFERENCES hub.entries
+);
+CREATE INDEX contested_device_id ON hub.contested (device_id);
+CREATE INDEX contested_ueid ON hub.contested (ueid);
+CREATE INDEX contested_public_key ON hub.contested (public_key);
+CREATE INDEX contested_serial_number ON hub.contested (serial_number);
+
+-- A claim that waits or has waited, a part that shares something with it, and what that is.
 CREATE TABLE hub.conflicts (
     station        integer NOT NULL,
     link           bigint NOT NULL,
@@ -153,7 +170,7 @@ CREATE TABLE hub.conflicts (
     serial_number  boolean NOT NULL,
     found          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (station, link, holder_station, holder_link),
-    FOREIGN KEY (station, link) REFERENCES hub.entries,
+    FOREIGN KEY (station, link) REFERENCES hub.contested,
     FOREIGN KEY (holder_station, holder_link) REFERENCES hub.parts,
     CHECK (device_id OR ueid OR public_key OR serial_number)
 );
@@ -230,7 +247,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Makes a claim a part, or records what stands in its way. The caller has the lock of waits().
+-- Makes a claim a part, or has it wait. Either way each part has a conflict with every claim that waits and shares
+-- something with it. The caller has taken a turn alone.
 CREATE FUNCTION hub.settle(of_station integer, of_link bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hub, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -243,12 +261,19 @@ BEGIN
             claim.public_key, claim.serial_number)
         ON CONFLICT DO NOTHING;
     IF FOUND THEN
+        INSERT INTO conflicts (station, link, holder_station, holder_link, device_id, ueid, public_key, serial_number)
+            SELECT c.station, c.link, claim.station, claim.link, c.device_id = claim.device_id, c.ueid = claim.ueid,
+                c.public_key = claim.public_key, coalesce(c.serial_number = claim.serial_number, false)
+            FROM waiting_with(claim.device_id, claim.ueid, claim.public_key, claim.serial_number) c
+            ON CONFLICT DO NOTHING;
         RETURN;
     END IF;
+    INSERT INTO contested (station, link, device_id, ueid, public_key, serial_number)
+        VALUES (claim.station, claim.link, claim.device_id, claim.ueid, claim.public_key, claim.serial_number)
+        ON CONFLICT DO NOTHING;
     INSERT INTO conflicts (station, link, holder_station, holder_link, device_id, ueid, public_key, serial_number)
-        SELECT claim.station, claim.link, p.station, p.link,
-            p.device_id = claim.device_id, p.ueid = claim.ueid, p.public_key = claim.public_key,
-            p.serial_number IS NOT DISTINCT FROM claim.serial_number AND claim.serial_number IS NOT NULL
+        SELECT claim.station, claim.link, p.station, p.link, p.device_id = claim.device_id, p.ueid = claim.ueid,
+            p.public_key = claim.public_key, coalesce(p.serial_number = claim.serial_number, false)
         FROM parts p
         WHERE (p.ueid = claim.ueid OR p.public_key = claim.public_key
             OR (p.device_id = claim.device_id AND p.withdrawn IS NULL)
@@ -257,20 +282,40 @@ BEGIN
         ON CONFLICT DO NOTHING;
 END $$;
 
--- One transaction at a time settles claims that are in another's way. Else one could wait for a part that another
--- transaction withdraws unseen, and never become a part itself.
-CREATE FUNCTION hub.waits() RETURNS void
-LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(hashtextextended('hub', 0)) $$;
+-- The claims that wait and have one of these.
+CREATE FUNCTION hub.waiting_with(bytea, bytea, bytea, text) RETURNS SETOF hub.contested
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = hub, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM contested c
+        WHERE (c.device_id = $1 OR c.ueid = $2 OR c.public_key = $3 OR c.serial_number = $4)
+        AND NOT EXISTS (SELECT FROM parts p WHERE (p.station, p.link) = (c.station, c.link))
+        AND NOT EXISTS (SELECT FROM withdrawals w WHERE (w.claimed_by, w.claim) = (c.station, c.link));
+END $$;
+
+-- Claims that nothing stands in the way of are made parts side by side. A transaction in which a claim has to wait, or a
+-- part is withdrawn, is alone with the parts and the conflicts: what it does not see is not there.
+CREATE FUNCTION hub.take_turn(is_alone boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_alone THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('hub', 0));
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('hub', 0));
+    END IF;
+END $$;
 
 -- In the order of the UEIDs, so that two stations with the same parts wait for each other in the same order.
 CREATE FUNCTION hub.entries_are_claims() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hub, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    second record;
-    is_locked boolean := false;
+    claim record;
+    claims bigint;
+    won bigint;
 BEGIN
-    FOR second IN
+    BEGIN
+        PERFORM take_turn(false);
         WITH claims AS MATERIALIZED (
             SELECT n.* FROM new_entries n JOIN stations s USING (station)
             WHERE s.predecessor IS NULL OR claimed_by(n.station, n.link) = n.station
@@ -279,16 +324,30 @@ BEGIN
                 SELECT station, link, entry, device_id, implementation_id, ueid, public_key, serial_number
                 FROM claims ORDER BY ueid
                 ON CONFLICT DO NOTHING
-                RETURNING station, link
+                RETURNING 1
         )
-        SELECT station, link FROM claims
-            WHERE (station, link) NOT IN (SELECT station, link FROM won) ORDER BY ueid
-    LOOP
-        IF NOT is_locked THEN
-            PERFORM waits();
-            is_locked := true;
+        SELECT (SELECT count(*) FROM claims), (SELECT count(*) FROM won) INTO claims, won;
+        -- Row by row (OFFSET 0), whatever PostgreSQL thinks of the size of this table.
+        IF won = claims AND NOT EXISTS (SELECT FROM new_entries n
+            WHERE EXISTS (SELECT FROM contested c WHERE c.device_id = n.device_id OFFSET 0)
+            OR EXISTS (SELECT FROM contested c WHERE c.ueid = n.ueid OFFSET 0)
+            OR EXISTS (SELECT FROM contested c WHERE c.public_key = n.public_key OFFSET 0)
+            OR EXISTS (SELECT FROM contested c WHERE c.serial_number = n.serial_number OFFSET 0))
+        THEN
+            RETURN NULL;
         END IF;
-        PERFORM settle(second.station, second.link);
+        -- It takes the parts and the lock back.
+        RAISE EXCEPTION USING ERRCODE = 'HUB01';
+    EXCEPTION WHEN SQLSTATE 'HUB01' THEN
+        NULL;
+    END;
+    PERFORM take_turn(true);
+    FOR claim IN
+        SELECT n.station, n.link FROM new_entries n JOIN stations s USING (station)
+        WHERE s.predecessor IS NULL OR claimed_by(n.station, n.link) = n.station
+        ORDER BY n.ueid
+    LOOP
+        PERFORM settle(claim.station, claim.link);
     END LOOP;
     RETURN NULL;
 END $$;
@@ -313,7 +372,7 @@ DECLARE
     gone record;
     waiting record;
 BEGIN
-    PERFORM waits();
+    PERFORM take_turn(true);
     FOR gone IN SELECT claimed_by, claim FROM new_withdrawals ORDER BY station, link LOOP
         UPDATE parts SET withdrawn = now()
             WHERE (station, link) = (gone.claimed_by, gone.claim) AND withdrawn IS NULL;
@@ -388,7 +447,7 @@ DECLARE
     changes text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['enrolled', 'stations', 'links', 'attempts', 'outcomes', 'entries', 'withdrawals',
-        'parts', 'conflicts', 'checkpoints', 'exports', 'exported']
+        'parts', 'contested', 'conflicts', 'checkpoints', 'exports', 'exported']
     LOOP
         changes := CASE name WHEN 'parts' THEN 'DELETE OR TRUNCATE' ELSE 'UPDATE OR DELETE OR TRUNCATE' END;
         EXECUTE format('CREATE TRIGGER nothing_changes BEFORE %s ON hub.%I
@@ -418,3 +477,4 @@ GRANT INSERT ON hub.exported TO hub_exporter;
 
 -- Triggers need no right to be called.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hub FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hub.take_turn TO hub_station;
