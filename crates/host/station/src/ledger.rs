@@ -67,6 +67,7 @@ mod append;
 mod audit;
 mod begin;
 mod checkpoint;
+mod content;
 mod error;
 mod follow;
 mod format;
@@ -92,6 +93,7 @@ pub use append::{Begun, Kept, New, NewEnd, NewEntry, NewOutcome, SEEN_BEFORE};
 pub use audit::{Audit, Found, PROBLEMS_LISTED, Problem};
 pub use begin::{Beginning, continued_file_of};
 pub use checkpoint::{Checkpoint, CheckpointProblem};
+pub use content::ContentError;
 pub use error::LedgerError;
 pub use follow::{FOUND, PartName};
 pub use head::head_file_of;
@@ -334,6 +336,12 @@ impl Ledger {
         // There is nothing in it.
         let ended = self.connection.execute_batch("ROLLBACK").map_err(|error| self.error(error));
         written.and(ended)
+    }
+
+    /// Where the ledger is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Says who works with the ledger from now on.

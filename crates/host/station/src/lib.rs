@@ -10,6 +10,7 @@ pub mod clock;
 pub mod console;
 pub mod escaped;
 pub mod export;
+pub mod hub;
 pub mod identity;
 pub mod image;
 pub mod ledger;

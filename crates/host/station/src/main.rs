@@ -14,9 +14,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    Error, Place, attempts, audit, completions, export, init, list, man, page, ports, provision,
-    replace, say, show, stats, submit, verify,
+    Error, Place, attempts, audit, completions, export, hub, init, list, man, page, ports,
+    provision, push, replace, say, show, stats, submit, verify,
 };
+use station::hub::HubError;
 use station::ledger::LedgerError;
 
 /// Follows parts on a production line, keeps their records in a ledger, and exports it for a verifier.
@@ -60,6 +61,8 @@ enum Command {
     Stats(stats::Stats),
     Page(page::PageCommand),
     Replace(replace::Replace),
+    Push(push::Push),
+    Hub(hub::HubCommand),
     Verify(verify::Verify),
     Completions(completions::Completions),
     Man(man::ManPages),
@@ -93,7 +96,8 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             complain(is_batch, &error);
-            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss);
+            let is_loss = error.downcast_ref().is_some_and(LedgerError::is_loss)
+                || error.downcast_ref().is_some_and(HubError::is_loss);
             ExitCode::from(if is_loss { 1 } else { 2 })
         }
     }
@@ -133,6 +137,8 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Stats(options) => stats::run(options, &place, json),
         Command::Page(options) => page::run(options, &place),
         Command::Replace(options) => replace::run(options, &place, json),
+        Command::Push(options) => push::run(options, &place, json),
+        Command::Hub(options) => hub::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),
         Command::Completions(options) => completions::run(options),
         Command::Man(options) => man::run(options),

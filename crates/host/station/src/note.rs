@@ -61,6 +61,12 @@ impl Verifier {
         &self.name
     }
 
+    /// The public key: Ed25519, as RFC 8032 encodes it.
+    #[must_use]
+    pub fn key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     /// The text of a note that this key has signed, with its last line end.
     ///
     /// # Errors

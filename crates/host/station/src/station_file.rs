@@ -45,6 +45,8 @@ pub struct StationFile {
     pub key: Option<PathBuf>,
     /// The file of the last checkpoint.
     pub checkpoint: Option<PathBuf>,
+    /// The hub.
+    pub hub: HubFile,
     /// The time-outs of a run.
     pub timeouts: Timeouts,
     /// Runs before each part.
@@ -77,6 +79,19 @@ pub struct Timeouts {
     pub line: Option<Duration>,
     /// From the first line of the run to its end.
     pub run: Option<Duration>,
+}
+
+/// The hub of a station.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubFile {
+    /// Where it is, and the role that logs in there: `postgres://ROLE@HOST/DATABASE`.
+    pub url: Option<String>,
+    /// The certificate of the authority that has signed the hub's, in PEM.
+    pub ca: Option<PathBuf>,
+    /// The file of the role's password.
+    pub password_file: Option<PathBuf>,
+    /// Whether no part is entered while the hub cannot be asked.
+    pub required: Option<bool>,
 }
 
 impl StationFile {
@@ -156,6 +171,8 @@ struct Raw {
     key: Option<Text>,
     checkpoint: Option<Text>,
     #[serde(default)]
+    hub: RawHub,
+    #[serde(default)]
     timeouts: RawTimeouts,
     #[serde(default)]
     steps: RawSteps,
@@ -168,6 +185,15 @@ struct RawPort {
     programmer: Option<Spanned<Text>>,
     #[serde(default)]
     variables: BTreeMap<Spanned<String>, Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "[hub], and below it url = \"URL\"")]
+struct RawHub {
+    url: Option<Text>,
+    ca: Option<Text>,
+    password_file: Option<Text>,
+    required: Option<Flag>,
 }
 
 #[derive(Default, Deserialize)]
@@ -220,6 +246,12 @@ impl Raw {
             head_file: in_folder(self.head_file),
             key: in_folder(self.key),
             checkpoint: in_folder(self.checkpoint),
+            hub: HubFile {
+                url: self.hub.url.map(|Text(text)| text),
+                ca: in_folder(self.hub.ca),
+                password_file: in_folder(self.hub.password_file),
+                required: self.hub.required.map(|Flag(flag)| flag),
+            },
             timeouts: Timeouts {
                 start: self.timeouts.start.map(|Seconds(time)| time),
                 line: self.timeouts.line.map(|Seconds(time)| time),

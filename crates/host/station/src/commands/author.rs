@@ -24,6 +24,13 @@ pub struct AuthorOptions {
     /// Accept a clock that was set back since the last entry, or is not set
     #[arg(long)]
     accept_clock: bool,
+    #[command(flatten)]
+    key: KeyOptions,
+}
+
+/// With which key the ledger's heads are signed.
+#[derive(clap::Args)]
+pub struct KeyOptions {
     /// The station key, made by station init: it must be that of the ledger
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -34,6 +41,22 @@ pub struct AuthorOptions {
 
 impl AuthorOptions {
     /// Opens the ledger to write to it, in this name.
+    pub fn open(&self, place: &Place) -> Result<Ledger, Error> {
+        let mut ledger = self.key.open(place)?;
+        ledger.set_author(self.author(&place.file));
+        ledger.set_clock(Arc::new(SystemClock), self.accept_clock);
+        Ok(ledger)
+    }
+
+    /// As the ledger keeps it.
+    pub fn author(&self, file: &StationFile) -> Author {
+        let station = self.station_name.clone().or_else(|| file.station.clone());
+        Author { station, operator: self.operator.clone() }
+    }
+}
+
+impl KeyOptions {
+    /// Opens the ledger to write to it, or to its head.
     pub fn open(&self, place: &Place) -> Result<Ledger, Error> {
         let key = self.key.as_ref().or(place.file.key.as_ref());
         let checkpoint = self.checkpoint.as_ref().or(place.file.checkpoint.as_ref());
@@ -52,18 +75,10 @@ impl AuthorOptions {
             .into());
         }
         let mut ledger = place.open_or_create()?;
-        ledger.set_author(self.author(&place.file));
-        ledger.set_clock(Arc::new(SystemClock), self.accept_clock);
         if let Some(key) = key {
             ledger.set_signer(key, checkpoint.map(PathBuf::as_path))?;
         }
         Ok(ledger)
-    }
-
-    /// As the ledger keeps it.
-    pub fn author(&self, file: &StationFile) -> Author {
-        let station = self.station_name.clone().or_else(|| file.station.clone());
-        Author { station, operator: self.operator.clone() }
     }
 }
 

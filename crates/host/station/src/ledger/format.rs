@@ -157,7 +157,7 @@ impl Format {
 
 /// Reads an entry of format 1 as the link of a good outcome.
 fn read_1(row: &Row<'_>) -> Result<(Link, [u8; 32]), Problem> {
-    let get = Columns(row);
+    let get = Columns { number: number(row), column: &|column| row.get_ref(column) };
     let text: String = get.get("time")?;
     let time: Timestamp = text.parse().map_err(|_| get.bad("time"))?;
     let entry = get.entry()?;

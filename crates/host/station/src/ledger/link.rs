@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use minicbor::Encoder;
 use minicbor::encode::Error as EncodeError;
 use provisioning::{ImplementationId, Measurement, PublicKey, Ueid};
-use rusqlite::types::{FromSql, Value};
+use rusqlite::types::{FromSql, Value, ValueRef};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -28,9 +28,11 @@ pub(super) const INSERT_PROGRAM: &str = "INSERT INTO programs VALUES (?, ?, ?, ?
 pub(super) const INSERT_WITHDRAWAL: &str = "INSERT INTO withdrawals VALUES (?, ?, ?)";
 pub(super) const INSERT_EXPORT: &str = "INSERT INTO exports VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-/// Every column of every link, whatever its kind, in their order. Columns of the same name have that of their table
-/// before it.
-pub(super) const LINKS: &str = "SELECT links.*, \
+/// Every column of links, whatever their kind. Columns of the same name have that of their table before it.
+macro_rules! links {
+    ($which:literal) => {
+        concat!(
+            "SELECT links.*, \
      attempts.link AS \"attempts.link\", attempts.port, attempts.batch, \
         attempts.serial_number AS \"attempts.serial_number\", \
      outcomes.link AS \"outcomes.link\", outcomes.attempt AS \"outcomes.attempt\", outcomes.result, outcomes.error, \
@@ -51,8 +53,18 @@ pub(super) const LINKS: &str = "SELECT links.*, \
      LEFT JOIN entries ON entries.link = links.number \
      LEFT JOIN programs ON programs.link = links.number \
      LEFT JOIN withdrawals ON withdrawals.link = links.number \
-     LEFT JOIN exports ON exports.link = links.number \
-     ORDER BY links.number";
+     LEFT JOIN exports ON exports.link = links.number",
+            $which
+        )
+    };
+}
+
+/// All of them, in their order.
+pub(super) const LINKS: &str = links!(" ORDER BY links.number");
+
+/// Those from one number to another, in their order.
+pub(super) const LINKS_BETWEEN: &str =
+    links!(" WHERE links.number BETWEEN ?1 AND ?2 ORDER BY links.number");
 
 /// That something is kept: a link of the chain, or an entry and the hash of its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -468,26 +480,17 @@ impl Link {
     /// Never: a `Vec` takes what is encoded.
     #[must_use]
     pub fn computed_hash(&self) -> [u8; 32] {
-        let mut encoder = Encoder::new(Vec::new());
-        self.encode(&mut encoder).expect("a Vec takes what is written to it");
-        Sha256::digest(encoder.into_writer()).into()
-    }
-
-    fn encode(&self, e: &mut Encoder<Vec<u8>>) -> Result<(), EncodeError<Infallible>> {
-        let (columns, rows) = (self.columns(), self.fact.rows());
-        e.array((columns.len() + rows.len()) as u64)?;
-        columns.iter().try_for_each(|column| encode(e, column))?;
-        for (_, columns) in rows {
-            e.array(columns.len() as u64)?;
-            columns.iter().try_for_each(|column| encode(e, column))?;
-        }
-        Ok(())
+        Sha256::digest(self.content()).into()
     }
 
     /// Reads one row of [`LINKS`] and checks its form: types, lengths, that it has the row that its kind has and no
     /// other, and that the UEID is the public key's. A file that was tampered with can hold anything.
     pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Self, Problem> {
-        let get = Columns(row);
+        Self::of(&Columns { number: number(row), column: &|column| row.get_ref(column) })
+    }
+
+    /// As [`Link::read`], of columns from anywhere.
+    pub(super) fn of(get: &Columns<'_>) -> Result<Self, Problem> {
         let kind: String = get.get("kind")?;
         let is_good = get.get::<Option<String>>("result")?.as_deref() == Some("good");
         // Its rows are in the table of its kind, and in no other.
@@ -534,7 +537,7 @@ impl Link {
             _ => return Err(get.bad("kind")),
         };
         Ok(Self {
-            number: number(row),
+            number: get.number,
             time: Timestamp::from_millisecond(get.get("time")?).map_err(|_| get.bad("time"))?,
             clock_accepted: get.get("clock_accepted")?,
             author: Author { station: get.get("station")?, operator: get.get("operator")? },
@@ -547,7 +550,10 @@ impl Link {
 }
 
 /// A column as SQLite has it, in CBOR.
-fn encode(e: &mut Encoder<Vec<u8>>, column: &Value) -> Result<(), EncodeError<Infallible>> {
+pub(super) fn encode(
+    e: &mut Encoder<Vec<u8>>,
+    column: &Value,
+) -> Result<(), EncodeError<Infallible>> {
     match column {
         Value::Null => e.null()?,
         Value::Integer(number) => e.i64(*number)?,
@@ -568,16 +574,22 @@ pub(super) fn hash_of(columns: &[Value]) -> [u8; 32] {
     Sha256::digest(encoder.into_writer()).into()
 }
 
-/// The columns of a row of [`LINKS`].
-pub(super) struct Columns<'a>(pub(super) &'a rusqlite::Row<'a>);
+/// The columns of a row of [`LINKS`], or of a content.
+pub(super) struct Columns<'a> {
+    /// The number of the link.
+    pub(super) number: u64,
+    /// The value of the column with this name.
+    pub(super) column: &'a dyn Fn(&str) -> rusqlite::Result<ValueRef<'a>>,
+}
 
 impl Columns<'_> {
     pub(super) fn bad(&self, column: &'static str) -> Problem {
-        Problem::Column(number(self.0), column)
+        Problem::Column(self.number, column)
     }
 
     pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, Problem> {
-        self.0.get(column).map_err(|_| self.bad(column))
+        let value = (self.column)(column).map_err(|_| self.bad(column))?;
+        T::column_result(value).map_err(|_| self.bad(column))
     }
 
     fn number(&self, column: &'static str) -> Result<u64, Problem> {

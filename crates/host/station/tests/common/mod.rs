@@ -10,6 +10,10 @@ pub mod formats;
 #[cfg(unix)]
 pub mod line;
 #[cfg(unix)]
+pub mod postgres;
+#[cfg(unix)]
+pub mod proxy;
+#[cfg(unix)]
 pub mod terminal;
 pub mod verifier;
 

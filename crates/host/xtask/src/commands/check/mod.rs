@@ -6,6 +6,7 @@ mod checkpoint;
 mod device_files;
 pub mod fuzz;
 mod host;
+mod hub;
 mod page;
 mod ram_search;
 mod signed;
@@ -65,7 +66,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-const STEPS: [Step; 28] = [
+const STEPS: [Step; 29] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -77,6 +78,7 @@ const STEPS: [Step; 28] = [
     quick("documents", "docs/, by Sphinx and without warnings", host::documents),
     quick("workflows", ".github/workflows, by actionlint", host::workflows),
     slow("checkpoint", "Go's note package opens the station's checkpoints", checkpoint::run),
+    slow("hub", "the stations' hub, on a PostgreSQL server of its own", hub::run),
     slow("fuzzing", "libFuzzer, on the inputs of the station, for a minute", fuzz::a_minute),
     slow("signed", "the endorsements that the station signs, also in an HSM", signed::run),
     slow("page", "the station's page in Chromium, with rules of accessibility", page::run),
