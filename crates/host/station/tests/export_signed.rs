@@ -276,17 +276,19 @@ fn a_file_is_below_the_limit_where_lengths_grow() {
             Identity { implementation_id: ImplementationId::from_bytes(id).unwrap(), ..template }
         })
     };
-    // The payload's length takes five bytes from 65,536 on.
-    for max_bytes in 65_000..66_400 {
-        if max_bytes % 7 != 0 {
-            continue;
-        }
+    let export = |count, max_bytes| {
         let options = Options { max_bytes, ..options(Profile::Psa2025) };
-        let export = export_signed(&options, &signer, many(150)).unwrap();
-        let longest = export.iter().map(|file| file.endorsements.len()).max().unwrap();
-        assert!(longest <= max_bytes, "{longest} of {max_bytes}");
-        // A part more has no room: it takes some 530 bytes.
-        assert!(longest + 560 > max_bytes, "{longest} of {max_bytes}");
+        export_signed(&options, &signer, many(count)).unwrap()
+    };
+    // From 65,536 bytes on, lengths take two bytes more; from 256 triples on, which are 128 parts, one more.
+    for count in 120..132 {
+        let size = export(count, usize::MAX)[0].endorsements.len();
+        for max_bytes in size - 12..size + 12 {
+            let files = export(150, max_bytes);
+            let longest = files.iter().map(|file| file.endorsements.len()).max().unwrap();
+            assert!(longest <= max_bytes, "{longest} of {max_bytes}");
+            assert!(files[0].parts + 1 >= count as usize, "{} parts", files[0].parts);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Signed endorsements: the station signs with keys and certificates that Python's libraries have made, and they verify
-//! what it has signed. Then a key in SoftHSM signs, through PKCS#11.
+//! what it has signed. Then a key in `SoftHSM` signs, through PKCS#11.
 
 use anyhow::Result;
 
@@ -29,7 +29,7 @@ pub fn run(project: &Project) -> Result<()> {
         duct::cmd(&station, arguments).dir(line.path()).stdout_null().run()?;
         files.push(line.path().join(profile).join("endorsements.cose"));
     }
-    let check = [verifier.into(), "check".into(), line.path().to_owned(), PARTS.into()];
+    let check = [verifier, "check".into(), line.path().to_owned(), PARTS.into()];
     duct::cmd(&python, check.into_iter().chain(files)).run()?;
 
     // The steps of the host are without this feature.
