@@ -293,7 +293,7 @@ fn each_state_has_its_word_and_its_shape() {
 fn an_event_has_what_changed_and_the_last_one_says_that_it_is_over() {
     let (page, _folder) = page(&["left", "right"]);
     let mut events = Events::of(page.address(), "/events");
-    assert_eq!(events.next().unwrap().name, "boot");
+    assert_eq!(events.next().unwrap().name, "start");
     let all = events.next().unwrap();
     assert!(all.name == "line" && field(&all.data, 0).is_some() && field(&all.data, 1).is_some());
     page.notice(&Notice::Begun(1));
