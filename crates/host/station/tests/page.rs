@@ -480,6 +480,25 @@ fn the_chain_is_followed_from_any_link_and_no_other_chain_is() {
     }
 }
 
+/// A link that is whole in itself, and does not follow the one before it.
+#[test]
+fn a_link_of_another_chain_is_not_followed() {
+    let (page, folder) = page_of_shift();
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let mut link = common::links(&ledger).swap_remove(19);
+    link.previous = [9; 32];
+    let hex = |bytes: [u8; 32]| base16ct::lower::encode_string(&bytes);
+    let (previous, hash) = (hex(link.previous), hex(link.computed_hash()));
+    tamper(
+        &folder,
+        &format!("UPDATE links SET previous = x'{previous}', hash = x'{hash}' WHERE number = 20"),
+    );
+    let none = Receipt { number: 0, hash: GENESIS };
+    let error = ledger.follow(none, 100, |_| ()).unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged(_, Problem::Previous(20))), "{error}");
+    drop(page);
+}
+
 #[test]
 fn a_page_is_small() {
     let names: Vec<_> = (0..64).map(|n| format!("/dev/line/port-{n}")).collect();
