@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What the page costs a line: parts per second on 64 ports of modelled parts, without the page and with it, in turn.
+//! What the page costs a line: parts per second on 64 ports of modelled parts, and the time of the cores for each part,
+//! without the page and with it, in turn.
 //! Ten browsers look at it: seven at the line, two at the engineer's page, and one reads nothing. They run on the same
 //! machine, and take their share of its cores, too.
 //!
@@ -38,38 +39,61 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let parts: usize = arguments.next().as_deref().unwrap_or("12000").parse()?;
     let rounds: usize = arguments.next().as_deref().unwrap_or("5").parse()?;
-    let mut rates = [Vec::new(), Vec::new()];
+    let (mut rates, mut times) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 1..=rounds {
         // In turn, so that a machine that becomes slower does so for both.
         for with_page in [false, true] {
-            let rate = run(parts, with_page)?;
-            println!(
-                "round {round}, {}: {rate:.0} parts/s",
-                ["without", "with"][usize::from(with_page)]
-            );
-            rates[usize::from(with_page)].push(rate);
+            let (rate, time) = run(parts, with_page)?;
+            let which = usize::from(with_page);
+            println!("round {round}, {}: {rate:.0} parts/s, {time:.0} us", NAMES[which]);
+            rates[which].push(rate);
+            times[which].push(time);
         }
     }
-    let [without, with] = rates.map(|mut rates| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    });
+    let [without, with] = rates.map(median);
     println!(
-        "median: {without:.0} parts/s without the page, {with:.0} with it: {:.3}",
+        "parts/s:     {without:.0} without the page, {with:.0} with it: {:.3}",
+        with / without
+    );
+    let [without, with] = times.map(median);
+    println!(
+        "us per part: {without:.0} without the page, {with:.0} with it: {:.3}",
         with / without
     );
     Ok(())
 }
 
-/// Parts per second of one batch.
+const NAMES: [&str; 2] = ["without", "with"];
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Microseconds that all cores have worked for this program, the browsers in it too. What other programs do meanwhile
+/// does not count.
+#[cfg(unix)]
+#[allow(clippy::cast_precision_loss, reason = "minutes have few microseconds")]
+fn worked() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+fn worked() -> f64 {
+    f64::NAN
+}
+
+/// Parts per second of one batch, and microseconds of the cores for each.
 #[allow(clippy::cast_precision_loss, reason = "parts are few")]
-fn run(parts: usize, with_page: bool) -> Result<f64, Box<dyn Error>> {
+fn run(parts: usize, with_page: bool) -> Result<(f64, f64), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("ledger.db");
     let mut ledger = Ledger::open_or_create(&file)?;
     let id = "C7".repeat(32).parse()?;
     let names: Vec<_> = (1..=PORTS).map(|n| format!("/dev/line/{n:02}")).collect();
-    let ports = names.iter().map(|name| Port {
+    let line = names.iter().map(|name| Port {
         name: name.clone(),
         parts: Parts::Simulated(Soc::Nrf5340, Seed::Number(7), id),
         told: steps::Part::default(),
@@ -100,14 +124,15 @@ fn run(parts: usize, with_page: bool) -> Result<f64, Box<dyn Error>> {
         let mut _deaf = None;
         if let Some(page) = &page {
             let address = page.address();
+            let (read, over) = (&read, &over);
             for _ in 0..OPERATORS {
-                scope.spawn(|| watch(address, "/events", &read));
+                scope.spawn(move || watch(address, "/events", read));
             }
             for _ in 0..ENGINEERS {
-                scope.spawn(|| watch(address, "/engineer/events", &read));
-                scope.spawn(|| {
+                scope.spawn(move || watch(address, "/engineer/events", read));
+                scope.spawn(move || {
                     while !over.load(Ordering::Relaxed) {
-                        watch(address, "/engineer", &read);
+                        watch(address, "/engineer", read);
                         let begun = Instant::now();
                         while begun.elapsed() < REST && !over.load(Ordering::Relaxed) {
                             thread::sleep(Duration::from_millis(20));
@@ -117,20 +142,21 @@ fn run(parts: usize, with_page: bool) -> Result<f64, Box<dyn Error>> {
             }
             _deaf = Some(ask(address, "/events")?);
         }
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), worked());
         let control = Control::default();
-        batch::run(&batch, ports.collect(), &mut ledger, &control, None, |notice| {
+        batch::run(&batch, line.collect(), &mut ledger, &control, None, |notice| {
             if let Some(page) = &page {
                 page.notice(&notice);
             }
         })?;
         let rate = parts as f64 / begun.elapsed().as_secs_f64();
+        let time = (worked() - before) / parts as f64;
         over.store(true, Ordering::Relaxed);
         drop(page);
         if with_page {
             println!("         browsers have read {} KiB", read.load(Ordering::Relaxed) / 1024);
         }
-        Ok(rate)
+        Ok((rate, time))
     })
 }
 

@@ -37,8 +37,8 @@ pub fn svg(stats: &Stats) -> Result<String, Box<dyn Error>> {
         let root = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let (above, below) = root.split_vertically(SIZE.1 / 2);
-        hours(&above, &stats.hours, &BLACK)?;
-        failures(&below, stats, &BLACK)?;
+        hours(&above, &stats.hours, BLACK)?;
+        failures(&below, stats, BLACK)?;
         root.present()?;
     }
     Ok(picture)
@@ -49,7 +49,7 @@ pub fn svg(stats: &Stats) -> Result<String, Box<dyn Error>> {
 /// # Errors
 /// The picture cannot be drawn.
 pub fn svg_of_hours(stats: &Stats) -> Result<String, Box<dyn Error>> {
-    one(|area| hours(area, &stats.hours, &ON_ANY))
+    one(|area| hours(area, &stats.hours, ON_ANY))
 }
 
 /// Failures by cause, without a ground.
@@ -57,7 +57,7 @@ pub fn svg_of_hours(stats: &Stats) -> Result<String, Box<dyn Error>> {
 /// # Errors
 /// The picture cannot be drawn.
 pub fn svg_of_failures(stats: &Stats) -> Result<String, Box<dyn Error>> {
-    one(|area| failures(area, stats, &ON_ANY))
+    one(|area| failures(area, stats, ON_ANY))
 }
 
 fn one(
@@ -77,13 +77,13 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 fn hours(
     area: &Area<'_>,
     hours: &BTreeMap<i64, Hour>,
-    ink: &RGBColor,
+    ink: RGBColor,
 ) -> Result<(), Box<dyn Error>> {
     let first = hours.keys().next().copied().unwrap_or_default();
     let last = hours.keys().next_back().copied().unwrap_or(first).max(first + HOURS - 1);
     let most = hours.values().map(|hour| hour.good + hour.failed).max().unwrap_or_default();
     let mut chart = ChartBuilder::on(area)
-        .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20, ink))
+        .caption("Runs by the hour: good (blue), failed (orange)", ("sans-serif", 20, &ink))
         .margin(10)
         .margin_right(50)
         .x_label_area_size(40)
@@ -97,7 +97,7 @@ fn hours(
         .configure_mesh()
         .disable_x_mesh()
         .axis_style(ink)
-        .label_style(("sans-serif", 14, ink))
+        .label_style(("sans-serif", 14, &ink))
         .bold_line_style(ink.mix(0.3))
         .light_line_style(ink.mix(0.1))
         .x_labels(8)
@@ -120,7 +120,7 @@ const fn at(hour: i64) -> f64 {
     hour as f64
 }
 
-fn failures(area: &Area<'_>, stats: &Stats, ink: &RGBColor) -> Result<(), Box<dyn Error>> {
+fn failures(area: &Area<'_>, stats: &Stats, ink: RGBColor) -> Result<(), Box<dyn Error>> {
     let mut causes: BTreeMap<String, u64> = BTreeMap::new();
     for ((cause, _), count) in &stats.failures {
         *causes.entry(cause.to_string()).or_default() += count;
@@ -136,7 +136,7 @@ fn failures(area: &Area<'_>, stats: &Stats, ink: &RGBColor) -> Result<(), Box<dy
     let most = causes.iter().map(|(_, count)| *count).max().unwrap_or_default();
     let columns = i32::try_from(causes.len().max(1))?;
     let mut chart = ChartBuilder::on(area)
-        .caption(caption, ("sans-serif", 20, ink))
+        .caption(caption, ("sans-serif", 20, &ink))
         .margin(10)
         .margin_right(50)
         .x_label_area_size(40)
@@ -153,7 +153,7 @@ fn failures(area: &Area<'_>, stats: &Stats, ink: &RGBColor) -> Result<(), Box<dy
         .configure_mesh()
         .disable_x_mesh()
         .axis_style(ink)
-        .label_style(("sans-serif", 14, ink))
+        .label_style(("sans-serif", 14, &ink))
         .bold_line_style(ink.mix(0.3))
         .light_line_style(ink.mix(0.1))
         .x_labels(causes.len().max(1))

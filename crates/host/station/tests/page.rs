@@ -293,7 +293,7 @@ fn each_state_has_its_word_and_its_shape() {
 fn an_event_has_what_changed_and_the_last_one_says_that_it_is_over() {
     let (page, _folder) = page(&["left", "right"]);
     let mut events = Events::of(page.address(), "/events");
-    assert_eq!(events.next().unwrap().name, "boot");
+    assert_eq!(events.next().unwrap().name, "start");
     let all = events.next().unwrap();
     assert!(all.name == "line" && field(&all.data, 0).is_some() && field(&all.data, 1).is_some());
     page.notice(&Notice::Begun(1));
@@ -304,6 +304,7 @@ fn an_event_has_what_changed_and_the_last_one_says_that_it_is_over() {
     assert!(!change.data.contains("id=\"counts\""), "{}", change.data);
     page.notice(&pass(1, 1, None));
     let change = events.news().unwrap();
+    assert!(field(&change.data, 0).is_none(), "it has not changed");
     assert!(field(&change.data, 1).unwrap().contains("PASS"));
     assert!(change.data.contains("id=\"counts\""));
     // Where nothing changes a browser is told that the station is there.
@@ -478,6 +479,44 @@ fn the_chain_is_followed_from_any_link_and_no_other_chain_is() {
         let error = ledger.follow(from, 9, |_| ()).unwrap_err();
         assert!(matches!(error, LedgerError::Damaged(_, Problem::Head)), "{error}");
     }
+}
+
+/// It is whole in itself, and is not what was read.
+#[test]
+fn a_run_that_was_replaced_is_not_shown() {
+    let (page, folder) = page_of_shift();
+    assert_eq!(get(page.address(), "/attempt/10").status, 200);
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let mut link = common::links(&ledger).swap_remove(10);
+    link.version = "other".into();
+    let hash = base16ct::lower::encode_string(&link.computed_hash());
+    tamper(
+        &folder,
+        &format!("UPDATE links SET version = 'other', hash = x'{hash}' WHERE number = 11"),
+    );
+    let answer = get(page.address(), "/attempt/10");
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("link 11"), "{}", answer.text());
+    assert!(get(page.address(), "/engineer").text().contains("THE LEDGER IS NOT GOOD"));
+}
+
+/// A link that is whole in itself, and does not follow the one before it.
+#[test]
+fn a_link_of_another_chain_is_not_followed() {
+    let (page, folder) = page_of_shift();
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let mut link = common::links(&ledger).swap_remove(19);
+    link.previous = [9; 32];
+    let hex = |bytes: [u8; 32]| base16ct::lower::encode_string(&bytes);
+    let (previous, hash) = (hex(link.previous), hex(link.computed_hash()));
+    tamper(
+        &folder,
+        &format!("UPDATE links SET previous = x'{previous}', hash = x'{hash}' WHERE number = 20"),
+    );
+    let none = Receipt { number: 0, hash: GENESIS };
+    let error = ledger.follow(none, 100, |_| ()).unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged(_, Problem::Previous(20))), "{error}");
+    drop(page);
 }
 
 #[test]

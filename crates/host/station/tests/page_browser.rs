@@ -338,7 +338,7 @@ fn a_thousand_parts_are_seen_by_both() {
         clock: Arc::new(SystemClock),
     };
     batch::run(&batch, ports.collect(), &mut ledger, &Control::default(), None, |notice| {
-        page.notice(&notice)
+        page.notice(&notice);
     })
     .unwrap();
     operator.wait("document.querySelector('#counts').textContent.includes('1000 of 500')");
@@ -378,8 +378,13 @@ fn the_next_batch_takes_the_page_over() {
     let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
     let names = ["left", "middle", "right"].map(String::from);
     let next = Page::of_batch(Options { address, ..options() }, ledger, &names, about()).unwrap();
-    browser.wait("document.body.dataset.link === 'live' && document.querySelectorAll('.port').length === 3");
-    assert_eq!(browser.text("document.getElementById('failed-ports').textContent"), "Failed: right (earlier part)");
+    browser.wait(
+        "document.body.dataset.link === 'live' && document.querySelectorAll('.port').length === 3",
+    );
+    assert_eq!(
+        browser.text("document.getElementById('failed-ports').textContent"),
+        "Failed: right (earlier part)"
+    );
     assert_eq!(browser.text("document.getElementById('sound').textContent"), "Sound is on");
     assert_eq!(browser.value("window.sameDocument"), true);
     next.notice(&pass(1, 1, None));

@@ -147,7 +147,9 @@ impl Book {
         let mut links = Vec::new();
         let head = self.ledger.follow(self.head, GO, |link| links.push(link))?;
         let is_all = links.len() < GO as usize;
-        links.into_iter().for_each(|link| self.take(link));
+        for link in links {
+            self.take(link);
+        }
         self.head = head;
         Ok(is_all)
     }

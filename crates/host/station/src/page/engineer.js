@@ -28,8 +28,8 @@ function alive() {
 
 function connect() {
   source = new EventSource("engineer/events");
-  source.addEventListener("boot", (event) => {
-    if (event.data !== body.dataset.boot) location.reload();
+  source.addEventListener("start", (event) => {
+    if (event.data !== body.dataset.start) location.reload();
   });
   source.addEventListener("beat", alive);
   source.addEventListener("ledger", () => {

@@ -58,7 +58,13 @@ impl Query {
 }
 
 /// The whole page.
-pub fn page(book: &mut Book, reading: &Reading, query: &Query, title: &str, boot: &str) -> Markup {
+pub fn page(
+    book: &mut Book,
+    reading: &Reading,
+    query: &Query,
+    title: &str,
+    start_id: &str,
+) -> Markup {
     let shift = book.shift(&query.filter(Timestamp::now()), LISTED);
     let found = match query.part.trim() {
         "" => None,
@@ -93,19 +99,23 @@ pub fn page(book: &mut Book, reading: &Reading, query: &Query, title: &str, boot
         (ledger(&shift))
     };
     let is_partial = matches!(reading, Reading::Goes(..));
-    frame(&Frame { title, what: "Engineer", boot, root: "" }, is_partial, &body)
+    frame(&Frame { title, what: "Engineer", start_id, root: "" }, is_partial, &body)
 }
 
 /// What is around each page.
 struct Frame<'a> {
     title: &'a str,
     what: &'a str,
-    boot: &'a str,
+    start_id: &'a str,
     /// The way to the first page: a reverse proxy may have it in a folder.
     root: &'a str,
 }
 
-fn frame(Frame { title, what, boot, root }: &Frame<'_>, is_partial: bool, body: &Markup) -> Markup {
+fn frame(
+    Frame { title, what, start_id, root }: &Frame<'_>,
+    is_partial: bool,
+    body: &Markup,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -119,7 +129,7 @@ fn frame(Frame { title, what, boot, root }: &Frame<'_>, is_partial: bool, body: 
                 link rel="icon" href={ (root) "icon.svg" } type="image/svg+xml";
                 script src={ (root) "engineer.js" } defer {}
             }
-            body.engineer data-boot=(boot) data-link="opening" {
+            body.engineer data-start=(start_id) data-link="opening" {
                 header {
                     h1 { (text(title)) }
                     nav { a href={ (root) "." } { "Line" } a href={ (root) "engineer" } { "Engineer" } }
@@ -333,7 +343,7 @@ fn ledger(shift: &Shift) -> Markup {
 }
 
 /// One run.
-pub fn attempt(whole: &Whole, title: &str, boot: &str) -> Markup {
+pub fn attempt(whole: &Whole, title: &str, start_id: &str) -> Markup {
     let run = &whole.run;
     let row = Row::of(run);
     let entry = run.ended.as_ref().and_then(Link::entry);
@@ -386,13 +396,13 @@ pub fn attempt(whole: &Whole, title: &str, boot: &str) -> Markup {
         }
     };
     let what = format!("attempt {}", row.attempt);
-    frame(&Frame { title, what: &what, boot, root: "../" }, false, &body)
+    frame(&Frame { title, what: &what, start_id, root: "../" }, false, &body)
 }
 
 /// Where there is nothing.
-pub fn nothing(title: &str, boot: &str, what: &str) -> Markup {
+pub fn nothing(title: &str, start_id: &str, what: &str) -> Markup {
     frame(
-        &Frame { title, what: "nothing", boot, root: "../" },
+        &Frame { title, what: "nothing", start_id, root: "../" },
         false,
         &html! { p.banner { (text(what)) } },
     )

@@ -288,7 +288,7 @@ impl Line {
                 self.change(*port, |port| port.asked = Some(*question));
             }
             Notice::Taken(port) => {
-                self.change(*port, |port| (port.asked, port.note) = (None, None))
+                self.change(*port, |port| (port.asked, port.note) = (None, None));
             }
             Notice::NotTaken(port, reason) => self.note(*port, reason.clone()),
             Notice::Step(port, moment) => self.change(*port, |port| {

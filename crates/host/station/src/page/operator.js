@@ -47,9 +47,9 @@ function stale(state, text) {
 
 function connect() {
   source = new EventSource("events");
-  source.addEventListener("boot", (event) => {
-    // Another run of the station has other ports.
-    if (event.data !== body.dataset.boot) renew();
+  source.addEventListener("start", (event) => {
+    // After another start of the station there are other ports.
+    if (event.data !== body.dataset.start) renew();
   });
   source.addEventListener("beat", alive);
   source.addEventListener("line", (event) => {
@@ -95,7 +95,7 @@ async function renew() {
       document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
     }
     document.title = page.title;
-    body.dataset.boot = page.body.dataset.boot;
+    body.dataset.start = page.body.dataset.start;
     body.dataset.link = "opening";
     over = false;
     begin();

@@ -11,8 +11,8 @@ use crate::console::RUN_STEPS;
 /// The shapes of the states: no two look alike without their colours.
 const SHAPES: &str = include_str!("shapes.svg");
 
-/// The whole page. `boot` is that of the station's run: another one has other ports.
-pub fn page(line: &Line, boot: &str) -> Markup {
+/// The whole page. `start_id` is that of this start of the station: after the next one there are other ports.
+pub fn page(line: &Line, start_id: &str) -> Markup {
     let title = line.about.title();
     html! {
         (DOCTYPE)
@@ -27,7 +27,7 @@ pub fn page(line: &Line, boot: &str) -> Markup {
                 script src="operator.js" defer {}
                 noscript { meta http-equiv="refresh" content="2"; }
             }
-            body.operator data-boot=(boot) data-link="opening" {
+            body.operator data-start=(start_id) data-link="opening" {
                 (PreEscaped(SHAPES))
                 header {
                     h1 { (text(title)) }

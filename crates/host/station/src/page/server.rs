@@ -66,8 +66,8 @@ pub struct Site {
     line: Arc<Mutex<Line>>,
     /// The line as it was last written; somebody watches while it has receivers.
     frame: watch::Sender<Frame>,
-    /// Another one for each run of the station.
-    boot: String,
+    /// Another one for each start of the station.
+    start_id: String,
     /// What is read of the ledger. Only threads that may wait lock it.
     book: Arc<Mutex<Book>>,
     pub token: Option<Token>,
@@ -76,10 +76,10 @@ pub struct Site {
 
 impl Site {
     pub fn new(line: Arc<Mutex<Line>>, ledger: Ledger, options: Options) -> Self {
-        let boot = lock(&line).begun.as_nanosecond().to_string();
+        let start_id = lock(&line).begun.as_nanosecond().to_string();
         let Options { token, hosts, .. } = options;
         let book = Arc::new(Mutex::new(Book::new(ledger)));
-        Self { line, frame: watch::Sender::new(Frame::default()), boot, book, token, hosts }
+        Self { line, frame: watch::Sender::new(Frame::default()), start_id, book, token, hosts }
     }
 
     fn title(&self) -> String {
@@ -205,7 +205,7 @@ fn router(site: &Arc<Site>) -> Router {
 
 async fn line(State(site): State<Arc<Site>>) -> Html<String> {
     let line = lock(&site.line).clone();
-    Html(operator::page(&line, &site.boot).into_string())
+    Html(operator::page(&line, &site.start_id).into_string())
 }
 
 /// What happens on the line: first everything, then what changes, and a beat where nothing does.
@@ -215,7 +215,7 @@ async fn events(
     let mut frames = site.frame.subscribe();
     site.refresh();
     frames.mark_changed();
-    let first = Event::default().event("boot").data(&site.boot).retry(BEAT);
+    let first = Event::default().event("start").data(&site.start_id).retry(BEAT);
     let seen: Option<u64> = None;
     let changes = stream::unfold((frames, seen, false), |(mut frames, seen, ended)| async move {
         if ended {
@@ -242,26 +242,26 @@ async fn events(
 const READ: Duration = Duration::from_millis(500);
 
 async fn engineer(State(site): State<Arc<Site>>, Query(query): Query<engineer::Query>) -> Response {
-    let (title, boot) = (site.title(), site.boot.clone());
+    let (title, start_id) = (site.title(), site.start_id.clone());
     let page = site.read(move |book| {
         let reading = book.read(READ);
-        engineer::page(book, &reading, &query, &title, &boot)
+        engineer::page(book, &reading, &query, &title, &start_id)
     });
     page.await.map_or_else(broken, |page| Html(page.into_string()).into_response())
 }
 
 async fn attempt(State(site): State<Arc<Site>>, Path(number): Path<u64>) -> Response {
-    let (title, boot) = (site.title(), site.boot.clone());
+    let (title, start_id) = (site.title(), site.start_id.clone());
     let page = site.read(move |book| {
         book.read(READ);
         match book.whole(number) {
-            Ok(Some(whole)) => (StatusCode::OK, engineer::attempt(&whole, &title, &boot)),
+            Ok(Some(whole)) => (StatusCode::OK, engineer::attempt(&whole, &title, &start_id)),
             Ok(None) => {
                 let text = "There is no such attempt, or it was not read yet";
-                (StatusCode::NOT_FOUND, engineer::nothing(&title, &boot, text))
+                (StatusCode::NOT_FOUND, engineer::nothing(&title, &start_id, text))
             }
             Err(error) => {
-                let page = engineer::nothing(&title, &boot, &error.to_string());
+                let page = engineer::nothing(&title, &start_id, &error.to_string());
                 (StatusCode::INTERNAL_SERVER_ERROR, page)
             }
         }
@@ -282,7 +282,7 @@ const LOOK: Duration = Duration::from_secs(2);
 async fn engineer_events(
     State(site): State<Arc<Site>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let first = Event::default().event("boot").data(&site.boot).retry(BEAT);
+    let first = Event::default().event("start").data(&site.start_id).retry(BEAT);
     let stop = site.frame.subscribe();
     let changes = stream::unfold((site, stop, None), |(site, mut stop, seen)| async move {
         if seen.is_some() {

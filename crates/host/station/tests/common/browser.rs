@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Headless Chromium, by WebDriver, as a person has it: a window, a picture of it, and rules of accessibility.
+//! Headless Chromium, driven as a person has it: a window, a picture of it, and rules of accessibility.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -94,7 +94,7 @@ impl Browser {
     pub fn size(&self, (width, height): (u32, u32)) {
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
         );
     }
 
@@ -102,10 +102,10 @@ impl Browser {
     pub fn prefer(&self, features: &[(&str, &str)]) {
         let features: Vec<_> =
             features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
-    pub fn devtools(&self, method: &str, parameters: Value) -> Value {
+    pub fn devtools(&self, method: &str, parameters: &Value) -> Value {
         let command = Driver("goog/cdp/execute", json!({ "cmd": method, "params": parameters }));
         self.runtime.block_on(self.client.issue_cmd(command)).unwrap()
     }
@@ -143,7 +143,11 @@ impl Browser {
         let command = Driver("se/log", json!({ "type": "browser" }));
         let log = self.runtime.block_on(self.client.issue_cmd(command)).unwrap();
         // What is expected: a station that has gone, and no sound before a click.
-        let expected = ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "AudioContext was not allowed to start"];
+        let expected = [
+            "ERR_CONNECTION_REFUSED",
+            "ERR_INCOMPLETE_CHUNKED_ENCODING",
+            "AudioContext was not allowed to start",
+        ];
         let is_page = |text: &&str| !expected.iter().any(|expected| text.contains(expected));
         let texts = log.as_array().unwrap().iter().filter_map(|entry| entry["message"].as_str());
         texts.filter(is_page).map(str::to_owned).collect()
@@ -155,7 +159,7 @@ impl Browser {
             let text = if key == "Enter" { "\r" } else { "" };
             self.devtools(
                 "Input.dispatchKeyEvent",
-                json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text }),
+                &json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text }),
             );
         }
     }
@@ -170,7 +174,7 @@ impl Browser {
         // Three quarters: the picture is small, and can still be read.
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
-            json!({ "width": 1280, "height": height, "deviceScaleFactor": 0.75, "mobile": false }),
+            &json!({ "width": 1280, "height": height, "deviceScaleFactor": 0.75, "mobile": false }),
         );
         let png = self.runtime.block_on(self.client.screenshot()).unwrap();
         assert!(png.len() < 150_000, "{name}: {} bytes", png.len());

@@ -104,13 +104,14 @@ impl Events {
         }
     }
 
-    /// The next event that is not a beat.
+    /// The next event that is not a beat. There is one each second.
     pub fn news(&mut self) -> Option<Event> {
-        loop {
+        for _ in 0..30 {
             match self.next() {
                 Some(event) if event.name == "beat" => {}
                 event => return event,
             }
         }
+        panic!("nothing is new for half a minute");
     }
 }

@@ -111,7 +111,7 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
         let serial_number = Some(format!("A-{n:04}"));
         let attempt = Attempt { port, batch: Some("2026-W48".into()), serial_number };
         let serial_number = attempt.serial_number.clone();
-        let begun = ledger.append(&[New::Attempt(attempt)]).unwrap()[0].link.number;
+        let number = ledger.append(&[New::Attempt(attempt)]).unwrap()[0].link.number;
         let (end, console): (_, &str) = if n % 9 == 4 || good == 180 {
             let failed = |error: &str, failure, text: &str| {
                 NewEnd::Failed(Failed {
@@ -155,7 +155,7 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
         let mut shown = Transcript::default();
         shown.push(console.as_bytes());
         let outcome = NewOutcome {
-            attempt: Begun::Link(begun),
+            attempt: Begun::Link(number),
             end,
             serial_number,
             image: None,
@@ -168,7 +168,7 @@ pub fn shift(ledger: &mut Ledger, hours: i64) {
             output.push(HOSTILE.as_bytes());
             ledger
                 .append(&[New::Program(Program {
-                    attempt: begun,
+                    attempt: number,
                     step: "on-fail".into(),
                     command: "./red-light.sh <b>left</b>".into(),
                     succeeded: true,
