@@ -121,13 +121,14 @@ impl<T> Running<T> {
 }
 
 /// What holds for a session. The server, too, gives up what takes too long, so that a station that is cut off does not
-/// keep a part from the others. No plan may read whole tables, whatever the server has counted when they were small.
+/// keep a part from the others. No plan may read whole tables, whatever the server has counted when they were small; and
+/// none is compiled, since a plan that has to is priced so high that it always would be.
 fn settings(limit: Duration) -> String {
     let limit = limit.as_millis();
     format!(
         "SET search_path = hub, pg_temp; SET client_min_messages = warning; SET TIME ZONE 'UTC'; \
          SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off"
+         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off; SET jit = off"
     )
 }
 
