@@ -48,18 +48,16 @@ impl Connection {
             .map_err(|error| HubError::Unreachable(config.to_string(), error.to_string()))?;
         let connect = async {
             let error = |error| HubError::of_connect(config, error);
-            match tls {
-                Some(tls) => {
-                    let (client, connection) = postgres.connect(tls).await.map_err(error)?;
-                    tokio::spawn(connection);
-                    Ok::<_, HubError>(client)
-                }
-                None => {
-                    let (client, connection) = postgres.connect(NoTls).await.map_err(error)?;
-                    tokio::spawn(connection);
-                    Ok(client)
-                }
-            }
+            let client = if let Some(tls) = tls {
+                let (client, connection) = postgres.connect(tls).await.map_err(error)?;
+                tokio::spawn(connection);
+                client
+            } else {
+                let (client, connection) = postgres.connect(NoTls).await.map_err(error)?;
+                tokio::spawn(connection);
+                client
+            };
+            Ok::<_, HubError>(client)
         };
         let limit = config.connect_timeout;
         let client = runtime
