@@ -185,10 +185,9 @@ fn a_station_inserts_only_what_is_its_own() {
         "INSERT INTO hub.attempts VALUES (2, 2, 'port')".to_owned(),
         "INSERT INTO hub.outcomes (station, link, attempt, result) VALUES (2, 1, 1, 'failed')"
             .to_owned(),
-        format!(
-            "INSERT INTO hub.entries SELECT 2, 1, 9, device_id, implementation_id, ueid, public_key FROM hub.entries \
+        "INSERT INTO hub.entries SELECT 2, 1, 9, device_id, implementation_id, ueid, public_key FROM hub.entries \
              WHERE link = 2 AND station = 2"
-        ),
+            .to_owned(),
         "INSERT INTO hub.withdrawals (station, link, entry, reason) VALUES (2, 2, 1, 'no')"
             .to_owned(),
         "INSERT INTO hub.checkpoints VALUES (2, 2, 'note')".to_owned(),

@@ -24,7 +24,7 @@ pub struct HubCommand {
 enum Action {
     /// Make the hub's tables, or bring them up to date. The role has to own the database, and to have CREATEROLE
     Init(Init),
-    Enroll(Enroll),
+    Enroll(Box<Enroll>),
     Status(StatusOptions),
 }
 
@@ -84,7 +84,7 @@ fn init(options: &Init, place: &Place, json: bool) -> Result<bool, Error> {
         (true, _) => writeln!(out, "{}", json!({ "steps": steps }))?,
         (false, 0) => writeln!(out, "{config}: the hub is up to date")?,
         (false, _) => {
-            writeln!(out, "{config}: the hub's tables are made. Enroll each station now")?
+            writeln!(out, "{config}: the hub's tables are made. Enroll each station now")?;
         }
     }
     Ok(true)

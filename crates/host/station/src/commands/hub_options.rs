@@ -11,7 +11,7 @@ use super::{Error, Place};
 /// Which hub, and how to log in there. A station file says the same below `[hub]`.
 #[derive(clap::Args)]
 pub struct HubOptions {
-    /// The hub, such as postgres://line-2@hub.example/hub. A password is never a part of it
+    /// The hub, such as `postgres://line-2@hub.example/hub`. A password is never a part of it
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
     /// The certificate of the authority that has signed the hub's, in PEM

@@ -39,7 +39,7 @@ pub fn run(options: &Push, place: &Place, json: bool) -> Result<bool, Error> {
         .with_style(ProgressStyle::with_template("{bar:40} {pos} of {len} links")?);
     let pushed =
         hub.push(&ledger, &mut |entry| check_record(entry, options.allow_dummy), &mut |at, _| {
-            bar.set_position(at)
+            bar.set_position(at);
         });
     bar.finish_and_clear();
     let pushed = pushed?;

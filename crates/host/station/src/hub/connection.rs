@@ -48,18 +48,16 @@ impl Connection {
             .map_err(|error| HubError::Unreachable(config.to_string(), error.to_string()))?;
         let connect = async {
             let error = |error| HubError::of_connect(config, error);
-            match tls {
-                Some(tls) => {
-                    let (client, connection) = postgres.connect(tls).await.map_err(error)?;
-                    tokio::spawn(connection);
-                    Ok::<_, HubError>(client)
-                }
-                None => {
-                    let (client, connection) = postgres.connect(NoTls).await.map_err(error)?;
-                    tokio::spawn(connection);
-                    Ok(client)
-                }
-            }
+            let client = if let Some(tls) = tls {
+                let (client, connection) = postgres.connect(tls).await.map_err(error)?;
+                tokio::spawn(connection);
+                client
+            } else {
+                let (client, connection) = postgres.connect(NoTls).await.map_err(error)?;
+                tokio::spawn(connection);
+                client
+            };
+            Ok::<_, HubError>(client)
         };
         let limit = config.connect_timeout;
         let client = runtime
@@ -121,13 +119,14 @@ impl<T> Running<T> {
 }
 
 /// What holds for a session. The server, too, gives up what takes too long, so that a station that is cut off does not
-/// keep a part from the others. No plan may read whole tables, whatever the server has counted when they were small.
+/// keep a part from the others. No plan may read whole tables, whatever the server has counted when they were small; and
+/// none is compiled, since a plan that has to is priced so high that it always would be.
 fn settings(limit: Duration) -> String {
     let limit = limit.as_millis();
     format!(
         "SET search_path = hub, pg_temp; SET client_min_messages = warning; SET TIME ZONE 'UTC'; \
          SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off"
+         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off; SET jit = off"
     )
 }
 

@@ -263,10 +263,10 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
             return Some(found);
         }
         // What an I/O error wraps is not its source, but stands in its place.
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            if let Some(found) = cause::<T>(inner) {
-                return Some(found);
-            }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = cause::<T>(inner)
+        {
+            return Some(found);
         }
         next = error.source();
     }

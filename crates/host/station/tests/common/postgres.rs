@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub fn programs() -> PathBuf {
 /// A server that is shared by the tests that run at the same time.
 pub fn shared() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(|error| error.into_inner());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let server = Arc::new(Server::start());
         *shared = Arc::downgrade(&server);
@@ -72,7 +72,7 @@ impl Server {
             let passwd = fs::read_to_string("/etc/passwd").unwrap();
             let of = |name: &str| {
                 let line = passwd.lines().find(|line| line.starts_with(&format!("{name}:")))?;
-                let mut fields = line.split(':').skip(2).map(|id| id.parse::<u32>());
+                let mut fields = line.split(':').skip(2).map(str::parse::<u32>);
                 Some((fields.next()?.ok()?, fields.next()?.ok()?))
             };
             of("postgres").or(of("nobody")).expect("a user other than root")
