@@ -2,6 +2,8 @@
 
 //! What a batch shows: a row for each port on a terminal, lines elsewhere, JSON for machines.
 
+mod hub;
+
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use base16ct::lower::encode_string as hex;
 use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use provisioning::Event;
+use station::batch::uplink::Amount;
 use station::batch::{Done, Entered, Notice, Verdict};
 use station::console::Observed;
 use station::ledger::Receipt;
@@ -30,6 +33,8 @@ pub struct Report {
     counts: Counts,
     /// A port was given up.
     given_up: bool,
+    /// What the hub does not have yet, where there is a hub.
+    pending: Option<Amount>,
 }
 
 /// How many runs have ended, and how.
@@ -123,6 +128,7 @@ impl Report {
             begun,
             counts: Counts::default(),
             given_up: false,
+            pending: None,
         }
     }
 
@@ -167,6 +173,7 @@ impl Report {
                 self.given_up = true;
                 self.port(*port, "given-up", GIVEN_UP);
             }
+            Notice::Hub(notice) => self.hub(notice),
         }
     }
 
@@ -273,7 +280,7 @@ impl Report {
         }
         let counts = self.counts;
         if self.json {
-            self.line(&json::end(&counts, time, entries, head));
+            self.line(&json::end(&counts, time, entries, head, self.pending));
         } else {
             let Counts { good, known, failed, retried } = counts;
             let of = parts.map(|parts| format!(" of {parts}")).unwrap_or_default();
@@ -287,6 +294,9 @@ impl Report {
                 head.number,
                 hex(&head.hash)
             ));
+            if let Some(pending) = self.pending {
+                self.line(&hub::rest(pending));
+            }
         }
         self.output.map(|()| counts.failed == 0 && !self.given_up)
     }
@@ -338,9 +348,9 @@ impl Rows {
             let _ = write!(f, "{:.0}", 3600.0 * state.per_sec()); // the bar has its own errors
         };
         let template = if wanted.is_some() {
-            "{prefix:5!} {bar:20} {pos} of {len} good, {rate} parts/h (about {eta} to go)"
+            "{prefix:5!} {bar:20} {pos} of {len} good{msg}, {rate} parts/h (about {eta} to go)"
         } else {
-            "{prefix:5!} {pos} good, {rate} parts/h, {elapsed}"
+            "{prefix:5!} {pos} good{msg}, {rate} parts/h, {elapsed}"
         };
         batch.set_style(style(template).with_key("rate", rate));
         batch.set_prefix("batch");

@@ -77,6 +77,11 @@ impl Place {
         Ok(Ledger::open_with(self.file()?, self.head_file.as_deref())?)
     }
 
+    /// Opens it to read it, beside a station of this program that writes it.
+    fn open_beside(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open_with(self.file()?, self.head_file.as_deref())
+    }
+
     /// Opens it.
     fn open_or_create(&self) -> Result<Ledger, LedgerError> {
         Ledger::open_or_create_with(self.file()?, self.head_file.as_deref())
