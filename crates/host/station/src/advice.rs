@@ -110,8 +110,14 @@ const fn at_port(error: &PartError) -> Option<&'static str> {
              programmed"
         }
         PartError::NoSerialNumber => "start the part again, it prints its record anew",
+        PartError::NoHub(_) => {
+            "set the part aside, and start it again when the hub is back, it will print its record again"
+        }
         PartError::NoSeed(_) => "start the station again",
-        PartError::Failed { .. } | PartError::Refused(..) | PartError::Step(_) => return None,
+        PartError::Failed { .. }
+        | PartError::Refused(..)
+        | PartError::Elsewhere(_)
+        | PartError::Step(_) => return None,
     })
 }
 
@@ -179,6 +185,8 @@ const fn in_log(error: &PartError) -> Option<&'static str> {
         | PartError::OtherImage(_)
         | PartError::Step(_)
         | PartError::Refused(..)
+        | PartError::Elsewhere(_)
+        | PartError::NoHub(_)
         | PartError::NoSeed(_) => return None,
     })
 }

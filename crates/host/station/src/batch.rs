@@ -8,8 +8,11 @@
 //!
 //! Each run is kept in the ledger when it begins, before a part that asks for a nonce gets one, and again when it
 //! ends. So every part that was touched is in the ledger, even if the station is killed.
+//!
+//! With a hub ([`uplink`]), a part is entered when no other station has it, as far as the hub can say that in time.
 
 mod operator;
+pub mod uplink;
 mod worker;
 mod writer;
 
@@ -24,18 +27,21 @@ use std::time::Duration;
 
 use provisioning::{ImplementationId, Measurement};
 use silicon::Soc;
+use thiserror::Error;
 
 pub use operator::{Answers, Question, Scan};
 
 use crate::Identity;
 use crate::clock::Clock;
 use crate::console::{ConsoleError, Observed};
+use crate::hub::HubError;
 use crate::ledger::{Ledger, LedgerError, Receipt};
 use crate::part::PartError;
 use crate::port::{Source, Timeouts};
 use crate::record::Wanted;
 use crate::simulated::Seed;
 use crate::steps::{self, Moment, Step, StepError};
+use uplink::{Amount, Desk, HubNotice, Uplink};
 use worker::Worker;
 
 /// Notices that wait to be shown, at most. Then the ports wait, too, and what a console prints meanwhile waits
@@ -148,6 +154,25 @@ pub enum Notice {
     StepFailed(usize, StepError),
     /// The port is given up after [`Batch::give_up_after`] runs in a row that have entered nothing.
     GivenUp(usize),
+    /// What there is to say of the hub.
+    Hub(HubNotice),
+}
+
+/// Why a batch has ended before it was over.
+#[derive(Debug, Error)]
+pub enum BatchError {
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The hub contradicts the ledger.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The hub is needed, and away.
+    #[error(
+        "the hub cannot be used, and without it no part may be entered here (--require-hub, or required = true): {0}. \
+         Start the station again when it is back"
+    )]
+    NoHub(String),
 }
 
 /// A run that has ended.
@@ -296,8 +321,34 @@ pub fn run(
     ledger: &mut Ledger,
     control: &Control,
     answers: Option<&Answers>,
-    mut on_notice: impl FnMut(Notice),
+    on_notice: impl FnMut(Notice),
 ) -> Result<(), LedgerError> {
+    match run_with_hub(batch, ports, ledger, control, answers, None, on_notice) {
+        Ok(()) => Ok(()),
+        Err(BatchError::Ledger(error)) => Err(error),
+        Err(BatchError::Hub(_) | BatchError::NoHub(_)) => unreachable!("there is no hub"),
+    }
+}
+
+/// As [`run`], with a hub: it is asked whether another station has a part before the part is entered, and is sent what
+/// was kept. What is not sent when the batch is over stays pending.
+///
+/// # Errors
+/// The ledger cannot be written, the hub contradicts it, or the hub is required and away. Parts without a notice may
+/// still be in the ledger.
+pub fn run_with_hub(
+    batch: &Batch,
+    ports: Vec<Port>,
+    ledger: &mut Ledger,
+    control: &Control,
+    answers: Option<&Answers>,
+    uplink: Option<Uplink>,
+    mut on_notice: impl FnMut(Notice),
+) -> Result<(), BatchError> {
+    let amount = Amount::of(ledger)?;
+    let (desk, mail) = uplink.map(|uplink| Desk::open(uplink, amount)).unzip();
+    let desk = desk.as_ref();
+    let mut away = None;
     let progress = Progress::new(ports.len());
     // Both bounded: parts that are faster than the screen or the disk wait for it, and memory does not grow.
     let (notices, happened) = mpsc::sync_channel(NOTICES_WAITING);
@@ -312,6 +363,7 @@ pub fn run(
                 control,
                 progress: &progress,
                 answers,
+                hub: desk,
                 notices: notices.clone(),
                 requests: requests.clone(),
                 waits: matches!(port.parts, Parts::Connected(_)),
@@ -319,12 +371,32 @@ pub fn run(
             };
             scope.spawn(move || worker.work(port.parts));
         }
+        if let Some(mail) = mail {
+            let (notices, away) = (notices.clone(), &mut away);
+            scope.spawn(move || {
+                mail.each(|notice| {
+                    match &notice {
+                        HubNotice::Away { why, ends_batch: true } => {
+                            control.end();
+                            away.get_or_insert_with(|| why.clone());
+                        }
+                        HubNotice::Alarm(_) => control.stop(),
+                        _ => {}
+                    }
+                    // A caller that has stopped listening does not need it.
+                    let _ = notices.send(Notice::Hub(notice));
+                });
+            });
+        }
         drop((requests, notices));
         let writer = scope.spawn(move || {
-            let result = writer::write(ledger, &to_write);
+            let result = writer::write(ledger, &to_write, desk);
             if result.is_err() {
                 // Nothing that is still on its way can be kept.
                 control.stop();
+            }
+            if let Some(desk) = desk {
+                desk.close();
             }
             result
         });
@@ -335,5 +407,9 @@ pub fn run(
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
-    })
+    })?;
+    match desk.and_then(Desk::alarm) {
+        Some(alarm) => Err(BatchError::Hub(alarm)),
+        None => away.map_or(Ok(()), |why| Err(BatchError::NoHub(why))),
+    }
 }

@@ -20,9 +20,11 @@
 
 mod claims;
 mod config;
+mod conflicts;
 mod connection;
 mod error;
 mod look_up;
+mod of_batch;
 mod owner;
 mod password;
 mod push;
@@ -30,8 +32,10 @@ mod sent;
 mod status;
 
 pub use config::Config;
+pub use conflicts::OwnConflict;
 pub use error::{Alarm, HubError};
-pub use look_up::{Elsewhere, Same};
+pub use look_up::{Elsewhere, Same, Sought};
+pub use of_batch::CheckRecord;
 pub use owner::{Enrolled, Kind};
 pub use push::{BATCH, Pushed};
 pub use sent::get as sent;

@@ -2,6 +2,8 @@
 
 //! What `--json` prints: one object a line. Its members stand in alphabetical order.
 
+pub mod hub;
+
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::path::{self, Path};
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use provisioning::{DeviceId, ImplementationId, Measurement, Ueid};
 use serde::{Serialize, Serializer};
+use station::batch::uplink::Amount;
 use station::batch::{Counts, Done, Entered, Verdict};
 use station::export::{Files, Profile};
 use station::ledger::{Audit, Entry, Found, Link, Origin, Problem, Receipt, Run};
@@ -77,6 +80,8 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
         #[serde(skip_serializing_if = "Option::is_none")]
         serial_number: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        station: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         ueid: Option<Text<Ueid>>,
@@ -94,6 +99,7 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
         retry: done.is_retry,
         seconds: done.time.as_secs_f64(),
         serial_number: done.serial_number.as_deref(),
+        station: None,
         text: None,
         ueid: None,
     };
@@ -129,10 +135,23 @@ pub fn done<'a>(port: &'a str, done: &'a Done) -> impl Display + 'a {
         Verdict::Failed(error) => {
             let (number, ueid) = match error {
                 PartError::Refused(refusal, ueid) => (Some(refusal.number()), Some(Text(*ueid))),
+                PartError::Elsewhere(found) => (Some(found.entry), None),
                 _ => (None, None),
             };
+            let station = match error {
+                PartError::Elsewhere(found) => Some(&*found.station),
+                _ => None,
+            };
             let (name, failure) = (Some(error.name()), error.failure());
-            Object { error: name, failure, number, text: Some(error.at_port()), ueid, ..bare }
+            Object {
+                error: name,
+                failure,
+                number,
+                station,
+                text: Some(error.at_port()),
+                ueid,
+                ..bare
+            }
         }
     })
 }
@@ -149,8 +168,14 @@ pub fn port_event(port: &str, event: &'static str, text: Option<String>) -> impl
     Line(Object { event, port, text })
 }
 
-/// The end of a batch that took so long, and the ledger then.
-pub fn end(counts: &Counts, time: Duration, entries: u64, head: &Receipt) -> impl Display {
+/// The end of a batch that took so long, the ledger then, and what its hub does not have.
+pub fn end(
+    counts: &Counts,
+    time: Duration,
+    entries: u64,
+    head: &Receipt,
+    pending: Option<Amount>,
+) -> impl Display {
     #[derive(Serialize)]
     struct Object<'a> {
         begun: usize,
@@ -161,6 +186,10 @@ pub fn end(counts: &Counts, time: Duration, entries: u64, head: &Receipt) -> imp
         ledger_entries: u64,
         ledger_head: Hex<'a>,
         ledger_links: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pending_links: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pending_parts: Option<u64>,
         retried: usize,
         seconds: f64,
     }
@@ -174,6 +203,8 @@ pub fn end(counts: &Counts, time: Duration, entries: u64, head: &Receipt) -> imp
         ledger_entries: entries,
         ledger_head: Hex(&head.hash),
         ledger_links: head.number,
+        pending_links: pending.map(|pending| pending.links),
+        pending_parts: pending.map(|pending| pending.parts),
         retried,
         seconds: time.as_secs_f64(),
     })
@@ -495,6 +526,7 @@ pub fn no_run(file: &str, why: &NoRun) -> impl Display {
 mod tests {
     use station::Identity;
     use station::console::ConsoleError;
+    use station::hub::{Elsewhere, OwnConflict, Same};
     use station::ledger::{Attempt, Author, End, Fact, Outcome, Refusal};
     use station::log::NotProven;
 
@@ -558,6 +590,12 @@ mod tests {
         };
         let refused = PartError::Refused(Refusal::SeenDeviceId(7), identity.ueid());
         let failed = PartError::Failed { line: String::from("Failure"), code: Some(8) };
+        let same = Same { device_id: true, ueid: true, public_key: true, serial_number: false };
+        let other =
+            Elsewhere { station: String::from("line-1"), entry: 3, is_withdrawn: false, same };
+        let elsewhere = PartError::Elsewhere(Box::new(other.clone()));
+        let (device_id, ueid) = (identity.device_id, identity.ueid());
+        let conflict = OwnConflict { entry: 7, device_id, ueid, other };
         let audited = Audit {
             entries: 7,
             attempts: 8,
@@ -592,7 +630,12 @@ mod tests {
             super::done("port", &done(Verdict::Failed(refused))).to_string(),
             super::done("port", &done(Verdict::Failed(failed))).to_string(),
             port_event("port", "idle", text()).to_string(),
-            end(&Counts::default(), Duration::from_millis(1500), 7, &receipt).to_string(),
+            end(&Counts::default(), Duration::from_millis(1500), 7, &receipt, None).to_string(),
+            end(&Counts::default(), Duration::ZERO, 7, &receipt, Some(Amount::default()))
+                .to_string(),
+            super::done("port", &done(Verdict::Failed(elsewhere))).to_string(),
+            hub::event("hub-away", String::from("text")).to_string(),
+            hub::conflict(&conflict, String::from("text")).to_string(),
             withdrawn(7, &receipt, &[String::from("v")]).to_string(),
             audit(&audited).to_string(),
             not_exported(&audited).to_string(),

@@ -7,6 +7,7 @@ use std::io;
 use provisioning::Ueid;
 use thiserror::Error;
 
+use crate::hub::{Elsewhere, Same};
 use crate::image::OtherImage;
 use crate::ledger::{Refusal, SEEN_BEFORE};
 use crate::port::{FollowError, TimeOut};
@@ -69,6 +70,12 @@ pub enum PartError {
     /// The ledger has it, or something of it, already.
     #[error("{0}")]
     Refused(#[source] Refusal, Ueid),
+    /// Another station has it, or something of it, already.
+    #[error("{}", words(.0))]
+    Elsewhere(Box<Elsewhere>),
+    /// The hub has to say whether another station has it, and cannot. Or nothing may be entered any more.
+    #[error("the hub could not say whether another station has this part: {0}")]
+    NoHub(String),
     /// A modelled part could not be made.
     #[error("the operating system has no random numbers ({0})")]
     NoSeed(#[source] io::Error),
@@ -102,7 +109,37 @@ impl PartError {
             Self::NoSerialNumber => "no-serial-number",
             Self::Step(_) => "step",
             Self::Refused(..) => SEEN_BEFORE,
+            Self::Elsewhere(_) => "seen-elsewhere",
+            Self::NoHub(_) => "no-hub",
             Self::NoSeed(_) => "no-random-numbers",
         }
+    }
+}
+
+/// What another station has of a part, and what to do.
+fn words(Elsewhere { station, entry, is_withdrawn, same }: &Elsewhere) -> String {
+    let key = same.ueid || same.public_key;
+    match (key, same) {
+        (true, Same { device_id: true, .. }) if *is_withdrawn => format!(
+            "entry {entry} of the station {station} was withdrawn, and this part still has the identity of that entry. \
+             Nothing was entered. Erase it, then start it again"
+        ),
+        (true, Same { device_id: true, .. }) => format!(
+            "the station {station} has this part already, as its entry {entry}. Nothing was entered here. Take it out, \
+             and give it to that line"
+        ),
+        (true, _) => format!(
+            "the part of entry {entry} of the station {station} has the same identity key. Set both aside. Nothing was \
+             entered"
+        ),
+        (false, Same { device_id: true, .. }) => format!(
+            "the station {station} has this part as its entry {entry} with another identity, so it was erased since. Set \
+             it aside. Nothing was entered. If it was erased on purpose, withdraw the old entry first, on the station \
+             {station}: station replace {entry}"
+        ),
+        (false, _) => format!(
+            "the part of entry {entry} of the station {station} has the same serial number. Check both labels; if one \
+             was read wrongly, start the part again and give the right one. Nothing was entered"
+        ),
     }
 }

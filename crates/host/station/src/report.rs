@@ -2,6 +2,8 @@
 
 //! What a batch shows: a row for each port on a terminal, lines elsewhere, JSON for machines.
 
+mod hub;
+
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use base16ct::lower::encode_string as hex;
 use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use station::batch::uplink::Amount;
 use station::batch::{Counts, Done, Entered, Notice, Verdict};
 use station::console::{Observed, RUN_STEPS};
 use station::ledger::Receipt;
@@ -29,6 +32,8 @@ pub struct Report {
     counts: Counts,
     /// A port was given up.
     given_up: bool,
+    /// What the hub does not have yet, where there is a hub.
+    pending: Option<Amount>,
 }
 
 /// Where something is printed without the rows being torn.
@@ -99,6 +104,7 @@ impl Report {
             begun,
             counts: Counts::default(),
             given_up: false,
+            pending: None,
         }
     }
 
@@ -144,6 +150,7 @@ impl Report {
                 self.given_up = true;
                 self.port(*port, "given-up", GIVEN_UP);
             }
+            Notice::Hub(notice) => self.hub(notice),
         }
     }
 
@@ -238,7 +245,7 @@ impl Report {
         }
         let counts = self.counts;
         if self.json {
-            self.line(&json::end(&counts, time, entries, head));
+            self.line(&json::end(&counts, time, entries, head, self.pending));
         } else {
             let Counts { good, known, failed, retried } = counts;
             let of = parts.map(|parts| format!(" of {parts}")).unwrap_or_default();
@@ -252,6 +259,9 @@ impl Report {
                 head.number,
                 hex(&head.hash)
             ));
+            if let Some(pending) = self.pending {
+                self.line(&hub::rest(pending));
+            }
         }
         self.output.map(|()| counts.failed == 0 && !self.given_up)
     }
@@ -287,9 +297,9 @@ impl Rows {
             let _ = write!(f, "{:.0}", 3600.0 * state.per_sec()); // the bar has its own errors
         };
         let template = if wanted.is_some() {
-            "{prefix:5!} {bar:20} {pos} of {len} good, {rate} parts/h (about {eta} to go)"
+            "{prefix:5!} {bar:20} {pos} of {len} good{msg}, {rate} parts/h (about {eta} to go)"
         } else {
-            "{prefix:5!} {pos} good, {rate} parts/h, {elapsed}"
+            "{prefix:5!} {pos} good{msg}, {rate} parts/h, {elapsed}"
         };
         batch.set_style(style(template).with_key("rate", rate));
         batch.set_prefix("batch");

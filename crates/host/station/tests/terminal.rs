@@ -268,3 +268,36 @@ fn a_plain_pipe_has_no_rows_and_no_colours() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(!printed.contains('\x1b') && printed.contains(": PASS: entered as 1, "), "{printed}");
 }
+
+#[test]
+fn a_hub_that_is_away_is_told_once_and_what_is_pending_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ledger, key) = (path("ledger.db"), path("station.key"));
+    let init = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(["init", "--ledger", &ledger, "--key", &key])
+        .output()
+        .unwrap();
+    assert!(init.status.success(), "{init:?}");
+    // Nobody listens on this port.
+    let hub = "postgres://line-1@127.0.0.1:1/hub";
+    let arguments = ["--ledger", &ledger, "--key", &key, "--hub", hub, "--parts", "2"];
+    let mut desk = Desk::new(1, &arguments, &[]);
+    desk.row(&["the hub cannot be used: 127.0.0.1:1/hub cannot be reached"]);
+    for number in 1..=2 {
+        desk.row(&[
+            "batch",
+            &format!("{} of 2 good", number - 1),
+            &format!("hub: {} pending", number - 1),
+        ]);
+        desk.play(0, &part(number, None, 1));
+        desk.row(&[desk.name(0), "  PASS   ", &format!("entered as {number}")]);
+    }
+    let seen = desk.end(0);
+    let seen = seen.lock().unwrap();
+    let mut all = Parser::new(200, COLUMNS, 0);
+    all.process(&seen.raw);
+    let contents = all.screen().contents();
+    assert_eq!(contents.matches("the hub cannot be used").count(), 1, "{contents}");
+    assert!(contents.contains("The hub does not have 2 parts in 4 links yet"), "{contents}");
+}

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use provisioning::{Event, Measurement, Nonce};
 
 use super::operator::{Answers, Question, Scan};
+use super::uplink::Desk;
 use super::writer::Request;
 use super::{Batch, Connect, Control, Done, Entered, Notice, Parts, Progress, Verdict};
 use crate::console::{ConsoleError, Observed, RunEnd};
+use crate::hub::{Elsewhere, Sought};
 use crate::image;
 use crate::ledger::{
     Attempt, Begun, Failed, Kept, New, NewEnd, NewEntry, NewOutcome, Program, Refusal, Step, Text,
@@ -40,6 +42,8 @@ pub struct Worker<'a> {
     pub control: &'a Control,
     pub progress: &'a Progress,
     pub answers: Option<&'a Answers>,
+    /// The hub, where there is one.
+    pub hub: Option<&'a Desk>,
     pub notices: SyncSender<Notice>,
     pub requests: SyncSender<Request<'a>>,
     /// Whether the next part begins when the last one is kept.
@@ -158,14 +162,27 @@ impl Worker<'_> {
             let request = Request::EntryOf(text.to_owned(), send);
             let asked = self.requests.send(request).ok().and_then(|()| answer.recv().ok());
             match asked.flatten() {
-                Some(entry) if question == Question::Next => Err(format!(
+                // The part may be that of the entry; the ledger looks.
+                _ if question != Question::Next => Ok(text.to_owned()),
+                Some(entry) => Err(format!(
                     "\"{text}\" is the serial number of entry {entry}. Check the label"
                 )),
-                // The part may be that of the entry; the ledger looks.
-                _ => Ok(text.to_owned()),
+                None => match self.elsewhere(text) {
+                    Some(Elsewhere { station, entry, .. }) => Err(format!(
+                        "\"{text}\" is the serial number of entry {entry} of the station {station}. Check the label"
+                    )),
+                    None => Ok(text.to_owned()),
+                },
             }
         };
         self.ask(question, take)
+    }
+
+    /// The part of another station with this serial number, as far as that is known before a run.
+    fn elsewhere(&self, serial_number: &str) -> Option<Elsewhere> {
+        let sought = Sought { identity: None, serial_number: Some(serial_number.to_owned()) };
+        // Without an answer, the part is looked up when its run is over.
+        self.hub?.look_up(sought).ok().flatten()
     }
 
     /// Asks the operator, and waits for an answer that `take` takes. Without one before a run nobody can say which
@@ -353,6 +370,18 @@ impl Worker<'_> {
             }
             ended => ended,
         };
+        let (ended, part) = match (ended, self.hub) {
+            (Ok((entry, image)), Some(hub)) => {
+                let identity = entry.identity;
+                let since = self.batch.clock.instant();
+                let serial_number = serial_number.clone();
+                let sought = Sought { identity: Some(identity), serial_number };
+                let answer = hub.may_enter(sought).map(|()| (entry, image));
+                steps.push(step("hub", self.batch.clock.instant().duration_since(since)));
+                (answer, Some((identity.device_id, identity.ueid())))
+            }
+            (ended, _) => (ended, None),
+        };
         let (end, image, result) = match ended {
             Ok((entry, image)) => (NewEnd::Good(entry.clone()), Some(image), Ok(entry.identity)),
             Err(error) => {
@@ -361,7 +390,7 @@ impl Worker<'_> {
                     failure: error.failure(),
                     text: error.to_string(),
                     seen: None,
-                    part: None,
+                    part,
                 };
                 (NewEnd::Failed(failed), None, Err(error))
             }

@@ -4,6 +4,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use super::uplink::{Amount, Desk};
 use crate::ledger::{Kept, Ledger, LedgerError, New};
 
 /// Requests that are carried out with one commit, at most, or with two. One commit costs a sync of the disk, however many.
@@ -43,7 +44,11 @@ impl<'a> Group<'a> {
 }
 
 /// Carries out what comes until nothing can come any more.
-pub fn write(ledger: &mut Ledger, requests: &Receiver<Request<'_>>) -> Result<(), LedgerError> {
+pub fn write(
+    ledger: &mut Ledger,
+    requests: &Receiver<Request<'_>>,
+    hub: Option<&Desk>,
+) -> Result<(), LedgerError> {
     while let Ok(first) = requests.recv() {
         let group = std::iter::once(first).chain(requests.try_iter().take(GROUP - 1));
         let (mut begun, mut others) = (Group::default(), Group::default());
@@ -59,7 +64,12 @@ pub fn write(ledger: &mut Ledger, requests: &Receiver<Request<'_>>) -> Result<()
             }
         }
         begun.keep(ledger)?;
+        let is_synced = !others.news.is_empty();
         others.keep(ledger)?;
+        // Attempts alone are not sent: a loss of power may take them.
+        if let Some(hub) = hub.filter(|_| is_synced) {
+            hub.kept(Amount::of(ledger)?);
+        }
     }
     Ok(())
 }

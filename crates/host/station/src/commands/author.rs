@@ -48,6 +48,15 @@ impl AuthorOptions {
         Ok(ledger)
     }
 
+    /// Opens it once more, to read and to sign what is sent elsewhere while it is written.
+    pub fn open_beside(&self, place: &Place) -> Result<Ledger, Error> {
+        let mut ledger = place.open_beside()?;
+        if let Some(key) = self.key.key.as_ref().or(place.file.key.as_ref()) {
+            ledger.set_signer(StationKey::read(key)?, None)?;
+        }
+        Ok(ledger)
+    }
+
     /// As the ledger keeps it.
     pub fn author(&self, file: &StationFile) -> Author {
         let station = self.station_name.clone().or_else(|| file.station.clone());

@@ -14,7 +14,10 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ValueEnum, value_parser};
 use provisioning::ImplementationId;
 use silicon::Soc;
-use station::batch::{self, Answers, Batch, Connect, Control, Parts, Port, Scan, Steps};
+use station::batch::uplink::Uplink;
+use station::batch::{
+    self, Answers, Batch, BatchError, Connect, Control, Parts, Port, Scan, Steps,
+};
 use station::clock::SystemClock;
 use station::image;
 use station::page::line::About;
@@ -26,8 +29,9 @@ use station::station_file::{self, StationFile};
 use station::steps::{self, CommandError, Moment, Step};
 
 use super::author::{AuthorOptions, name};
+use super::hub_options::HubOptions;
 use super::page::PageOptions;
-use super::{Error, Place, say};
+use super::{Error, Place, check_record, say};
 use crate::echo::Silence;
 use crate::report::{Report, Screen};
 
@@ -111,6 +115,13 @@ pub struct Provision {
     run_timeout: Option<u64>,
     #[command(flatten)]
     page: PageOptions,
+    /// Enter nothing while the hub cannot be asked whether another station has the part
+    ///
+    /// Without it, parts are entered all the same, and sent to the hub when it is back.
+    #[arg(long)]
+    require_hub: bool,
+    #[command(flatten)]
+    hub: HubOptions,
 }
 
 /// When a serial number is asked for.
@@ -151,6 +162,7 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
 
     let mut ledger = options.author.open(place)?;
     ledger.check_clock()?;
+    let uplink = uplink(options, place)?;
     let names: Vec<String> = ports.iter().map(|port| port.name.clone()).collect();
     if options.simulate.is_none() {
         let until = if batch.parts.is_some() { "" } else { " Ctrl-C ends the batch." };
@@ -172,17 +184,42 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
     let answers = asks.then(typed_lines);
     let _silence = screen.has_rows().then(Silence::begin).flatten();
     let mut report = Report::new(names, options.simulate.is_some(), batch.parts, json, screen);
-    let result = batch::run(&batch, ports, &mut ledger, &control, answers.as_ref(), |notice| {
-        report.show(&notice);
-        if let Some(page) = &page {
-            page.notice(&notice);
-        }
-    });
+    let answers = answers.as_ref();
+    let result =
+        batch::run_with_hub(&batch, ports, &mut ledger, &control, answers, uplink, |notice| {
+            report.show(&notice);
+            if let Some(page) = &page {
+                page.notice(&notice);
+            }
+        });
     drop(page);
     let all_good = report.end(batch.parts, ledger.entries()?, &ledger.head()?);
-    result?;
+    result.map_err(|error| -> Error {
+        match error {
+            BatchError::Ledger(error) => error.into(),
+            BatchError::Hub(error) => error.into(),
+            error @ BatchError::NoHub(_) => error.into(),
+        }
+    })?;
     ledger.finish()?;
     Ok(all_good?)
+}
+
+/// The hub of the batch, if there is one, after a first look.
+fn uplink(options: &Provision, place: &Place) -> Result<Option<Uplink>, Error> {
+    let is_required = options.require_hub || place.file.hub.required == Some(true);
+    let Some(config) = options.hub.config_if_any(place)? else {
+        let missing = "which hub is required? Give --hub URL, or url = \"URL\" below [hub] in the station file";
+        return if is_required { Err(missing.into()) } else { Ok(None) };
+    };
+    // Whoever has entered a part with the test-only key has said so then.
+    let check_record = Box::new(|entry: &_| check_record(entry, true));
+    let ledger = options.author.open_beside(place)?;
+    match Uplink::new(&config, ledger, is_required, check_record) {
+        Ok(uplink) => Ok(Some(uplink)),
+        Err(error) if error.is_transient() => Err(BatchError::NoHub(error.to_string()).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What is to be done, as the command line says it, and else the station file.

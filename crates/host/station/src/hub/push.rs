@@ -54,6 +54,14 @@ impl Hub {
         })
     }
 
+    /// Whether the ledger and the hub agree on what both have. It gives the hub's last link, and sends nothing.
+    ///
+    /// # Errors
+    /// As [`Hub::push`], which it is the beginning of. It is tried once.
+    pub fn compare(&mut self, ledger: &Ledger) -> Result<Receipt, HubError> {
+        Push::of(self, ledger)?.begin(self).map(|(_, last)| last)
+    }
+
     /// Sends the links that the hub lacks, up to the last one that the ledger has acknowledged, and tries again where
     /// something is in the way that can go by itself.
     ///
@@ -71,20 +79,7 @@ impl Hub {
         check_record: &mut dyn FnMut(&Entry) -> Result<(), String>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Pushed, HubError> {
-        let origin = ledger.origin()?;
-        if origin.station_key.is_none() {
-            return Err(HubError::NoKey);
-        }
-        let hub = self.config.to_string();
-        let mut push = Push {
-            ledger,
-            end: ledger.kept_head()?.number,
-            origin,
-            acknowledged: sent::get(ledger, &hub)?.map_or(0, |last| last.number),
-            hub,
-            first: None,
-            last: Receipt { number: 0, hash: [0; 32] },
-        };
+        let mut push = Push::of(self, ledger)?;
         let mut retry = Retry::new(self.config.patience);
         loop {
             let result = push.once(self, check_record, &mut |at, of| {
@@ -137,21 +132,45 @@ struct Push<'a> {
     last: Receipt,
 }
 
-impl Push<'_> {
+impl<'a> Push<'a> {
+    fn of(hub: &Hub, ledger: &'a Ledger) -> Result<Self, HubError> {
+        let origin = ledger.origin()?;
+        if origin.station_key.is_none() {
+            return Err(HubError::NoKey);
+        }
+        let hub = hub.config.to_string();
+        Ok(Self {
+            ledger,
+            end: ledger.kept_head()?.number,
+            origin,
+            acknowledged: sent::get(ledger, &hub)?.map_or(0, |last| last.number),
+            hub,
+            first: None,
+            last: Receipt { number: 0, hash: [0; 32] },
+        })
+    }
+
+    /// The number of the ledger at the hub, and the last link there, which the file must have, too.
+    fn begin(&self, hub: &mut Hub) -> Result<(i32, Receipt), HubError> {
+        let config = hub.config.clone();
+        let station = hub.call(async |client| station(client, &config, &self.origin).await)?;
+        let origin = self.origin.hash();
+        let last = hub.call(async |client| {
+            last(client, station, origin).await.map_err(|error| HubError::of(&config, error))
+        })?;
+        self.compare(hub, station, last)?;
+        Ok((station, last))
+    }
+
     fn once(
         &mut self,
         hub: &mut Hub,
         check_record: &mut dyn FnMut(&Entry) -> Result<(), String>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), HubError> {
-        let config = hub.config.clone();
-        let station = hub.call(async |client| station(client, &config, &self.origin).await)?;
-        let origin = self.origin.hash();
-        self.last = hub.call(async |client| {
-            last(client, station, origin).await.map_err(|error| HubError::of(&config, error))
-        })?;
-        self.first.get_or_insert(self.last.number);
-        self.compare(hub, station, self.last)?;
+        let (station, last) = self.begin(hub)?;
+        self.last = last;
+        self.first.get_or_insert(last.number);
         let mut next = self.next(station, self.last, check_record);
         // While the hub takes one batch, the next one is read and checked.
         while let Some(batch) = next? {
