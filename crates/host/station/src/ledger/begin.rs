@@ -70,7 +70,7 @@ impl Ledger {
         head_file: Option<&Path>,
         station_key: Option<[u8; 32]>,
         batch: Option<String>,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
     ) -> Result<Self, LedgerError> {
         let path = absolute(path)?;
         if look_for(&path, head_file)?.is_some() {
@@ -106,7 +106,7 @@ impl Ledger {
     pub fn carried_head(
         &self,
         origin: &Origin,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
     ) -> Result<Receipt, LedgerError> {
         self.carry(origin, check_record, |_| Ok(()))
     }
@@ -115,7 +115,7 @@ impl Ledger {
     fn carry(
         &self,
         origin: &Origin,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
         mut put: impl FnMut(&Link) -> Result<(), LedgerError>,
     ) -> Result<Receipt, LedgerError> {
         let mut last = Receipt { number: 0, hash: origin.hash() };
