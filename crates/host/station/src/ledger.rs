@@ -73,6 +73,7 @@ mod format;
 mod head;
 mod link;
 mod origin;
+mod restore;
 mod runs;
 mod text;
 mod walk;
@@ -104,6 +105,7 @@ pub use link::{
 pub use origin::{Continued, Origin};
 pub use runs::{Run, Runs};
 pub use text::Text;
+pub(crate) use walk::{Checked, Order, Stop};
 
 use crate::clock::{Clock, SystemClock, built};
 use crate::in_order;

@@ -111,13 +111,26 @@ fn column(name: &str) -> String {
 }
 
 impl Audit {
+    /// Of a chain that begins with this hash, before the first link.
+    pub(crate) const fn new(origin: [u8; 32]) -> Self {
+        Self {
+            entries: 0,
+            attempts: 0,
+            unfinished: 0,
+            clocks_accepted: Vec::new(),
+            head: Receipt { number: 0, hash: origin },
+            problems: Vec::new(),
+            unlisted: 0,
+        }
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    pub(super) fn add(&mut self, problem: Problem) {
+    pub(crate) fn add(&mut self, problem: Problem) {
         if self.problems.len() < PROBLEMS_LISTED {
             self.problems.push(problem);
         } else {
@@ -183,16 +196,7 @@ impl Ledger {
         check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
         each: impl FnMut(Found<'_>) -> Result<(), E>,
     ) -> Result<Audit, E> {
-        let head = Receipt { number: 0, hash: GENESIS };
-        let mut audit = Audit {
-            entries: 0,
-            attempts: 0,
-            unfinished: 0,
-            clocks_accepted: Vec::new(),
-            head,
-            problems: Vec::new(),
-            unlisted: 0,
-        };
+        let mut audit = Audit::new(GENESIS);
         let snapshot = self.connection.unchecked_transaction();
         let walked = snapshot.map_err(Stop::from).and_then(|_snapshot| {
             // First: what a query does depends on it, and one of a view may never end.

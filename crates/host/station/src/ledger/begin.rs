@@ -237,11 +237,11 @@ pub(super) fn create(
 }
 
 /// Makes a ledger of an empty file, unless another process just did.
-pub(super) fn fill(
+pub(super) fn fill<E: From<LedgerError>>(
     path: &Path,
     origin: &Origin,
-    carry: impl FnOnce(&mut Beginning<'_>) -> Result<(), LedgerError>,
-) -> Result<(), LedgerError> {
+    carry: impl FnOnce(&mut Beginning<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let error = |error| LedgerError::of(path, error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // EXTRA also syncs the folder after the rollback journal of this transaction is gone. A journal

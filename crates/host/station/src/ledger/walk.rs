@@ -17,7 +17,7 @@ use crate::in_order::in_order;
 const CHUNK: usize = 16;
 
 /// Why a walk did not come to its end.
-pub(super) enum Stop<E> {
+pub(crate) enum Stop<E> {
     Sqlite(rusqlite::Error),
     Problem(Problem),
     Caller(E),
@@ -31,25 +31,30 @@ impl<E> From<rusqlite::Error> for Stop<E> {
 
 /// A link as it was read.
 struct Row {
-    /// Its number, as it stands in the file.
     number: u64,
     /// What it says, and which hash it should have, where that is known.
     link: Result<(Link, Option<[u8; 32]>), Problem>,
-    /// Its hash, as it stands in the file.
     hash: [u8; 32],
-    /// The number of its entry, as it stands in the file.
     entry: Option<u64>,
-    /// The link that withdraws its entry.
     withdrawn: Option<u64>,
 }
 
-/// What does not depend on other links.
-struct Checked {
-    row: Row,
+/// A link, and what of it does not depend on other links.
+pub(crate) struct Checked {
+    /// Its number, as it stands in the file.
+    pub(crate) number: u64,
+    /// What it says.
+    pub(crate) link: Result<Link, Problem>,
+    /// Its hash, as it stands in the file.
+    pub(crate) hash: [u8; 32],
     /// The hash that it should have.
-    computed: Option<[u8; 32]>,
+    pub(crate) computed: Option<[u8; 32]>,
+    /// The number of its entry, as it stands in the file.
+    pub(crate) entry: Option<u64>,
+    /// The link that withdraws its entry.
+    pub(crate) withdrawn: Option<u64>,
     /// What is wrong with its record.
-    record: Result<(), String>,
+    pub(crate) record: Result<(), String>,
 }
 
 pub(super) fn walk<E>(
@@ -63,17 +68,7 @@ pub(super) fn walk<E>(
     let mut statement = connection.prepare(format.links())?;
     let mut rows = statement.query([])?;
     let mut end = Ok(());
-    let mut order = Order {
-        head_found: expected_head.is_none_or(|head| head == audit.head.hash),
-        audit,
-        expected_head,
-        has_order_of_time: format.has_order_of_time(),
-        each,
-        problems: Vec::new(),
-        time: Timestamp::MIN,
-        last_entry: 0,
-        ended: 0,
-    };
+    let mut order = Order::new(audit, expected_head, format.has_order_of_time(), each);
     let next = || {
         let mut chunk = Vec::new();
         while end.is_ok() && chunk.len() < CHUNK {
@@ -92,9 +87,8 @@ pub(super) fn walk<E>(
     in_order(ledger.threads, next, work, |chunk| {
         chunk.into_iter().try_for_each(|checked| order.take(checked))
     })?;
-    let Order { head_found, ended, audit, .. } = order;
+    let (audit, head_found) = order.end();
     end?;
-    audit.unfinished = audit.attempts.saturating_sub(ended);
     let highest = highest(connection, *format)?;
     if audit.head.number != highest {
         audit.add(Problem::CutOff(audit.head.number, highest));
@@ -118,18 +112,20 @@ fn read(rows: &mut Rows<'_>, format: Format) -> rusqlite::Result<Option<Row>> {
 }
 
 fn check(row: Row, check_record: &impl Fn(&Entry) -> Result<(), String>) -> Checked {
-    let (computed, record) = match &row.link {
-        Ok((link, hash)) => (
-            Some(hash.unwrap_or_else(|| link.computed_hash())),
-            link.entry().map_or(Ok(()), check_record),
-        ),
-        Err(_) => (None, Ok(())),
+    let Row { number, link, hash, entry, withdrawn } = row;
+    let (link, computed) = match link {
+        Ok((link, computed)) => {
+            let computed = computed.unwrap_or_else(|| link.computed_hash());
+            (Ok(link), Some(computed))
+        }
+        Err(problem) => (Err(problem), None),
     };
-    Checked { row, computed, record }
+    let record = link.as_ref().ok().and_then(Link::entry).map_or(Ok(()), check_record);
+    Checked { number, link, hash, computed, entry, withdrawn, record }
 }
 
-/// What depends on the links before.
-struct Order<'a, F> {
+/// What of a link depends on those before it.
+pub(crate) struct Order<'a, F> {
     audit: &'a mut Audit,
     expected_head: Option<[u8; 32]>,
     head_found: bool,
@@ -144,19 +140,46 @@ struct Order<'a, F> {
     ended: u64,
 }
 
-impl<F> Order<'_, F> {
-    fn take<E>(&mut self, checked: Checked) -> Result<(), Stop<E>>
+impl<'a, F> Order<'a, F> {
+    /// Before the first link, which has to follow `audit.head`.
+    pub(crate) fn new(
+        audit: &'a mut Audit,
+        expected_head: Option<[u8; 32]>,
+        has_order_of_time: bool,
+        each: F,
+    ) -> Self {
+        Self {
+            head_found: expected_head.is_none_or(|head| head == audit.head.hash),
+            audit,
+            expected_head,
+            has_order_of_time,
+            each,
+            problems: Vec::new(),
+            time: Timestamp::MIN,
+            last_entry: 0,
+            ended: 0,
+        }
+    }
+
+    /// After the last link: what was found, and whether the expected head was.
+    pub(crate) fn end(self) -> (&'a mut Audit, bool) {
+        self.audit.unfinished = self.audit.attempts.saturating_sub(self.ended);
+        (self.audit, self.head_found)
+    }
+
+    /// Takes the next link.
+    pub(crate) fn take<E>(&mut self, checked: Checked) -> Result<(), Stop<E>>
     where
         F: FnMut(Found<'_>) -> Result<(), E>,
     {
-        let Checked { row: Row { number, link, hash, entry, withdrawn }, computed, record } = checked;
+        let Checked { number, link, hash, computed, entry, withdrawn, record } = checked;
         let Self { audit, problems, .. } = self;
         let last = audit.head;
         if number != last.number.wrapping_add(1) {
             problems.push(Problem::Number(last.number, number));
         }
         let link = match link {
-            Ok((link, _)) => {
+            Ok(link) => {
                 self.head_found |= self.expected_head.is_some() && self.expected_head == computed;
                 if link.previous != last.hash {
                     problems.push(Problem::Previous(number));

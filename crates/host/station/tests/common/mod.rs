@@ -13,6 +13,8 @@ pub mod postgres;
 #[cfg(unix)]
 pub mod proxy;
 #[cfg(unix)]
+pub mod signed;
+#[cfg(unix)]
 pub mod terminal;
 
 use std::sync::{Arc, LazyLock, Mutex};
