@@ -109,7 +109,7 @@ pub(crate) use walk::{Checked, Order, Stop};
 
 use crate::clock::{Clock, SystemClock, built};
 use crate::in_order;
-use append::{GIVEN, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
+use append::{GIVEN, LAST_ENTRY_UP_TO, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
 use audit::check_schema;
 use begin::{create, fill, look_for};
 use checkpoint::Signer;
@@ -409,6 +409,17 @@ impl Ledger {
     /// The file cannot be read.
     pub fn entries(&self) -> Result<u64, LedgerError> {
         last_entry(&self.connection).map_err(|error| self.error(error))
+    }
+
+    /// How many of the entries are in links up to this number.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn entries_up_to(&self, link: u64) -> Result<u64, LedgerError> {
+        let link = i64::try_from(link).unwrap_or(i64::MAX);
+        entry_of(&self.connection, LAST_ENTRY_UP_TO, &[&link])
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.error(error))
     }
 
     /// The last entry that this verifier may have been given; 0 where it was given none.

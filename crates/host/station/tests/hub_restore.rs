@@ -10,10 +10,9 @@ use std::path::Path;
 
 use common::postgres::TestHub;
 use common::signed::{Station, any, audit, copy};
-use common::{entries, entry, enter, links};
+use common::{enter, entry, links};
 use station::hub::{Alarm, Hub, HubError, Which};
 use station::ledger::{Ledger, LedgerError, Link, head_file_of};
-use station::station_key::StationKey;
 
 fn restore(station: &Station, path: &Path) -> Result<station::ledger::Audit, HubError> {
     let which = Which::OfRole(station.role.clone());
@@ -153,7 +152,7 @@ fn what_the_station_has_not_signed_or_is_no_chain_is_not_restored() {
             "link 4: what the hub has is not the content of a link that follows link 3",
         ),
         (
-            "UPDATE hub.links SET content = overlay(content placing 'x' from position('version' in content) for 1), \
+            "UPDATE hub.links SET content = overlay(content placing 'x' from position('0.1.0' in content) for 1), \
              hash = sha256('x') WHERE number = 20",
             "link, 20, is not signed",
         ),
@@ -293,6 +292,4 @@ fn a_station_that_was_rolled_back_is_stopped_and_restored_from_the_hub() {
     one.push().unwrap();
     assert_eq!(audit(&hub).problems, []);
     assert_eq!(audit(&hub).parts, 9);
-    let _ = StationKey::read(&one.key).unwrap();
-    let _ = entries([1]);
 }

@@ -2,18 +2,22 @@
 
 //! `export`: the ledger for an attestation verifier.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use provisioning::DUMMY_PUBLIC_KEY;
 use sha2::{Digest, Sha256};
 use station::Identity;
 use station::export::{self, Options, Profile};
+use station::hub::Config;
 use station::ledger::{self, Audit, Entry, Fact, Ledger, Link, New};
 
 use super::author::{AuthorOptions, name};
+use super::export_hub;
+use super::hub_options::HubInstead;
 use super::{Error, Place, check_record, hash, print_problems, printable, say};
 use crate::json;
 
@@ -56,6 +60,25 @@ pub struct Export {
     /// Also export the test-only key, with which anybody can pretend to be the part
     #[arg(long)]
     allow_dummy: bool,
+    #[command(flatten)]
+    hub: HubInstead,
+    /// Do not ask the hub of the station file which entries it holds back: a part that another station claims, too, may
+    /// leave then, and one of the two may be a copy
+    #[arg(long, conflicts_with = "hub")]
+    without_hub: bool,
+}
+
+impl Export {
+    /// What the endorsements say besides the identities.
+    fn options(&self, head: [u8; 32]) -> Options {
+        Options {
+            profile: self.profile,
+            head,
+            vendor: self.vendor.clone(),
+            model: self.model.clone(),
+            max_bytes: self.max_bytes,
+        }
+    }
 }
 
 fn profiles() -> impl TypedValueParser<Value = Profile> {
@@ -84,7 +107,11 @@ struct Selected {
     audit: Audit,
 }
 
-fn select(arguments: &Export, ledger: &Ledger) -> Result<Selected, Error> {
+fn select(
+    arguments: &Export,
+    ledger: &Ledger,
+    held_back: &BTreeSet<u64>,
+) -> Result<Selected, Error> {
     let mut identities = Vec::new();
     let (mut left_out, mut withdrawn, mut to_remove) = (0, 0, Vec::new());
     // As a query says; and below as the links say, whose chain is verified.
@@ -110,6 +137,7 @@ fn select(arguments: &Export, ledger: &Ledger) -> Result<Selected, Error> {
         let is_dummy = entry.identity.public_key == DUMMY_PUBLIC_KEY;
         match (contains(entry.number), found.withdrawn) {
             (true, Some(_)) => withdrawn += 1,
+            (true, None) if held_back.contains(&entry.number) => {}
             (true, None) if is_dummy && !arguments.allow_dummy => left_out += 1,
             (true, None) => identities.push(entry.identity),
             (false, Some(_)) if entry.number <= expected => {
@@ -152,9 +180,16 @@ fn remember(
 /// Carries the command out.
 pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
     let Export { output, overwrite, .. } = arguments;
+    if let Some(config) = arguments.hub.config(place)? {
+        return run_hub(arguments, &config, json);
+    }
     let ledger = place.open()?;
+    let held_back = match arguments.hub.of_station(place)? {
+        Some(config) if !arguments.without_hub => export_hub::held_back(&config, &ledger)?,
+        _ => BTreeSet::new(),
+    };
     let Selected { identities, left_out, withdrawn, to_remove, given, audit: found } =
-        select(arguments, &ledger)?;
+        select(arguments, &ledger, &held_back)?;
     drop(ledger);
     if !found.is_clean() {
         if json {
@@ -188,19 +223,45 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         say(format_args!("{} has everything already; nothing was written", printable(verifier)));
         return Ok(true);
     }
-    let options = Options {
-        profile: arguments.profile,
-        head: found.head.hash,
-        vendor: arguments.vendor.clone(),
-        model: arguments.model.clone(),
-        max_bytes: arguments.max_bytes,
-    };
+    let options = arguments.options(found.head.hash);
     let files = export::export(&options, identities)?;
     export::write(&files, output, *overwrite)?;
     // After the files: if this fails, the next export has the same parts, and finds the files in its way.
     if let Some(verifier) = &arguments.verifier {
         remember(arguments, place, verifier, (given + 1, found.entries), &files)?;
     }
+    print(&files, &options, output, json)
+}
+
+/// Exports what the hub has for a verifier.
+fn run_hub(arguments: &Export, config: &Config, json: bool) -> Result<bool, Error> {
+    let Some(verifier) = &arguments.verifier else {
+        return Err("for which verifier? The hub keeps what each was given: --for NAME".into());
+    };
+    if arguments.head.is_some() || arguments.entries.is_some() {
+        return Err("--head and --entries are of a ledger. Leave them out".into());
+    }
+    let Some(selected) = export_hub::select(config, verifier, arguments.allow_dummy, json)? else {
+        return Ok(false);
+    };
+    if selected.parts.is_empty() {
+        say(format_args!("{} has everything already; nothing was written", printable(verifier)));
+        return Ok(true);
+    }
+    let options = arguments.options(selected.head);
+    let files = export::export(&options, selected.parts.iter().map(|part| part.identity))?;
+    let write = || export::write(&files, &arguments.output, arguments.overwrite);
+    export_hub::give(config, verifier, options.profile.name(), &selected, &files, write)?;
+    print(&files, &options, &arguments.output, json)
+}
+
+/// Says what was written.
+fn print(
+    files: &[export::Files],
+    options: &Options,
+    output: &Path,
+    json: bool,
+) -> Result<bool, Error> {
     if files.len() > 1 {
         say(format_args!(
             "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \
@@ -211,10 +272,10 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     }
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{}", json::exported(&files, options.profile, output))?;
+        writeln!(out, "{}", json::exported(files, options.profile, output))?;
         return Ok(true);
     }
-    for piece in &files {
+    for piece in files {
         let (profile, folder) = (options.profile, output.display());
         let [comid, corim, endorsements] = piece.names();
         let (parts, bytes) = (piece.parts, piece.endorsements.len());

@@ -4,12 +4,13 @@
 //! out, since the hub holds it back.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use station::export::{self, Files};
-use station::hub::{Agreement, Config, Hub, HubExport};
+use station::hub::{Agreement, Config, Hub, HubError, HubExport};
 use station::ledger::Ledger;
 
 use super::{Error, check_record, printable, say};
@@ -105,37 +106,30 @@ pub fn give(
 /// # Errors
 /// The hub cannot be asked, contradicts the ledger, or does not have all of its entries yet.
 pub fn held_back(config: &Config, ledger: &Ledger) -> Result<BTreeSet<u64>, Error> {
-    let ask = || -> Result<BTreeSet<u64>, Error> {
-        match Hub::agreement(config, ledger)? {
-            Agreement::Alarm(alarm) => return Err(station::hub::HubError::Alarm(alarm).into()),
-            Agreement::Same(last) if ledger.entries_after(last.number)? == 0 => {}
-            Agreement::Unknown if ledger.entries()? == 0 => {}
-            Agreement::Same(_) | Agreement::Unknown => {
-                return Err("the hub does not have all entries of this ledger yet. Push them first: station push".into());
-            }
-        }
-        let held = Hub::connect(config)?.held_back(&ledger.origin()?)?;
-        for (entry, conflict) in &held {
-            say(format_args!(
-                "held back: entry {entry} was left out. {} When that is settled, export it: --entries {entry}..{entry}",
-                sentence(&super::hub::words(conflict))
-            ));
-        }
-        Ok(held.into_iter().map(|(entry, _)| entry).collect())
+    let pushed = match Hub::agreement(config, ledger).map_err(unknown)? {
+        Agreement::Alarm(alarm) => return Err(HubError::Alarm(alarm).into()),
+        Agreement::Same(last) => last.number,
+        Agreement::Unknown => 0,
     };
-    ask().map_err(|error| {
-        format!(
-            "{error}. Nothing was exported, since parts that another station claims, too, must not leave. To export without \
-             the hub, with such parts among them: --without-hub"
-        )
-        .into()
-    })
+    if ledger.entries_up_to(pushed)? < ledger.entries()? {
+        return Err(unknown("the hub does not have all entries of this ledger yet. Push them first: station push"));
+    }
+    let mut hub = Hub::connect(config).map_err(unknown)?;
+    let held = hub.held_back(&ledger.origin()?).map_err(unknown)?;
+    for (entry, conflict) in &held {
+        say(format_args!(
+            "held back: {}. Entry {entry} was left out. When that is settled, export it: --entries {entry}..{entry}",
+            super::hub::words(conflict)
+        ));
+    }
+    Ok(held.into_iter().map(|(entry, _)| entry).collect())
 }
 
-fn sentence(words: &str) -> String {
-    let mut words = words.to_owned();
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    words + "."
+/// Why it is not known what the hub holds back.
+fn unknown(why: impl Display) -> Error {
+    format!(
+        "{why}. Nothing was exported, since a part that another station claims, too, must not leave. To export without the \
+         hub, with such parts among them: --without-hub"
+    )
+    .into()
 }

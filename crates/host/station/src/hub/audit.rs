@@ -18,7 +18,7 @@ use super::snapshot::{Cursor, Snapshot};
 use super::{Config, HubError};
 use crate::in_order::{self, in_order};
 use crate::ledger::{
-    Audit, Checkpoint, CheckpointProblem, Continued, Entry, Order, Origin, PROBLEMS_LISTED, Receipt,
+    Audit, Checkpoint, CheckpointProblem, Continued, Entry, Found, Order, Origin, PROBLEMS_LISTED, Receipt,
     Stop,
 };
 use crate::note::Verifier;
@@ -128,7 +128,7 @@ impl HubAudit {
     ) -> Result<(), HubError> {
         let (name, before) = (ledger.name(), self.links_read());
         let mut chain = Audit::new(ledger.origin_hash);
-        let mut order = Order::new(&mut chain, None, true, |_| Ok::<_, HubError>(()));
+        let mut order = Order::new(&mut chain, None, true, nothing);
         let cursor = hub.cursor(&row::statement(ledger))?;
         let check_record = options.check_record;
         let work = |chunk: Vec<Row>| -> Vec<_> {
@@ -246,6 +246,12 @@ impl LedgerAudit {
     pub fn name(&self) -> String {
         format!("ledger {} of {}", self.station, self.role)
     }
+}
+
+/// What is given on of a link.
+#[expect(clippy::unnecessary_wraps, reason = "others can fail")]
+fn nothing(_: Found<'_>) -> Result<(), HubError> {
+    Ok(())
 }
 
 /// The number that a checkpoint stands under, and whether it is the link of that number that was signed.

@@ -42,6 +42,10 @@ const FAILED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM outcomes WHERE serial_
         WHERE attempts.serial_number = ?1 AND attempts.link <> ?3 AND outcomes.link IS NULL) \
     OR EXISTS (SELECT 1 FROM outcomes WHERE device_id = ?2 AND result = 'failed')";
 
+// One that is asked while a station waits for its hub. Entries are numbered in the order of their links.
+pub(super) const LAST_ENTRY_UP_TO: &str =
+    "SELECT number FROM entries WHERE link <= ?1 ORDER BY link DESC LIMIT 1";
+
 // One that is asked before an export, which has to follow the last one.
 pub(super) const GIVEN: &str = "SELECT coalesce(max(last), 0) FROM exports WHERE verifier = ?1";
 

@@ -101,7 +101,9 @@ pub(super) fn walk<E>(
 
 fn read(rows: &mut Rows<'_>, format: Format) -> rusqlite::Result<Option<Row>> {
     let Some(row) = rows.next()? else { return Ok(None) };
-    let integer = |column| Ok(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned));
+    let integer = |column| -> rusqlite::Result<_> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned))
+    };
     Ok(Some(Row {
         number: number(row),
         link: format.read(row),
