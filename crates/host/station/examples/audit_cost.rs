@@ -83,6 +83,8 @@ fn with_p256(entry: &Entry) -> Result<(), String> {
     let key = VerifyingKey::from_sec1_bytes(entry.identity.public_key.as_bytes());
     let key = key.map_err(|_| error())?;
     token
-        .verify_signature(b"", |signature, data| key.verify(data, &Signature::from_slice(signature)?))
+        .verify_signature(b"", |signature, data| {
+            key.verify(data, &Signature::from_slice(signature)?)
+        })
         .map_err(|_| error())
 }

@@ -82,9 +82,7 @@ impl<T: Send, R: Send> Lane<T, R> {
     {
         let (items, to_do) = channel::<T>();
         let (done, results) = channel();
-        scope.spawn(move || {
-            to_do.into_iter().map(work).try_for_each(|result| done.send(result))
-        });
+        scope.spawn(move || to_do.into_iter().map(work).try_for_each(|result| done.send(result)));
         Self { items, results }
     }
 }
@@ -111,10 +109,15 @@ mod tests {
                     thread::sleep(Duration::from_micros(n * 7919 % 300));
                     n * n
                 };
-                let taken = in_order(of(threads), || numbers.next(), work, |result| {
-                    results.push(result);
-                    Ok::<_, ()>(())
-                });
+                let taken = in_order(
+                    of(threads),
+                    || numbers.next(),
+                    work,
+                    |result| {
+                        results.push(result);
+                        Ok::<_, ()>(())
+                    },
+                );
                 assert_eq!(taken, Ok(()));
                 assert_eq!(results, (0..count).map(|n| n * n).collect::<Vec<_>>());
             }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     Error, Place, attempts, audit, completions, export, hub, init, list, man, ports, provision,
-    push, replace, say, show, stats, verify,
+    push, replace, restore, say, show, stats, verify,
 };
 use station::hub::HubError;
 use station::ledger::LedgerError;

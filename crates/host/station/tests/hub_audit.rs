@@ -16,8 +16,18 @@ use station::hub::{Agreement, Alarm, Hub};
 use station::ledger::{CheckpointProblem, Ledger, Problem};
 
 const TABLES: [&str; 12] = [
-    "attempts", "checkpoints", "conflicts", "enrolled", "entries", "exported", "exports", "links", "outcomes", "parts",
-    "stations", "withdrawals",
+    "attempts",
+    "checkpoints",
+    "conflicts",
+    "enrolled",
+    "entries",
+    "exported",
+    "exports",
+    "links",
+    "outcomes",
+    "parts",
+    "stations",
+    "withdrawals",
 ];
 
 /// A person who may do anything at the server takes away what guards the tables, and keeps a copy of them.
@@ -108,7 +118,8 @@ fn edits(hub: &TestHub) -> Vec<(&'static str, Vec<HubProblem>)> {
         expected,
         rows: rows.to_vec(),
     };
-    let unsigned = |ledger: &String, last, signed| Unsigned { ledger: ledger.clone(), last, signed };
+    let unsigned =
+        |ledger: &String, last, signed| Unsigned { ledger: ledger.clone(), last, signed };
     let shared = |what, value: String| Shared { what, count: 2, value };
     let hex = |bytes: &[u8]| base16ct::lower::encode_string(bytes);
     let ueid = hex(entry(1).identity.ueid().as_bytes());

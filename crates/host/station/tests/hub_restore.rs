@@ -45,28 +45,25 @@ fn a_ledger_whose_disk_is_lost_is_written_anew_and_goes_on() {
     drop(ledger);
     lose(&path);
     assert!(!path.exists());
-    let (origin, found) = Hub::restore(
-        &config,
-        &Which::OfRole(role.clone()),
-        &path,
-        None,
-        any,
-        &mut |_, _| (),
-    )
-    .unwrap();
+    let (origin, found) =
+        Hub::restore(&config, &Which::OfRole(role.clone()), &path, None, any, &mut |_, _| ())
+            .unwrap();
     assert!(found.is_clean());
     assert_eq!((found.head, found.entries), (head, 180));
     let ledger = Ledger::open_or_create(&path).unwrap();
     assert_eq!(contents(&links(&ledger)), before);
     assert_eq!(ledger.origin().unwrap(), origin);
-    assert_eq!(ledger.acknowledged().unwrap(), head.number);
+    assert_eq!(ledger.kept_head().unwrap(), head);
     // Nothing else is left in the folder.
     let mut names: Vec<_> = fs::read_dir(path.parent().unwrap())
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["ledger.db", "ledger.db-head", "ledger.db-shm", "ledger.db-wal", "station.key"]);
+    assert_eq!(
+        names,
+        ["ledger.db", "ledger.db-head", "ledger.db-shm", "ledger.db-wal", "station.key"]
+    );
     drop(ledger);
     // It knows its parts, and goes on with its key.
     let nothing = Ledger::open(&path).unwrap();
@@ -236,10 +233,7 @@ fn a_hub_that_was_restored_from_a_backup_gets_what_it_lacks_again() {
     two.enter(15..=16);
     two.push().unwrap();
     // The backup takes the hub's place, under its name.
-    let rename = format!(
-        "DROP DATABASE {0} WITH (FORCE); ",
-        hub.database
-    );
+    let rename = format!("DROP DATABASE {0} WITH (FORCE); ", hub.database);
     hub.server.sql("postgres", "postgres", &rename).unwrap();
     let rename = format!("ALTER DATABASE {} RENAME TO {}", backup.database, hub.database);
     hub.server.sql("postgres", "postgres", &rename).unwrap();

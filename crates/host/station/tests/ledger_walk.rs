@@ -99,7 +99,11 @@ fn a_caller_that_stops_has_got_every_link_until_then_and_none_after() {
                 |_| Ok(()),
                 |found| {
                     given.push(found.number);
-                    if found.number < end { Ok(()) } else { Err(LedgerError::Missing(path.clone())) }
+                    if found.number < end {
+                        Ok(())
+                    } else {
+                        Err(LedgerError::Missing(path.clone()))
+                    }
                 },
             );
             assert!(matches!(result, Err(LedgerError::Missing(_))), "{result:?}");

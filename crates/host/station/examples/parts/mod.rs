@@ -118,7 +118,8 @@ fn record(identity: &Identity, key: &EcdsaKeyPair, random: &SystemRandom) -> Res
 /// What the ledger keeps must be what its record says.
 pub fn check(entry: &station::ledger::Entry) -> std::result::Result<(), String> {
     let wanted = station::record::Wanted { allow_dummy: true, ..Default::default() };
-    let record = station::record::verify(&entry.record, &wanted).map_err(|error| error.to_string())?;
+    let record =
+        station::record::verify(&entry.record, &wanted).map_err(|error| error.to_string())?;
     if record.identity == entry.identity { Ok(()) } else { Err(String::from("another part")) }
 }
 
@@ -126,5 +127,6 @@ pub fn check(entry: &station::ledger::Entry) -> std::result::Result<(), String> 
 pub fn peak_memory() -> u64 {
     let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
+        / 1024
 }

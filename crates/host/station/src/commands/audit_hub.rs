@@ -14,8 +14,8 @@ use super::{Error, Place, check_record, say};
 /// Carries the command out.
 pub fn run(config: &Config, place: &Place, allow_dummy: bool, json: bool) -> Result<bool, Error> {
     // Drawn on standard error, and only on a terminal.
-    let bar = ProgressBar::no_length()
-        .with_style(ProgressStyle::with_template("{spinner} {pos} links")?);
+    let bar =
+        ProgressBar::no_length().with_style(ProgressStyle::with_template("{spinner} {pos} links")?);
     let mut options = AuditOptions {
         check_record: &|entry| check_record(entry, allow_dummy),
         threads: None,

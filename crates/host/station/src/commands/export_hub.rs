@@ -24,8 +24,8 @@ pub fn select(
     json: bool,
 ) -> Result<Option<HubExport>, Error> {
     // Drawn on standard error, and only on a terminal.
-    let bar = ProgressBar::no_length()
-        .with_style(ProgressStyle::with_template("{spinner} {pos} links")?);
+    let bar =
+        ProgressBar::no_length().with_style(ProgressStyle::with_template("{spinner} {pos} links")?);
     let export = HubExport::of(
         config,
         verifier,
@@ -112,7 +112,9 @@ pub fn held_back(config: &Config, ledger: &Ledger) -> Result<BTreeSet<u64>, Erro
         Agreement::Unknown => 0,
     };
     if ledger.entries_up_to(pushed)? < ledger.entries()? {
-        return Err(unknown("the hub does not have all entries of this ledger yet. Push them first: station push"));
+        return Err(unknown(
+            "the hub does not have all entries of this ledger yet. Push them first: station push",
+        ));
     }
     let mut hub = Hub::connect(config).map_err(unknown)?;
     let held = hub.held_back(&ledger.origin()?).map_err(unknown)?;

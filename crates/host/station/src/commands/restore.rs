@@ -58,7 +58,9 @@ pub fn run(options: &Restore, place: &Place, json: bool) -> Result<bool, Error> 
     let mut out = io::stdout().lock();
     if !found.is_clean() {
         print_problems(&found, true, &mut out)?;
-        say("error: what the hub has is NOT GOOD. Nothing was restored. Audit the hub: station audit --hub");
+        say(
+            "error: what the hub has is NOT GOOD. Nothing was restored. Audit the hub: station audit --hub",
+        );
         return Ok(false);
     }
     let (links, entries, head) = (found.head.number, found.entries, hex(&found.head.hash));

@@ -18,8 +18,8 @@ use super::snapshot::{Cursor, Snapshot};
 use super::{Config, HubError};
 use crate::in_order::{self, in_order};
 use crate::ledger::{
-    Audit, Checkpoint, CheckpointProblem, Continued, Entry, Found, Order, Origin, PROBLEMS_LISTED, Receipt,
-    Stop,
+    Audit, Checkpoint, CheckpointProblem, Continued, Entry, Found, Order, Origin, PROBLEMS_LISTED,
+    Receipt, Stop,
 };
 use crate::note::Verifier;
 use row::TABLES;
@@ -91,13 +91,15 @@ impl HubAudit {
     }
 
     /// Audits the hub as it is in this snapshot.
-    pub(super) fn at(
-        hub: &mut Snapshot,
-        options: &mut AuditOptions<'_>,
-    ) -> Result<Self, HubError> {
+    pub(super) fn at(hub: &mut Snapshot, options: &mut AuditOptions<'_>) -> Result<Self, HubError> {
         let threads = options.threads.unwrap_or_else(in_order::threads);
-        let mut audit =
-            Self { ledgers: Vec::new(), parts: 0, checkpoints: 0, problems: Vec::new(), unlisted: 0 };
+        let mut audit = Self {
+            ledgers: Vec::new(),
+            parts: 0,
+            checkpoints: 0,
+            problems: Vec::new(),
+            unlisted: 0,
+        };
         let mut rows = [0; TABLES.len()];
         for row in hub.rows(LEDGERS, &[])? {
             let mut ledger = LedgerAudit::new(&row);
@@ -255,17 +257,13 @@ fn nothing(_: Found<'_>) -> Result<(), HubError> {
 }
 
 /// The number that a checkpoint stands under, and whether it is the link of that number that was signed.
-fn check_note(
-    row: &Row,
-    verifier: Option<&Verifier>,
-) -> (u64, Result<bool, CheckpointProblem>) {
+fn check_note(row: &Row, verifier: Option<&Verifier>) -> (u64, Result<bool, CheckpointProblem>) {
     let number = row.get::<_, i64>(0).cast_unsigned();
     let note: &str = row.get(1);
     let hash: Option<&[u8]> = row.get(2);
     let Some(verifier) = verifier else { return (number, Err(CheckpointProblem::NoKey)) };
-    let is_of_the_link = |found: Checkpoint| {
-        found.head.number == number && hash == Some(&found.head.hash[..])
-    };
+    let is_of_the_link =
+        |found: Checkpoint| found.head.number == number && hash == Some(&found.head.hash[..]);
     (number, Checkpoint::open(note.as_bytes(), verifier).map(is_of_the_link))
 }
 

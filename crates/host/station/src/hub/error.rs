@@ -124,7 +124,9 @@ pub enum HubError {
     #[error("{0}")]
     NoLedger(String),
     /// What the hub has of a ledger is not good.
-    #[error("link {0}: what the hub has is not the content of a link that follows link {1}. Audit the hub: station audit --hub")]
+    #[error(
+        "link {0}: what the hub has is not the content of a link that follows link {1}. Audit the hub: station audit --hub"
+    )]
     Content(u64, u64),
     /// A file cannot be read or written.
     #[error("{}: {}", .0.display(), .1)]

@@ -23,8 +23,7 @@ const PARTS: &str = "SELECT p.station, p.link, p.entry, p.device_id, p.implement
         s.role \
     FROM hub.exportable p JOIN hub.stations s ON s.station = p.station";
 /// What stations have exported themselves.
-const BY_STATIONS: &str =
-    "SELECT l.station, l.content FROM hub.links l WHERE l.kind = 'export' ORDER BY l.station, l.number";
+const BY_STATIONS: &str = "SELECT l.station, l.content FROM hub.links l WHERE l.kind = 'export' ORDER BY l.station, l.number";
 /// Parts that the verifier has from the hub and should not have any more: withdrawn, or claimed by two.
 const TO_REMOVE: &str = "SELECT s.role, p.entry, p.withdrawn IS NOT NULL FROM hub.exported d \
     JOIN hub.parts p ON (p.station, p.link) = (d.station, d.link) JOIN hub.stations s ON s.station = p.station \
@@ -162,8 +161,10 @@ fn part(row: &Row) -> Result<(ExportPart, u64), HubError> {
     let identity = || {
         Some(Identity {
             device_id: DeviceId(row.get::<_, &[u8]>(3).try_into().ok()?),
-            implementation_id: ImplementationId::from_bytes(row.get::<_, &[u8]>(4).try_into().ok()?)
-                .ok()?,
+            implementation_id: ImplementationId::from_bytes(
+                row.get::<_, &[u8]>(4).try_into().ok()?,
+            )
+            .ok()?,
             public_key: PublicKey::from_sec1_bytes(row.get(5))?,
         })
     };
@@ -183,9 +184,9 @@ struct Given {
 impl Given {
     fn contains(&self, station: i32, link: u64, entry: u64) -> bool {
         self.ranges.get(&station).is_some_and(|ranges| {
-            ranges
-                .iter()
-                .any(|(last_link, first, last)| link <= *last_link && (*first..=*last).contains(&entry))
+            ranges.iter().any(|(last_link, first, last)| {
+                link <= *last_link && (*first..=*last).contains(&entry)
+            })
         })
     }
 }
@@ -237,7 +238,10 @@ impl Hub {
         self.call(async |client| {
             let rows = client.query(HELD_BACK, &[&own.as_slice()]).await;
             let rows = rows.map_err(|error| HubError::of(&config, error))?;
-            Ok(rows.iter().map(|row| (row.get::<_, i64>(9).cast_unsigned(), conflict(row))).collect())
+            Ok(rows
+                .iter()
+                .map(|row| (row.get::<_, i64>(9).cast_unsigned(), conflict(row)))
+                .collect())
         })
     }
 
@@ -283,10 +287,7 @@ async fn give<E>(
     let export: i32 = row.get(0);
     let stations: Vec<_> = parts.iter().map(|part| part.station).collect();
     let links: Vec<_> = parts.iter().map(|part| part.link.cast_signed()).collect();
-    transaction
-        .execute(GIVEN, &[&verifier, &stations, &links, &export])
-        .await
-        .map_err(error)?;
+    transaction.execute(GIVEN, &[&verifier, &stations, &links, &export]).await.map_err(error)?;
     // Another exporter for this verifier waits, and then finds them given.
     if let Err(error) = write() {
         return Ok(Err(error));

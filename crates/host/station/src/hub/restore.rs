@@ -76,7 +76,9 @@ fn find(hub: &mut Snapshot, which: &Which) -> Result<LedgerAudit, HubError> {
                 Which::OfRole(role) => format!("of the role {role}"),
                 Which::Origin(origin) => format!("with the origin {}", hex(origin)),
             };
-            return Err(HubError::NoLedger(format!("the hub has no ledger {what}. See: station hub status")));
+            return Err(HubError::NoLedger(format!(
+                "the hub has no ledger {what}. See: station hub status"
+            )));
         }
         ref several => {
             let several: Vec<_> = several.iter().map(|ledger| hex(&ledger.origin_hash)).collect();
@@ -99,13 +101,11 @@ fn find(hub: &mut Snapshot, which: &Which) -> Result<LedgerAudit, HubError> {
 /// The last link, which the station must have signed: else anybody who can write to the hub could have made it.
 fn signed_head(hub: &mut Snapshot, ledger: &LedgerAudit) -> Result<Receipt, HubError> {
     let last = hub.rows(super::push::LAST, &[&ledger.station])?;
-    let last = last.first().map_or(
-        Receipt { number: 0, hash: ledger.origin_hash },
-        |row| Receipt {
+    let last =
+        last.first().map_or(Receipt { number: 0, hash: ledger.origin_hash }, |row| Receipt {
             number: row.get::<_, i64>(0).cast_unsigned(),
             hash: super::push::to_hash(row.get(1)),
-        },
-    );
+        });
     let notes = hub.rows(LAST_NOTE, &[&ledger.station])?;
     let note = notes.first().map(|row| row.get::<_, &str>(0));
     let signed = note.zip(ledger.origin.verifier()).and_then(|(note, verifier)| {

@@ -57,10 +57,7 @@ impl Snapshot {
     ) -> Result<Vec<Row>, HubError> {
         let Self { config, connection } = self;
         connection.call(config, async |client| {
-            client
-                .query(statement, parameters)
-                .await
-                .map_err(|error| HubError::of(config, error))
+            client.query(statement, parameters).await.map_err(|error| HubError::of(config, error))
         })
     }
 
@@ -84,10 +81,7 @@ impl Snapshot {
         }
         let Self { config, connection } = self;
         let rows = connection.call(config, async |client| {
-            client
-                .query(&cursor.fetch, &[])
-                .await
-                .map_err(|error| HubError::of(config, error))
+            client.query(&cursor.fetch, &[]).await.map_err(|error| HubError::of(config, error))
         })?;
         cursor.has_more = rows.len() == ROWS as usize;
         Ok((!rows.is_empty()).then_some(rows))

@@ -314,7 +314,7 @@ mod tests {
             for _ in 1..number {
                 rows.next().unwrap();
             }
-            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1;
+            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1.unwrap();
             raw.execute("UPDATE entries SET hash = ?1 WHERE number = ?2", (hash, number)).unwrap();
         }
         raw.execute_batch(&trigger).unwrap();

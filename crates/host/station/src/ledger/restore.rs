@@ -9,7 +9,9 @@ use tempfile::TempPath;
 
 use super::begin::fill;
 use super::head::beside;
-use super::{Audit, Beginning, Entry, Ledger, LedgerError, Origin, absolute, head_files, heads, size};
+use super::{
+    Audit, Beginning, Entry, Ledger, LedgerError, Origin, absolute, head_files, heads, size,
+};
 
 impl Ledger {
     /// Whether a ledger could be restored under this name: there is no file of it.

@@ -8,9 +8,7 @@ use rusqlite::Rows;
 use super::append::highest;
 use super::format::Format;
 use super::link::number;
-use super::{
-    Audit, Entry, Fact, Found, GENESIS, Ledger, Link, PROBLEMS_LISTED, Problem, Receipt,
-};
+use super::{Audit, Entry, Fact, Found, GENESIS, Ledger, Link, PROBLEMS_LISTED, Problem, Receipt};
 use crate::in_order::in_order;
 
 /// Links that a thread gets at once: what it costs to hand them over is little beside what it costs to check them.

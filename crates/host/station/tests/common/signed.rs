@@ -11,7 +11,7 @@ use station::station_key::StationKey;
 
 use super::edits::facts;
 use super::postgres::{Server, TestHub};
-use super::{entry, enter, entries};
+use super::{enter, entries, entry};
 
 /// A station, its files, and how it logs in at the hub.
 pub struct Station {
@@ -73,13 +73,8 @@ impl Station {
 
     pub fn push(&self) -> Result<Pushed, HubError> {
         let mut hub = Hub::connect(&self.config)?;
-        let sign = &mut |head| self.ledger.checkpoint(head);
-        hub.push(&self.ledger, sign, &mut any_mut, &mut |_, _| ())
+        hub.push(&self.ledger, &mut any, &mut |_, _| ())
     }
-}
-
-fn any_mut(entry: &Entry) -> Result<(), String> {
-    any(entry)
 }
 
 /// A hub of two stations, which have all that a hub can have: every kind of link, a withdrawn part, a conflict that is

@@ -14,7 +14,9 @@ pub enum HubProblem {
     #[error("{0}, {1}")]
     Link(String, Problem),
     /// The origin of a ledger is not the hash of its key, its batch and the ledger that it continues.
-    #[error("{0}: its origin is not that of its station key, its batch and the ledger that it continues")]
+    #[error(
+        "{0}: its origin is not that of its station key, its batch and the ledger that it continues"
+    )]
     Origin(String),
     /// The role of a ledger is not enrolled with its key.
     #[error("{0}: its role was never enrolled with its station key")]
@@ -87,7 +89,9 @@ pub enum HubProblem {
         signed: u64,
     },
     /// An export names another number of parts than there are.
-    #[error("export {0}: it says {1} parts, and {2} are kept as given: rows of exported were removed or added")]
+    #[error(
+        "export {0}: it says {1} parts, and {2} are kept as given: rows of exported were removed or added"
+    )]
     Export(i32, i64, i64),
 }
 

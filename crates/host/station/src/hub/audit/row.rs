@@ -10,9 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::LedgerAudit;
-use crate::ledger::{
-    Checked, ContentError, End, Entry, Fact, GENESIS, Link, Problem,
-};
+use crate::ledger::{Checked, ContentError, End, Entry, Fact, GENESIS, Link, Problem};
 
 /// The tables that have rows beside links.
 pub(super) const TABLES: [&str; 5] = ["attempts", "outcomes", "entries", "withdrawals", "parts"];
@@ -89,7 +87,11 @@ pub(super) fn check(row: &Row, check_record: &dyn Fn(&Entry) -> Result<(), Strin
             link: Err(Problem::Column(number, "content")),
             hash,
             computed,
-            entry: row.try_get::<_, Option<i64>>(ENTRIES + 1).ok().flatten().map(i64::cast_unsigned),
+            entry: row
+                .try_get::<_, Option<i64>>(ENTRIES + 1)
+                .ok()
+                .flatten()
+                .map(i64::cast_unsigned),
             withdrawn: None,
             record: Ok(()),
         },
@@ -126,8 +128,8 @@ pub(super) fn check(row: &Row, check_record: &dyn Fn(&Entry) -> Result<(), Strin
     }
     let is = |at| row.try_get(at).unwrap_or(false);
     // What was carried over is the claim of the ledger before.
-    checked.is_lost = link.entry().is_some()
-        && if is(CARRIED) { is(LOST) } else { !rows[4] && !is(LOST) };
+    checked.is_lost =
+        link.entry().is_some() && if is(CARRIED) { is(LOST) } else { !rows[4] && !is(LOST) };
     checked.link.record = link.entry().map_or(Ok(()), check_record);
     // What the chain is made of is the column.
     checked.link.link = Ok(Link { hash, ..link });
