@@ -18,26 +18,35 @@
 //! # Ok(()) }
 //! ```
 
+mod audit;
 mod claims;
+mod compare;
 mod config;
 mod conflicts;
 mod connection;
 mod error;
+mod export;
 mod look_up;
 mod of_batch;
 mod owner;
 mod password;
 mod push;
+mod restore;
 mod sent;
+mod snapshot;
 mod status;
 
+pub use audit::{AuditOptions, HubAudit, HubProblem, LedgerAudit};
+pub use compare::Agreement;
 pub use config::Config;
 pub use conflicts::OwnConflict;
 pub use error::{Alarm, HubError};
+pub use export::{ExportPart, HubExport};
 pub use look_up::{Elsewhere, Same, Sought};
 pub use of_batch::CheckRecord;
 pub use owner::{Enrolled, Kind};
 pub use push::{BATCH, Pushed};
+pub use restore::Which;
 pub use sent::get as sent;
 pub use status::{Conflict, StationStatus, Status};
 

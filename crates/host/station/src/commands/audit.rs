@@ -11,10 +11,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use station::ledger::{Ledger, LedgerError, Origin, Problem};
 use station::note::{MOST, Verifier};
 
+use super::audit_hub;
+use super::hub_options::HubInstead;
 use super::{Error, Place, check_record, hash, print_problems};
 use crate::json;
 
 /// Check the ledger: its numbers, its chain of hashes, and every record in it
+///
+/// With --hub, the hub: every ledger at it, the signature of each checkpoint, and that its tables say what the links say, no
+/// more and no less. A ledger that is at hand is compared with it.
 #[derive(clap::Args)]
 pub struct Audit {
     /// The head that was written down earlier, which must still be in the chain
@@ -32,11 +37,20 @@ pub struct Audit {
     /// Accept entries of the test-only key
     #[arg(long)]
     allow_dummy: bool,
+    #[command(flatten)]
+    hub: HubInstead,
 }
 
 /// Carries the command out.
 pub fn run(options: &Audit, place: &Place, json: bool) -> Result<bool, Error> {
     let allow_dummy = options.allow_dummy;
+    if let Some(config) = options.hub.config(place)? {
+        let Audit { head, checkpoint, vkey, continues, .. } = options;
+        if head.is_some() || checkpoint.is_some() || vkey.is_some() || continues.is_some() {
+            return Err("--head, --checkpoint, --vkey and --continues are of a ledger. The hub has its checkpoints".into());
+        }
+        return audit_hub::run(&config, place, allow_dummy, json);
+    }
     let ledger = place.open()?;
     let (head, against) = compare(options, &ledger)?;
     // Drawn on standard error, and only on a terminal.
@@ -79,7 +93,7 @@ pub fn run(options: &Audit, place: &Place, json: bool) -> Result<bool, Error> {
 
 /// The head that is still to be found in the chain, and in what the ledger differs from what was kept elsewhere.
 fn compare(options: &Audit, ledger: &Ledger) -> Result<(Option<[u8; 32]>, Vec<Problem>), Error> {
-    let Audit { head, checkpoint, vkey, continues, allow_dummy } = options;
+    let Audit { head, checkpoint, vkey, continues, allow_dummy, hub: _ } = options;
     let mut problems = Vec::new();
     let mut head = *head;
     let needs_origin = head.is_some() || vkey.is_some() || continues.is_some();

@@ -2,6 +2,7 @@
 
 //! Which parts are exported, and how their endorsements are made: what `export` and `submit` share.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -14,9 +15,11 @@ use station::Identity;
 use station::export::{
     self, Chain, Files, InstanceIds, Options, Profile, Signer, SignerName, SigningKey,
 };
+use station::hub::Config;
 use station::ledger::{self, Audit, Entry, Fact, Ledger, Link, New};
 
 use super::author::{AuthorOptions, name};
+use super::export_hub;
 use super::{Error, Place, check_record, hash, print_problems, say};
 use crate::json;
 
@@ -28,7 +31,7 @@ pub struct EndorsementOptions {
     instance_id: InstanceIds,
     /// The head that was written down earlier, which must still be in the chain
     #[arg(long, value_name = "HASH", value_parser = hash)]
-    head: Option<[u8; 32]>,
+    pub head: Option<[u8; 32]>,
     /// The vendor in the class of each part
     #[arg(long)]
     vendor: Option<String>,
@@ -40,7 +43,7 @@ pub struct EndorsementOptions {
     pub max_bytes: usize,
     /// Also export the test-only key, with which anybody can pretend to be the part
     #[arg(long)]
-    allow_dummy: bool,
+    pub allow_dummy: bool,
     #[command(flatten)]
     signing: SigningOptions,
 }
@@ -109,24 +112,25 @@ impl EndorsementOptions {
         Ok(Some(Signer::new(SigningKey::open(key)?, chain, name)?))
     }
 
-    /// Makes the endorsements.
+    /// Makes the endorsements of these parts. `head` is that of the ledger, or stands for what the hub has.
     pub fn make(
         &self,
         profile: Profile,
         signer: Option<&Signer>,
-        selected: Selected,
+        head: [u8; 32],
+        identities: impl IntoIterator<Item = Identity>,
     ) -> Result<Vec<Files>, Error> {
         let options = Options {
             profile,
             instance_ids: self.instance_id,
-            head: selected.audit.head.hash,
+            head,
             vendor: self.vendor.clone(),
             model: self.model.clone(),
             max_bytes: self.max_bytes,
         };
         Ok(match signer {
-            Some(signer) => export::export_signed(&options, signer, selected.identities)?,
-            None => export::export(&options, selected.identities)?,
+            Some(signer) => export::export_signed(&options, signer, identities)?,
+            None => export::export(&options, identities)?,
         })
     }
 }
@@ -138,6 +142,8 @@ pub struct Wanted<'a> {
     pub verifier: Option<&'a str>,
     /// Those of this range.
     pub entries: Option<&'a RangeInclusive<u64>>,
+    /// But for those that this hub holds back.
+    pub hub: Option<Config>,
 }
 
 /// What is to be exported.
@@ -154,7 +160,11 @@ pub struct Selected {
     pub audit: Audit,
 }
 
-fn walk(wanted: &Wanted<'_>, ledger: &Ledger) -> Result<Selected, Error> {
+fn walk(
+    wanted: &Wanted<'_>,
+    ledger: &Ledger,
+    held_back: &BTreeSet<u64>,
+) -> Result<Selected, Error> {
     let mut identities = Vec::new();
     let (mut left_out, mut withdrawn, mut to_remove) = (0, 0, Vec::new());
     // As a query says; and below as the links say, whose chain is verified.
@@ -180,6 +190,7 @@ fn walk(wanted: &Wanted<'_>, ledger: &Ledger) -> Result<Selected, Error> {
         let is_dummy = entry.identity.public_key == DUMMY_PUBLIC_KEY;
         match (contains(entry.number), found.withdrawn) {
             (true, Some(_)) => withdrawn += 1,
+            (true, None) if held_back.contains(&entry.number) => {}
             (true, None) if is_dummy && !wanted.options.allow_dummy => left_out += 1,
             (true, None) => identities.push(entry.identity),
             (false, Some(_)) if entry.number <= expected => {
@@ -198,7 +209,11 @@ fn walk(wanted: &Wanted<'_>, ledger: &Ledger) -> Result<Selected, Error> {
 /// What is to be exported, said to the operator where something is left out. `None` where the ledger is not good.
 pub fn select(wanted: &Wanted<'_>, place: &Place, json: bool) -> Result<Option<Selected>, Error> {
     let ledger = place.open()?;
-    let selected = walk(wanted, &ledger)?;
+    let held_back = match &wanted.hub {
+        Some(hub) => export_hub::held_back(hub, &ledger)?,
+        None => BTreeSet::new(),
+    };
+    let selected = walk(wanted, &ledger, &held_back)?;
     drop(ledger);
     let Selected { left_out, withdrawn, to_remove, audit, .. } = &selected;
     if !audit.is_clean() {

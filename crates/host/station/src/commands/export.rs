@@ -4,13 +4,16 @@
 
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use station::export::{self, Profile};
+use station::export::{self, Files, Profile};
+use station::hub::Config;
 use station::submit::outbox::Outbox;
 
 use super::author::{AuthorOptions, name};
 use super::endorsements::{EndorsementOptions, Wanted, given, profiles, remember, select};
+use super::export_hub;
+use super::hub_options::HubInstead;
 use super::{Error, Place, printable, say};
 use crate::json;
 
@@ -41,6 +44,12 @@ pub struct Export {
     /// Replace the files of an earlier export
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    hub: HubInstead,
+    /// Do not ask the hub of the station file which entries it holds back: a part that another station claims, too, may
+    /// leave then, and one of the two may be a copy
+    #[arg(long, conflicts_with = "hub")]
+    without_hub: bool,
 }
 
 fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -68,11 +77,15 @@ fn lock(place: &Place, verifier: &str) -> Result<Outbox, Error> {
 
 /// Carries the command out.
 pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error> {
-    let Export { profile, output, verifier, author, entries, endorsements, overwrite } = arguments;
+    let Export { profile, output, verifier, author, entries, endorsements, .. } = arguments;
+    if let Some(config) = arguments.hub.config(place)? {
+        return run_hub(arguments, &config, json);
+    }
     let signer = endorsements.signer()?;
-    let wanted =
-        Wanted { options: endorsements, verifier: verifier.as_deref(), entries: entries.as_ref() };
-    let _outbox = verifier.as_deref().map(|name| lock(place, name)).transpose()?;
+    let hub = if arguments.without_hub { None } else { arguments.hub.of_station(place)? };
+    let verifier = verifier.as_deref();
+    let wanted = Wanted { options: endorsements, verifier, entries: entries.as_ref(), hub };
+    let _outbox = verifier.map(|name| lock(place, name)).transpose()?;
     let Some(selected) = select(&wanted, place, json)? else { return Ok(false) };
     if let Some(verifier) = verifier
         && selected.identities.is_empty()
@@ -81,12 +94,44 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
         return Ok(true);
     }
     let range = (selected.given + 1, selected.audit.entries);
-    let files = endorsements.make(*profile, signer.as_ref(), selected)?;
-    export::write(&files, output, *overwrite)?;
+    let head = selected.audit.head.hash;
+    let files = endorsements.make(*profile, signer.as_ref(), head, selected.identities)?;
+    export::write(&files, output, arguments.overwrite)?;
     // After the files: if this fails, the next export has the same parts, and finds the files in its way.
     if let Some(verifier) = verifier {
         remember(author, place, given(verifier, *profile, range, &files))?;
     }
+    print(arguments, &files, json)
+}
+
+/// Exports what the hub has for a verifier.
+fn run_hub(arguments: &Export, config: &Config, json: bool) -> Result<bool, Error> {
+    let Export { profile, output, verifier, endorsements, .. } = arguments;
+    let Some(verifier) = verifier else {
+        return Err("for which verifier? The hub keeps what each was given: --for NAME".into());
+    };
+    if endorsements.head.is_some() || arguments.entries.is_some() {
+        return Err("--head and --entries are of a ledger. Leave them out".into());
+    }
+    let signer = endorsements.signer()?;
+    let Some(selected) = export_hub::select(config, verifier, endorsements.allow_dummy, json)?
+    else {
+        return Ok(false);
+    };
+    if selected.parts.is_empty() {
+        say(format_args!("{} has everything already; nothing was written", printable(verifier)));
+        return Ok(true);
+    }
+    let identities = selected.parts.iter().map(|part| part.identity);
+    let files = endorsements.make(*profile, signer.as_ref(), selected.head, identities)?;
+    let write = || export::write(&files, output, arguments.overwrite);
+    export_hub::give(config, verifier, profile.name(), &selected, &files, write)?;
+    print(arguments, &files, json)
+}
+
+/// Says what was written.
+fn print(arguments: &Export, files: &[Files], json: bool) -> Result<bool, Error> {
+    let Export { profile, output, endorsements, .. } = arguments;
     if files.len() > 1 {
         say(format_args!(
             "warning: one file would have more than {} bytes (--max-bytes), which is more than a verifier takes. \
@@ -97,10 +142,10 @@ pub fn run(arguments: &Export, place: &Place, json: bool) -> Result<bool, Error>
     }
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{}", json::exported(&files, *profile, output))?;
+        writeln!(out, "{}", json::exported(files, *profile, output))?;
         return Ok(true);
     }
-    for piece in &files {
+    for piece in files {
         let folder = output.display();
         let [comid, corim, endorsements] = piece.names();
         let (parts, bytes) = (piece.parts, piece.endorsements.len());

@@ -9,7 +9,7 @@ use station::hub::Config;
 use super::{Error, Place};
 
 /// Which hub, and how to log in there. A station file says the same below `[hub]`.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct HubOptions {
     /// The hub, such as `postgres://line-2@hub.example/hub`. A password is never a part of it
     #[arg(long, value_name = "URL")]
@@ -20,6 +20,45 @@ pub struct HubOptions {
     /// The file of the password, which only its owner may read. Without it, libpq's: PGPASSFILE, ~/.pgpass
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+}
+
+/// The hub in the ledger's place, where it is asked for.
+#[derive(clap::Args)]
+pub struct HubInstead {
+    /// Not the ledger but the hub: this one, such as postgres://name@hub.example/hub, or that of the station file
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "it is there, and has a value or none")]
+    hub: Option<Option<String>>,
+    /// The certificate of the authority that has signed the hub's, in PEM
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The file of the password, which only its owner may read. Without it, libpq's: PGPASSFILE, ~/.pgpass
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl HubInstead {
+    /// The hub, if it is asked for.
+    pub fn config(&self, place: &Place) -> Result<Option<Config>, Error> {
+        match &self.hub {
+            None => Ok(None),
+            Some(_) => self.options().config(place).map(Some),
+        }
+    }
+
+    /// The hub that the station file has, asked for or not.
+    pub fn of_station(&self, place: &Place) -> Result<Option<Config>, Error> {
+        self.options().config_if_any(place)
+    }
+
+    fn options(&self) -> HubOptions {
+        let Self { hub, ca, password_file } = self;
+        HubOptions {
+            hub: hub.clone().flatten(),
+            ca: ca.clone(),
+            password_file: password_file.clone(),
+        }
+    }
 }
 
 impl HubOptions {

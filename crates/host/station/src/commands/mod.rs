@@ -4,10 +4,12 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod audit_hub;
 pub mod author;
 pub mod completions;
 pub mod endorsements;
 pub mod export;
+pub mod export_hub;
 pub mod hub;
 pub mod hub_options;
 pub mod init;
@@ -18,6 +20,7 @@ pub mod ports;
 pub mod provision;
 pub mod push;
 pub mod replace;
+pub mod restore;
 pub mod selection;
 pub mod show;
 pub mod stats;
@@ -48,6 +51,8 @@ pub fn say(line: impl Display) {
 pub struct Place {
     /// The ledger.
     pub ledger: PathBuf,
+    /// Whether someone has named it.
+    pub is_named: bool,
     /// One more file that keeps its head.
     pub head_file: Option<PathBuf>,
     /// What stays the same on this station; empty where no file says it.
@@ -64,7 +69,9 @@ impl Place {
         let file = station_file.map(StationFile::read).transpose()?.unwrap_or_default();
         let ledger = ledger.or_else(|| file.ledger.clone());
         let head_file = head_file.or_else(|| file.head_file.clone());
-        Ok(Self { ledger: ledger.unwrap_or_else(|| "ledger.db".into()), head_file, file })
+        let is_named = ledger.is_some();
+        let ledger = ledger.unwrap_or_else(|| "ledger.db".into());
+        Ok(Self { ledger, is_named, head_file, file })
     }
 
     /// Opens it.

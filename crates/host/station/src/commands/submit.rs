@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::author::{AuthorOptions, name};
 use super::endorsements::{EndorsementOptions, Wanted, given, profiles, remember, select};
+use super::hub_options::HubOptions;
 use super::{Error, Place, printable, say};
 use crate::json;
 
@@ -55,6 +56,10 @@ pub struct Submit {
     /// has found out
     #[arg(long, value_enum, requires = "name")]
     settle: Option<Settle>,
+    /// Do not ask the hub of the station file which entries it holds back: a part that another station claims, too, may
+    /// leave then, and one of the two may be a copy
+    #[arg(long, requires = "name")]
+    without_hub: bool,
     #[command(flatten)]
     author: AuthorOptions,
     #[command(flatten)]
@@ -110,7 +115,9 @@ pub fn run(arguments: &Submit, place: &Place, json: bool) -> Result<bool, Error>
     }
     let options = &arguments.endorsements;
     let Some(profile) = arguments.profile else { return Err("--profile is missing".into()) };
-    let wanted = Wanted { options, verifier: Some(name), entries: None };
+    let hub =
+        if arguments.without_hub { None } else { HubOptions::default().config_if_any(place)? };
+    let wanted = Wanted { options, verifier: Some(name), entries: None, hub };
     let Some(selected) = select(&wanted, place, json)? else { return Ok(false) };
     if selected.identities.is_empty() {
         say(format_args!("{} has everything", printable(name)));
@@ -118,7 +125,8 @@ pub fn run(arguments: &Submit, place: &Place, json: bool) -> Result<bool, Error>
     }
     let signer = options.signer()?;
     let range = (selected.given + 1, selected.audit.entries);
-    let files = options.make(profile, signer.as_ref(), selected)?;
+    let head = selected.audit.head.hash;
+    let files = options.make(profile, signer.as_ref(), head, selected.identities)?;
     let pending = outbox.begin(given(name, profile, range, &files), &files)?;
     drop(files);
     deliver(arguments, place, &outbox, &verifier, &pending, false, json)?;

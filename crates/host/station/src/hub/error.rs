@@ -114,6 +114,20 @@ pub enum HubError {
     /// The ledger says no.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Nothing was given to the verifier, since the hub has changed meanwhile.
+    #[error(
+        "another program has exported for this verifier meanwhile, or a part was withdrawn or claimed by another station. \
+         Nothing was kept as given. Export again"
+    )]
+    Meanwhile,
+    /// The hub has no such ledger.
+    #[error("{0}")]
+    NoLedger(String),
+    /// What the hub has of a ledger is not good.
+    #[error(
+        "link {0}: what the hub has is not the content of a link that follows link {1}. Audit the hub: station audit --hub"
+    )]
+    Content(u64, u64),
     /// A file cannot be read or written.
     #[error("{}: {}", .0.display(), .1)]
     Io(PathBuf, #[source] io::Error),

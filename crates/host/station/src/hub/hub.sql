@@ -66,6 +66,9 @@ CREATE TABLE hub.links (
     FOREIGN KEY (station, origin) REFERENCES hub.stations (station, origin)
 );
 
+-- What stations have exported themselves, which an export from the hub leaves out.
+CREATE INDEX links_exports ON hub.links (station, number) WHERE kind = 'export';
+
 -- What the stations say of their links, to be asked in SQL. An audit compares it with the links' content.
 CREATE TABLE hub.attempts (
     station       integer NOT NULL,

@@ -14,13 +14,13 @@ use crate::ledger::{Entry, Ledger, Link, Origin, Receipt};
 /// Links in a batch, which is a transaction.
 pub const BATCH: u64 = 1_000;
 
-const STATION: &str = "SELECT station, role FROM hub.stations WHERE origin = $1";
+pub(super) const STATION: &str = "SELECT station, role FROM hub.stations WHERE origin = $1";
 const BEGIN_STATION: &str = "INSERT INTO hub.stations \
     (key, batch, continues_format, continues_number, continues_head, origin) VALUES ($1, $2, $3, $4, $5, $6) \
     ON CONFLICT (origin) DO NOTHING";
-const LAST: &str =
+pub(super) const LAST: &str =
     "SELECT number, hash FROM hub.links WHERE station = $1 ORDER BY number DESC LIMIT 1";
-const HASH: &str = "SELECT hash FROM hub.links WHERE station = $1 AND number = $2";
+pub(super) const HASH: &str = "SELECT hash FROM hub.links WHERE station = $1 AND number = $2";
 const HASHES: &str = "SELECT number, hash FROM hub.links \
     WHERE station = $1 AND number = ANY($2) ORDER BY number";
 const CHECKPOINT: &str = "INSERT INTO hub.checkpoints (station, number, note) VALUES ($1, $2, $3) \
@@ -307,7 +307,7 @@ async fn hash(
 }
 
 /// The tables have no hash of another length.
-fn to_hash(bytes: &[u8]) -> [u8; 32] {
+pub(super) fn to_hash(bytes: &[u8]) -> [u8; 32] {
     bytes.try_into().unwrap_or([0; 32])
 }
 

@@ -15,7 +15,7 @@ const STATIONS: &str = "SELECT s.station, s.role, s.key, s.batch, s.origin, coal
     FROM hub.stations s LEFT JOIN LATERAL \
         (SELECT number, time FROM hub.links l WHERE l.station = s.station ORDER BY number DESC LIMIT 1) last ON true \
     ORDER BY s.station";
-const CONFLICTS: &str = "SELECT a.role, e.entry, b.role, p.entry, \
+pub(super) const CONFLICTS: &str = "SELECT a.role, e.entry, b.role, p.entry, \
         c.device_id, c.ueid, c.public_key, c.serial_number, c.found \
     FROM hub.open_conflicts c \
     JOIN hub.entries e ON (e.station, e.link) = (c.station, c.link) \
@@ -98,7 +98,7 @@ fn station(row: &Row) -> StationStatus {
     }
 }
 
-fn conflict(row: &Row) -> Conflict {
+pub(super) fn conflict(row: &Row) -> Conflict {
     Conflict {
         second: (row.get(0), row.get::<_, i64>(1).cast_unsigned()),
         holder: (row.get(2), row.get::<_, i64>(3).cast_unsigned()),

@@ -2,14 +2,12 @@
 
 //! Whether the ledger is whole.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use thiserror::Error;
 
-use super::append::highest;
 use super::format::Format;
-use super::link::number;
-use super::{CheckpointProblem, Entry, Fact, GENESIS, Ledger, LedgerError, Link, Receipt};
+use super::walk::{Stop, walk};
+use super::{CheckpointProblem, Entry, GENESIS, Ledger, LedgerError, Link, Receipt};
 
 /// Problems that an audit lists. It counts the others, so that a ruined ledger fits into memory.
 pub const PROBLEMS_LISTED: usize = 100;
@@ -113,13 +111,26 @@ fn column(name: &str) -> String {
 }
 
 impl Audit {
+    /// Of a chain that begins with this hash, before the first link.
+    pub(crate) const fn new(origin: [u8; 32]) -> Self {
+        Self {
+            entries: 0,
+            attempts: 0,
+            unfinished: 0,
+            clocks_accepted: Vec::new(),
+            head: Receipt { number: 0, hash: origin },
+            problems: Vec::new(),
+            unlisted: 0,
+        }
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    fn add(&mut self, problem: Problem) {
+    pub(crate) fn add(&mut self, problem: Problem) {
         if self.problems.len() < PROBLEMS_LISTED {
             self.problems.push(problem);
         } else {
@@ -141,19 +152,6 @@ pub struct Found<'a> {
     pub problems: &'a [Problem],
 }
 
-/// Why a walk did not come to its end.
-enum Stop<E> {
-    Sqlite(rusqlite::Error),
-    Problem(Problem),
-    Caller(E),
-}
-
-impl<E> From<rusqlite::Error> for Stop<E> {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
 impl Ledger {
     /// As [`Ledger::walk`], for a caller that only needs what is wrong. `progress` gets, after each link, how
     /// many were read.
@@ -164,7 +162,7 @@ impl Ledger {
     pub fn audit(
         &self,
         expected_head: Option<[u8; 32]>,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
         mut progress: impl FnMut(u64),
     ) -> Result<Audit, LedgerError> {
         let mut links = 0;
@@ -177,8 +175,10 @@ impl Ledger {
 
     /// Gives every link to `each`, in order, until it fails, and checks the file, its tables and
     /// triggers, the form of each link, the chain of hashes, and that nothing was taken off the end.
-    /// Everything that leaves the ledger leaves it here. It is the ledger of one moment, of which one link is in
-    /// memory, while a station may go on writing.
+    /// Everything that leaves the ledger leaves it here. It is the ledger of one moment, of which a few hundred links are
+    /// in memory, while a station may go on writing.
+    ///
+    /// Hashes and records are checked on all cores: see [`Ledger::set_threads`].
     ///
     /// What was given is only known to be good when the walk has ended without a problem: the chain is
     /// known to be whole at its head.
@@ -193,19 +193,10 @@ impl Ledger {
     pub fn walk<E: From<LedgerError>>(
         &self,
         expected_head: Option<[u8; 32]>,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
         each: impl FnMut(Found<'_>) -> Result<(), E>,
     ) -> Result<Audit, E> {
-        let head = Receipt { number: 0, hash: GENESIS };
-        let mut audit = Audit {
-            entries: 0,
-            attempts: 0,
-            unfinished: 0,
-            clocks_accepted: Vec::new(),
-            head,
-            problems: Vec::new(),
-            unlisted: 0,
-        };
+        let mut audit = Audit::new(GENESIS);
         let snapshot = self.connection.unchecked_transaction();
         let walked = snapshot.map_err(Stop::from).and_then(|_snapshot| {
             // First: what a query does depends on it, and one of a view may never end.
@@ -292,83 +283,6 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
         .prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")?
         .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
         .collect()
-}
-
-fn walk<E>(
-    ledger: &Ledger,
-    audit: &mut Audit,
-    expected_head: Option<[u8; 32]>,
-    mut check_record: impl FnMut(&Entry) -> Result<(), String>,
-    mut each: impl FnMut(Found<'_>) -> Result<(), E>,
-) -> Result<(), Stop<E>> {
-    let mut head_found = expected_head.is_none_or(|head| head == audit.head.hash);
-    let Ledger { connection, format, .. } = ledger;
-    let mut statement = connection.prepare(format.links())?;
-    let mut rows = statement.query([])?;
-    let mut problems = Vec::new();
-    let mut time = Timestamp::MIN;
-    let mut last_entry = 0;
-    let mut ended = 0;
-    while let Some(row) = rows.next()? {
-        let (last, number) = (audit.head, number(row));
-        if number != last.number.wrapping_add(1) {
-            problems.push(Problem::Number(last.number, number));
-        }
-        let link = match format.read(row) {
-            Ok((link, hash)) => {
-                head_found |= expected_head == Some(hash);
-                if link.previous != last.hash {
-                    problems.push(Problem::Previous(number));
-                }
-                if link.hash != hash {
-                    problems.push(Problem::Hash(number));
-                }
-                if link.time < time && !link.clock_accepted && format.has_order_of_time() {
-                    problems.push(Problem::Clock(number));
-                }
-                time = link.time;
-                if let Some(entry) = link.entry() {
-                    if entry.number != last_entry + 1 {
-                        problems.push(Problem::Entry(number, last_entry, entry.number));
-                    }
-                    if let Err(why) = check_record(entry) {
-                        problems.push(Problem::Record(number, why));
-                    }
-                }
-                Some(link)
-            }
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
-        if let Some(link) = &link {
-            if link.clock_accepted && audit.clocks_accepted.len() < PROBLEMS_LISTED {
-                audit.clocks_accepted.push(number);
-            }
-            audit.attempts += u64::from(matches!(link.fact, Fact::Attempt(_)));
-            ended += u64::from(matches!(link.fact, Fact::Outcome(_)));
-        }
-        // As it stands in the file, so that one changed link is not a problem of all that follow.
-        audit.head = Receipt { number, hash: row.get("hash").unwrap_or(GENESIS) };
-        if let Some(entry) = row.get::<_, Option<i64>>("entries.number")? {
-            audit.entries += 1;
-            last_entry = entry.cast_unsigned();
-        }
-        let withdrawn = row.get::<_, Option<i64>>("withdrawn")?.map(i64::cast_unsigned);
-        let found = Found { number, link: link.as_ref(), withdrawn, problems: &problems };
-        each(found).map_err(Stop::Caller)?;
-        problems.drain(..).for_each(|problem| audit.add(problem));
-    }
-    audit.unfinished = audit.attempts.saturating_sub(ended);
-    let highest = highest(connection, *format)?;
-    if audit.head.number != highest {
-        audit.add(Problem::CutOff(audit.head.number, highest));
-    }
-    if !head_found {
-        audit.add(Problem::Head);
-    }
-    Ok(())
 }
 
 impl Problem {

@@ -70,7 +70,7 @@ impl Ledger {
         head_file: Option<&Path>,
         station_key: Option<[u8; 32]>,
         batch: Option<String>,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
     ) -> Result<Self, LedgerError> {
         let path = absolute(path)?;
         if look_for(&path, head_file)?.is_some() {
@@ -106,7 +106,7 @@ impl Ledger {
     pub fn carried_head(
         &self,
         origin: &Origin,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
     ) -> Result<Receipt, LedgerError> {
         self.carry(origin, check_record, |_| Ok(()))
     }
@@ -115,7 +115,7 @@ impl Ledger {
     fn carry(
         &self,
         origin: &Origin,
-        check_record: impl FnMut(&Entry) -> Result<(), String>,
+        check_record: impl Fn(&Entry) -> Result<(), String> + Sync,
         mut put: impl FnMut(&Link) -> Result<(), LedgerError>,
     ) -> Result<Receipt, LedgerError> {
         let mut last = Receipt { number: 0, hash: origin.hash() };
@@ -237,11 +237,11 @@ pub(super) fn create(
 }
 
 /// Makes a ledger of an empty file, unless another process just did.
-pub(super) fn fill(
+pub(super) fn fill<E: From<LedgerError>>(
     path: &Path,
     origin: &Origin,
-    carry: impl FnOnce(&mut Beginning<'_>) -> Result<(), LedgerError>,
-) -> Result<(), LedgerError> {
+    carry: impl FnOnce(&mut Beginning<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let error = |error| LedgerError::of(path, error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // EXTRA also syncs the folder after the rollback journal of this transaction is gone. A journal
@@ -314,7 +314,7 @@ mod tests {
             for _ in 1..number {
                 rows.next().unwrap();
             }
-            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1;
+            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1.unwrap();
             raw.execute("UPDATE entries SET hash = ?1 WHERE number = ?2", (hash, number)).unwrap();
         }
         raw.execute_batch(&trigger).unwrap();

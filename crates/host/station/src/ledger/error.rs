@@ -228,6 +228,17 @@ impl LedgerError {
 }
 
 impl LedgerError {
+    /// The same of a ledger that is to be at this path.
+    pub(super) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Other(_, file, number) => Self::Other(path.to_owned(), file, number),
+            Self::Shorter { file, last, seen, .. } => {
+                Self::Shorter { path: path.to_owned(), file, last, seen }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the ledger was lost, damaged or changed, and not only cannot be used now.
     #[must_use]
     pub const fn is_loss(&self) -> bool {

@@ -125,15 +125,12 @@ impl Format {
         }
     }
 
-    /// Reads a row of [`Format::links`], and says which hash it should have.
-    pub(super) fn read(self, row: &Row<'_>) -> Result<(Link, [u8; 32]), Problem> {
+    /// Reads a row of [`Format::links`], and says which hash it should have, where that is not
+    /// [`Link::computed_hash`].
+    pub(super) fn read(self, row: &Row<'_>) -> Result<(Link, Option<[u8; 32]>), Problem> {
         match self {
-            Self::One => read_1(row),
-            Self::Two | Self::Three => {
-                let link = Link::read(row)?;
-                let hash = link.computed_hash();
-                Ok((link, hash))
-            }
+            Self::One => read_1(row).map(|(link, hash)| (link, Some(hash))),
+            Self::Two | Self::Three => Link::read(row).map(|link| (link, None)),
         }
     }
 

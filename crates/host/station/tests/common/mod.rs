@@ -14,6 +14,8 @@ pub mod postgres;
 #[cfg(unix)]
 pub mod proxy;
 #[cfg(unix)]
+pub mod signed;
+#[cfg(unix)]
 pub mod terminal;
 pub mod verifier;
 
