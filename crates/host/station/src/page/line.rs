@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use provisioning::Ueid;
 
+use crate::batch::uplink::HubNotice;
 use crate::batch::{Counts, Done, Entered, Notice, Question, Verdict};
 use crate::console::{Observed, RUN_STEPS};
 use crate::ledger::{End, Run};
@@ -21,6 +22,8 @@ pub struct Line {
     pub begun: Timestamp,
     /// How many runs have ended, and how.
     pub counts: Counts,
+    /// What becomes of the parts at the hub, where there is one.
+    pub hub: Option<AtHub>,
     /// The ports, in the order of the command line.
     pub ports: Vec<Arc<Port>>,
     /// Whether it is of a ledger, which does not say everything.
@@ -50,6 +53,19 @@ impl About {
     pub fn title(&self) -> &str {
         self.station.as_deref().unwrap_or("Station")
     }
+}
+
+/// What becomes of the parts at the hub.
+#[derive(Clone, Debug, Default)]
+pub struct AtHub {
+    /// Parts that it does not have yet.
+    pub pending: u64,
+    /// Whether it cannot be used.
+    pub is_away: bool,
+    /// Whether it contradicts the ledger.
+    pub is_alarm: bool,
+    /// Parts of this station that another one claims, too.
+    pub conflicts: usize,
 }
 
 /// A port, and what is on it.
@@ -211,6 +227,7 @@ impl Line {
             about,
             begun: now,
             counts: Counts::default(),
+            hub: None,
             ports: names.iter().map(port).collect(),
             is_of_ledger: false,
             ended: false,
@@ -297,6 +314,7 @@ impl Line {
             }),
             Notice::StepFailed(port, error) => self.note(*port, error.to_string()),
             Notice::GivenUp(port) => self.change(*port, |port| port.given_up = true),
+            Notice::Hub(notice) => self.at_hub(notice),
         }
     }
 
@@ -314,6 +332,18 @@ impl Line {
                     *running = Running { step: step.to_owned(), done };
                 }
             });
+        }
+    }
+
+    fn at_hub(&mut self, notice: &HubNotice) {
+        self.version += 1;
+        let hub = self.hub.get_or_insert_default();
+        match notice {
+            HubNotice::Away { .. } => hub.is_away = true,
+            HubNotice::Back => hub.is_away = false,
+            HubNotice::Pending(amount) => hub.pending = amount.parts,
+            HubNotice::Conflict(_) => hub.conflicts += 1,
+            HubNotice::Alarm(_) => hub.is_alarm = true,
         }
     }
 

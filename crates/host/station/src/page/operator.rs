@@ -4,7 +4,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::line::{About, Ended, Ending, Line, Port, State, percent};
+use super::line::{About, AtHub, Ended, Ending, Line, Port, State, percent};
 use super::text::text;
 use crate::console::RUN_STEPS;
 
@@ -84,6 +84,23 @@ fn about(About { station: _, batch, operator, .. }: &About) -> Markup {
     }
 }
 
+/// What becomes of the parts at the hub, in words.
+fn at_hub(hub: &AtHub) -> String {
+    let mut words = Vec::new();
+    if hub.is_alarm {
+        words.push(String::from("ALARM"));
+    } else if hub.is_away {
+        words.push(String::from("away"));
+    }
+    if hub.conflicts > 0 {
+        words.push(format!("{} in conflict", hub.conflicts));
+    }
+    if hub.pending > 0 {
+        words.push(format!("{} pending", hub.pending));
+    }
+    if words.is_empty() { String::from("has all") } else { words.join(", ") }
+}
+
 /// How many runs have ended, and how.
 pub fn counts(line: &Line) -> Markup {
     let counts = &line.counts;
@@ -95,6 +112,7 @@ pub fn counts(line: &Line) -> Markup {
             div { dt { "Good" } dd { (counts.good) @if let Some(parts) = line.about.parts { " of " (parts) } } }
             div { dt { "Failed" } dd { (counts.failed) } }
             div { dt { "Known" } dd { (counts.known) } }
+            @if let Some(hub) = &line.hub { div { dt { "Hub" } dd { (at_hub(hub)) } } }
         }
     }
 }
