@@ -250,7 +250,7 @@ fn a_part_is_found_by_each_thing_that_it_has_for_itself() {
     let role = &one.role;
     let mut look_up = |identity: &Identity, serial_number| {
         let found = station.look_up(identity, serial_number, &theirs).unwrap();
-        found.map(|Elsewhere { station, entry, same }| {
+        found.map(|Elsewhere { station, entry, same, .. }| {
             assert_eq!(&station, role);
             (entry, same)
         })
