@@ -861,10 +861,10 @@ fn many_write_at_once() {
 fn readers_see_one_moment_while_a_station_writes() {
     let (_folder, path, receipts) = five();
     let reader = Ledger::open(&path).unwrap();
-    let writer = std::cell::RefCell::new(Ledger::open_or_create(&path).unwrap());
+    let writer = std::sync::Mutex::new(Ledger::open_or_create(&path).unwrap());
     let append = |n: u64| {
         let n = u8::try_from(n).unwrap();
-        enter(&mut writer.borrow_mut(), &[entry(n + 100)]).unwrap()[0].unwrap();
+        enter(&mut writer.lock().unwrap(), &[entry(n + 100)]).unwrap()[0].unwrap();
     };
     let mut read = Vec::new();
     let found = reader.audit(

@@ -45,6 +45,25 @@ pub enum ElfError {
          Build it anew."
     )]
     TooManyBytes(u64),
+    /// These words are in the names of so many symbols.
+    #[error("{1} symbols of the image, and not one, have {0:?} in their names")]
+    NotOneSymbol([&'static str; 2], usize),
+}
+
+/// Address and size of symbols, by their names in the file.
+pub type Addresses = BTreeMap<String, (u64, u64)>;
+
+/// The one symbol whose name has all of `parts`.
+///
+/// # Errors
+/// If there is none, or another.
+pub fn only(addresses: &Addresses, parts: [&'static str; 2]) -> Result<(u64, u64), ElfError> {
+    let is_it = |name: &str| parts.iter().all(|part| name.contains(part));
+    let found: Vec<_> = addresses.iter().filter(|(name, _)| is_it(name)).collect();
+    match found[..] {
+        [(_, symbol)] => Ok(*symbol),
+        _ => Err(ElfError::NotOneSymbol(parts, found.len())),
+    }
 }
 
 /// Bytes that an image takes, as the linker counts them: from the first to the last in each memory,
@@ -108,7 +127,7 @@ impl<'data> Elf<'data> {
     /// Address and size of each symbol, by its name in the file. The lowest bit of a function's address, which
     /// says that it is Thumb code, is cleared.
     #[must_use]
-    pub fn addresses(&self) -> BTreeMap<String, (u64, u64)> {
+    pub fn addresses(&self) -> Addresses {
         let symbols = self.file.symbols().filter_map(|symbol| {
             let is_code = symbol.kind() == SymbolKind::Text;
             let address = if is_code { symbol.address() & !1 } else { symbol.address() };

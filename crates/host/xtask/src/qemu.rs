@@ -48,6 +48,8 @@ pub struct Machine<'a> {
     pub console: Console<'a>,
     /// Whether it waits to be started, by the monitor or a debugger, and listens to a debugger.
     pub is_paused: bool,
+    /// A plugin, with its arguments behind commas.
+    pub plugin: Option<&'a str>,
 }
 
 /// Where an image prints.
@@ -86,6 +88,8 @@ impl Machine<'_> {
         let mut command = Command::new(QEMU);
         command
             .args("-machine mps2-an521 -cpu cortex-m33 -m 16 -display none -net none".split(' '));
+        // As in the kits.
+        command.args(["-global", "sse-200.CPU0_DSP=on"]);
         if let Some(shift) = self.shift {
             command.args(["-rtc", "clock=vm", "-icount"]);
             command.arg(format!("shift={shift},align=off,sleep=off"));
@@ -97,6 +101,9 @@ impl Machine<'_> {
             semihosting.push_str(argument);
         }
         command.args(["-semihosting-config", &semihosting]);
+        if let Some(plugin) = self.plugin {
+            command.args(["-plugin", plugin]);
+        }
         let console = match self.console {
             Console::Captured => "stdio",
             Console::Port => "pty",
@@ -358,6 +365,7 @@ mod tests {
             shift: Some(7),
             console: Console::Port,
             is_paused: false,
+            plugin: Some("trace.so,out=trace"),
         }
     }
 
@@ -369,6 +377,7 @@ mod tests {
             "arg=image,arg=--device=1.uicr,arg=--seed=1 ",
             "-serial pty",
             "-kernel /zephyr.elf",
+            "-plugin trace.so,out=trace ",
         ] {
             assert!(command.contains(part), "{command}");
         }

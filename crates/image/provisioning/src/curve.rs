@@ -6,6 +6,7 @@
 //! more: they have no table of the generator that a part has room for, and their inversion is 5 KB.
 
 use p256::NistP256;
+use p256::elliptic_curve::bigint::{U256, Word};
 use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::hazmat::FieldArithmetic;
 use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
@@ -29,8 +30,9 @@ const P_MINUS_N: [u8; 32] = [
     0x43, 0x19, 0x05, 0x53, 0x58, 0xE8, 0x61, 0x7B, 0x0C, 0x46, 0x35, 0x3D, 0x03, 0x9C, 0xDA, 0xAE,
 ];
 
-/// p - 2, big-endian.
-const P_MINUS_2: [u32; 8] = [0xFFFF_FFFF, 1, 0, 0, 0, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFD];
+/// p - 2.
+const P_MINUS_2: U256 =
+    U256::from_be_hex("ffffffff00000001000000000000000000000000fffffffffffffffffffffffd");
 
 /// A point other than the neutral element.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
@@ -133,8 +135,8 @@ impl Projective {
     pub(crate) fn to_affine(&self) -> Affine {
         // By Fermat's little theorem. It branches on p - 2 only, which everybody knows.
         let mut inverse = Zeroizing::new(Element::ONE);
-        for word in P_MINUS_2 {
-            for bit in (0..u32::BITS).rev() {
+        for word in P_MINUS_2.as_words().iter().rev() {
+            for bit in (0..Word::BITS).rev() {
                 *inverse = inverse.square();
                 if word >> bit & 1 == 1 {
                     *inverse *= &self.z;

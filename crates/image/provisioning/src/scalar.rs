@@ -5,7 +5,7 @@
 //! Those of `p256` are quicker and 2 KB larger, which cost a part more.
 
 use p256::elliptic_curve::bigint::modular::ConstMontyForm;
-use p256::elliptic_curve::bigint::{U256, const_monty_params};
+use p256::elliptic_curve::bigint::{U256, Word, const_monty_params};
 use p256::elliptic_curve::ctutils::CtLt;
 use zeroize::Zeroizing;
 
@@ -41,12 +41,12 @@ pub(crate) fn to_bytes(scalar: &Scalar) -> [u8; 32] {
 
 /// The inverse by Fermat's little theorem; 0 for 0. It branches on n - 2 only, which everybody knows.
 pub(crate) fn invert(scalar: &Scalar) -> Scalar {
-    let exponent = ORDER.wrapping_sub(&U256::from_u8(2)).to_be_bytes();
+    const EXPONENT: U256 = ORDER.wrapping_sub(&U256::from_u8(2));
     let mut power = Scalar::ONE;
-    for byte in exponent.as_ref() {
-        for bit in (0..u8::BITS).rev() {
+    for word in EXPONENT.as_words().iter().rev() {
+        for bit in (0..Word::BITS).rev() {
             power = power.square();
-            if byte >> bit & 1 == 1 {
+            if word >> bit & 1 == 1 {
                 power *= scalar;
             }
         }

@@ -22,7 +22,8 @@ const SHIFT: u32 = 7;
 pub fn run(root: &Path, keep: &Keep) -> Result<ExitCode> {
     let (environment, history) = prepare(root)?;
     eprintln!("building for {BOARD}");
-    let options = ["-DCONFIG_PROVISIONING_MEASURE=y"];
+    // With the DSP extension, as the kits.
+    let options = ["-DCONFIG_PROVISIONING_MEASURE=y", "-DCONFIG_PROVISIONING_DSP=y"];
     let image = build::build(root, &environment, "build-bench", BOARD, &options)?;
     let data = fs::read(&image.elf).with_context(|| image.elf.display().to_string())?;
     let compilers = Elf::parse(&data)?.compilers();
@@ -36,6 +37,7 @@ pub fn run(root: &Path, keep: &Keep) -> Result<ExitCode> {
             shift: Some(shift),
             console: Console::Captured,
             is_paused: false,
+            plugin: None,
         };
         Ok(console::parse(&machine.start()?.read_until(console::is_last)?)?)
     };

@@ -64,6 +64,7 @@ impl Programs {
                     shift: Some(7),
                     console: Console::Captured,
                     is_paused: false,
+                    plugin: None,
                 };
                 let is_last = |line: &str| {
                     line.contains(Event::Success.message()) || line.contains(FATAL_ERROR)

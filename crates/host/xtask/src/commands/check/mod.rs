@@ -2,7 +2,11 @@
 
 //! `cargo xtask check`: all checks of the project, as steps that stand on their own.
 
+<<<<<<< HEAD
 mod checkpoint;
+=======
+mod constant_time;
+>>>>>>> image20
 mod device_files;
 pub mod fuzz;
 mod host;
@@ -66,7 +70,11 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
+<<<<<<< HEAD
 const STEPS: [Step; 29] = [
+=======
+const STEPS: [Step; 26] = [
+>>>>>>> image20
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
@@ -110,6 +118,11 @@ const STEPS: [Step; 29] = [
     slow("tfm", "TF-M secures what real images have provisioned, and attests", tfm::run),
     slow("silicon", "the assumptions about a part are those of docs/board.rst", silicon::run),
     slow("ram-search", "no piece of a key is left in RAM or printed", ram_search::run),
+    slow(
+        "constant-time",
+        "neither a branch nor an address depends on a private key or on k",
+        constant_time::run,
+    ),
     slow("station", "the station follows live consoles of parts in QEMU", station_line::run),
     slow(
         "other-sdks",

@@ -8,7 +8,7 @@
 //!
 //! `verifiers/part_secrets.py` takes the keys from the device file, by code that is not this project's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use provisioning::Event;
 use provisioning::console::{ALREADY_PROVISIONED_PREFIX, FATAL_ERROR, HALTED, RECORD_PREFIX};
-use xtask::elf::Elf;
+use xtask::elf::{self, Addresses, Elf};
 use xtask::qemu::{Console, Machine};
 
 use super::{Project, read, zephyr};
@@ -43,13 +43,10 @@ const CRASHES: [Crash; 3] = [
 ];
 const NO_CODE: u32 = 0xE000_0000;
 
-/// Address and size of the image's symbols.
-type Symbols = BTreeMap<String, (u64, u64)>;
-
 /// The image.
 struct Image<'a> {
     elf: &'a Path,
-    symbols: Symbols,
+    symbols: Addresses,
     folder: &'a Path,
 }
 
@@ -63,16 +60,6 @@ struct Remains {
 impl Image<'_> {
     fn symbol(&self, name: &str) -> Result<(u64, u64)> {
         self.symbols.get(name).copied().with_context(|| format!("the image has no {name}"))
-    }
-
-    /// The one whose name has all of `parts`.
-    fn symbol_with(&self, parts: [&str; 2]) -> Result<(u64, u64)> {
-        let is_it = |name: &str| parts.iter().all(|part| name.contains(part));
-        let found: Vec<_> = self.symbols.iter().filter(|(name, _)| is_it(name)).collect();
-        match found[..] {
-            [(_, symbol)] => Ok(*symbol),
-            _ => bail!("not one symbol with {parts:?} in its name, but {found:?}"),
-        }
     }
 
     /// First address and length.
@@ -98,6 +85,7 @@ impl Image<'_> {
             shift: Some(7),
             console: Console::Captured,
             is_paused: crash.is_some(),
+            plugin: None,
         }
         .start()?;
         // It must be kept: QEMU stops the image when a debugger goes.
@@ -108,7 +96,7 @@ impl Image<'_> {
                 None => NO_CODE,
             };
             // Where the run holds the identity key and verifies its signature.
-            let (from, _) = self.symbol_with(["PublicPoint", "verifies"])?;
+            let (from, _) = elf::only(&self.symbols, ["PublicPoint", "verifies"])?;
             debugger.insert(qemu.debugger()?).jump(from, to)?;
         }
         let is_success = |line: &str| crash.is_none() && line.contains(Event::Success.message());
@@ -122,7 +110,7 @@ impl Image<'_> {
         drop(debugger);
         let mut ram = read(&dump)?;
         ensure!(ram.len() == length, "QEMU has saved {} of {length} bytes", ram.len());
-        let part = self.place(self.symbol_with(["silicon", "exports4PART"])?)?;
+        let part = self.place(elf::only(&self.symbols, ["silicon", "exports4PART"])?)?;
         ensure!(part.len() > 4_096, "the modelled part has {} bytes only", part.len());
         ram[part].fill(0);
         Ok(Remains { console, ram })

@@ -202,6 +202,7 @@ impl Line {
             shift: None,
             console: Console::At(&adapter.part),
             is_paused: false,
+            plugin: None,
         };
         let before = command(before.in_background(&pid))?;
         let python = project.python("verifier-venv", "hashlib, json")?;

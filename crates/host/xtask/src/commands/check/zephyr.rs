@@ -23,6 +23,8 @@ const TARGETS: [&str; 2] = [TARGET, "x86_64-unknown-none"];
 const NATIVE_SIM: &str = "native_sim_native_64/sample.tfm.provisioning_image.native_sim";
 /// That of the image for QEMU.
 const MPS2: &str = "mps2_an521_cpu0/sample.tfm.provisioning_image.mps2";
+/// That of the image for QEMU with the DSP extension, as those for kits.
+const MPS2_DSP: &str = "mps2_an521_cpu0/sample.tfm.provisioning_image.mps2.dsp";
 /// That of the image for QEMU that asks for a nonce.
 const MPS2_NONCE: &str = "mps2_an521_cpu0/sample.tfm.provisioning_image.mps2.nonce";
 
@@ -287,6 +289,10 @@ pub fn native_sim(project: &Project) -> Result<PathBuf> {
 
 pub fn mps2(project: &Project) -> Result<PathBuf> {
     project.twister(&format!("{MPS2}/zephyr/zephyr.elf"))
+}
+
+pub fn mps2_dsp(project: &Project) -> Result<PathBuf> {
+    project.twister(&format!("{MPS2_DSP}/zephyr/zephyr.elf"))
 }
 
 /// The bytes that the images for QEMU have in flash, without and with a nonce.

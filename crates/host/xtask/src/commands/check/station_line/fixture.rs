@@ -40,6 +40,7 @@ impl Part {
             shift: None,
             console: Console::Port,
             is_paused: true,
+            plugin: None,
         }
         .start()?;
         let link = folder.join(port);
