@@ -169,6 +169,12 @@ void nrf_keys_device_id(uint32_t words[2])
 	barrier_dsync_fence_full();
 }
 
+/* SDK 3.1 gives the nRF54LV10 kit a generator of pseudo-random numbers, for what needs no better. */
+#if DT_HAS_CHOSEN(zephyr_entropy)
+BUILD_ASSERT(!DT_NODE_HAS_COMPAT(DT_CHOSEN(zephyr_entropy), nordic_entropy_prng),
+	     "The devicetree's zephyr,entropy is a pseudo-random generator: choose psa_rng, and enable it");
+#endif
+
 int32_t nrf_keys_random(uint8_t *buffer, uint32_t size)
 {
 	return sys_csrand_get(buffer, size);

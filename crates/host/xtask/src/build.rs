@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use duct::Expression;
 use thiserror::Error;
 
+use crate::qemu;
+use crate::workspace::{Version, Workspace, WorkspaceError};
+
 /// The Rust target of all boards that are measured.
 pub const TARGET: &str = "thumbv8m.main-none-eabi";
 
@@ -30,6 +33,9 @@ pub enum BuildError {
     /// A file cannot be read or written.
     #[error("{path}: {1}", path = .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// What is in the workspace cannot be told.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
     /// The build fails.
     #[error("{last}\nthe build for {board} failed, see {log}", log = .log.display())]
     Failed {
@@ -133,6 +139,15 @@ impl Environment {
         Ok(environment)
     }
 
+    /// What is in the workspace of [`Self::of_zephyr`].
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn version(&self) -> Result<Version, BuildError> {
+        let base = self.0.get("ZEPHYR_BASE").ok_or(BuildError::NoWorkspace)?;
+        Ok(Workspace::around(PathBuf::from(base)).version()?)
+    }
+
     /// Sets a variable.
     pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.0.insert(name, value.into());
@@ -203,8 +218,8 @@ pub struct Image {
 }
 
 /// Builds the image for `board` in `environment`, which is that of [`Environment::zephyr`], in the folder `folder`
-/// of `root`, without sysbuild and with the Kconfig settings `options`. What the build prints is kept beside the
-/// folder.
+/// of `root`, with the Kconfig settings `options`, and with sysbuild only where the SDK needs it for a part. What the
+/// build prints is kept beside the folder.
 ///
 /// # Errors
 /// If west cannot be started, or the build fails; the error has the last lines of its log.
@@ -219,11 +234,13 @@ pub fn build(
         let path = path.to_owned();
         move |error| BuildError::File(path, error)
     };
+    let sysbuild = board != qemu::BOARD && environment.version()?.needs_sysbuild();
     let folder = root.join(folder).join(board.replace('/', "_"));
     fs::create_dir_all(&folder).map_err(file(&folder))?;
     let log = folder.with_extension("log");
     let output = File::create(&log).map_err(file(&log))?;
-    let arguments = ["build", "--no-sysbuild", "-p", "auto", "-b", board, "-d"].map(OsString::from);
+    let with = if sysbuild { "--sysbuild" } else { "--no-sysbuild" };
+    let arguments = ["build", with, "-p", "auto", "-b", board, "-d"].map(OsString::from);
     let arguments = arguments
         .into_iter()
         .chain([folder.clone().into(), ".".into(), "--".into()])
@@ -243,7 +260,12 @@ pub fn build(
         let last = lines[lines.len().saturating_sub(20)..].join("\n");
         return Err(BuildError::Failed { last, board: String::from(board), log });
     }
-    Ok(Image { elf: folder.join("zephyr/zephyr.elf"), log: said })
+    // Sysbuild names the folder of an image after that of its sources.
+    let image = match root.file_name() {
+        Some(name) if sysbuild => folder.join(name),
+        _ => folder,
+    };
+    Ok(Image { elf: image.join("zephyr/zephyr.elf"), log: said })
 }
 
 /// What the linker says that an image takes of each memory, in bytes; nothing where it did not have to link.

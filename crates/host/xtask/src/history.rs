@@ -27,6 +27,9 @@ pub struct Entry {
     pub commit: String,
     /// The board, as west names it.
     pub board: String,
+    /// The SDK and Zephyr that it was built with; entries without it are of SDK 2.7.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdk: Option<String>,
     /// The compilers that built it.
     pub compilers: Vec<String>,
     /// What was measured.

@@ -51,6 +51,11 @@ pub struct Summary {
 }
 
 impl Suite {
+    /// Its scenario, without the folder that some versions of Twister put before it.
+    fn scenario(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
     fn has_failed(&self) -> bool {
         matches!(&self.status[..], "failed" | "error" | "blocked")
     }
@@ -58,6 +63,11 @@ impl Suite {
     /// Twister of Zephyr 4.1 writes "not run" where it only builds; the one before it writes "passed".
     fn is_good(&self) -> bool {
         matches!(&self.status[..], "passed" | "not run")
+    }
+
+    /// Whether Twister has not left it out.
+    fn was_tried(&self) -> bool {
+        self.is_good() || self.has_failed()
     }
 }
 
@@ -82,10 +92,16 @@ impl Report {
         self.testsuites.iter().filter(|suite| suite.has_failed())
     }
 
+    /// Whether the scenario was built on at least one platform, or Twister tried to.
+    #[must_use]
+    pub fn has_tried(&self, scenario: &str) -> bool {
+        self.testsuites.iter().any(|suite| suite.scenario() == scenario && suite.was_tried())
+    }
+
     /// How many were run, and how many only built.
     #[must_use]
     pub fn ran_and_built(&self) -> (usize, usize) {
-        let tried = self.testsuites.iter().filter(|suite| suite.has_failed() || suite.is_good());
+        let tried = self.testsuites.iter().filter(|suite| suite.was_tried());
         let (ran, built): (Vec<_>, Vec<_>) = tried.partition(|suite| suite.runnable);
         (ran.len(), built.len())
     }
@@ -95,8 +111,7 @@ impl Report {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for suite in &self.testsuites {
-            // With the folder before it, in some versions.
-            let name = suite.name.rsplit('/').next().unwrap_or_default();
+            let name = suite.scenario();
             let count = if name.starts_with("keys.differential") {
                 &mut summary.differential
             } else if name.starts_with("tfm.") {
@@ -111,7 +126,7 @@ impl Report {
                 &mut summary.kits
             };
             count.good += usize::from(suite.is_good());
-            count.all += usize::from(suite.is_good() || suite.has_failed());
+            count.all += usize::from(suite.was_tried());
         }
         summary
     }
@@ -160,6 +175,23 @@ mod tests {
         assert_eq!(summary.silicon, Count { good: 1, all: 1 });
         assert_eq!(summary.kits.to_string(), "2 of 3");
         assert_eq!(Count::default().to_string(), "-");
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_from_what_was_tried() {
+        let suite =
+            |name, status| serde_json::json!({ "name": name, "platform": "", "status": status });
+        let suites = [
+            suite("tests/tfm/tfm.native_sim.nrf54l15", "filtered"),
+            suite("tfm.native_sim.nrf5340", "filtered"),
+            suite("tfm.native_sim.nrf5340", "error"),
+            suite("tests/tfm/tfm.native_sim.nrf9160", "not run"),
+        ];
+        let json = serde_json::json!({ "testsuites": suites }).to_string();
+        let report = Report::read(json.as_bytes()).unwrap();
+        let tried = ["nrf54l15", "nrf5340", "nrf9160", "nrf52840"]
+            .map(|part| report.has_tried(&format!("tfm.native_sim.{part}")));
+        assert_eq!(tried, [false, true, true, false]);
     }
 
     #[test]

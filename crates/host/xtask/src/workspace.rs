@@ -68,6 +68,29 @@ impl fmt::Display for Version {
     }
 }
 
+impl Version {
+    /// Whether the image for a part needs sysbuild: from SDK 3.0 on the partition manager, which knows where OTP is, is a
+    /// part of it.
+    #[must_use]
+    pub fn needs_sysbuild(&self) -> bool {
+        let major = self.sdk.as_deref().and_then(|sdk| sdk.split('.').next()?.parse().ok());
+        major.is_some_and(|major: u32| major >= 3)
+    }
+}
+
+/// The version in a file named VERSION: Zephyr's has a line for each number, as that of the SDK has after 3.3; before, that
+/// is the version itself.
+fn number(text: &str) -> String {
+    let field = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.split('=').nth(1));
+        value.map(str::trim)
+    };
+    match ["VERSION_MAJOR", "VERSION_MINOR", "PATCHLEVEL"].map(field) {
+        [Some(major), Some(minor), Some(patch)] => format!("{major}.{minor}.{patch}"),
+        _ => String::from(text.trim()),
+    }
+}
+
 impl Workspace {
     /// The workspace in a folder.
     ///
@@ -101,21 +124,13 @@ impl Workspace {
     /// # Errors
     /// A file cannot be read.
     pub fn version(&self) -> Result<Version, WorkspaceError> {
-        let read = |path: PathBuf| {
-            fs::read_to_string(&path).map_err(|error| WorkspaceError::File(path, error))
+        let read = |path: PathBuf| match fs::read_to_string(&path) {
+            Ok(text) => Ok(number(&text)),
+            Err(error) => Err(WorkspaceError::File(path, error)),
         };
         let zephyr = read(self.zephyr.join("VERSION"))?;
-        let field = |name: &str| {
-            let value = zephyr.lines().find_map(|line| line.strip_prefix(name)?.split('=').nth(1));
-            value.unwrap_or_default().trim()
-        };
-        let [major, minor, patch] = ["VERSION_MAJOR", "VERSION_MINOR", "PATCHLEVEL"].map(field);
-        let sdk = if self.has_sdk() {
-            Some(String::from(read(self.folder.join("nrf/VERSION"))?.trim()))
-        } else {
-            None
-        };
-        Ok(Version { sdk, zephyr: format!("{major}.{minor}.{patch}") })
+        let sdk = self.has_sdk().then(|| read(self.folder.join("nrf/VERSION"))).transpose()?;
+        Ok(Version { sdk, zephyr })
     }
 
     /// Whether west, started in `root`, builds with this workspace: it takes the one around a folder first.
@@ -188,6 +203,16 @@ mod tests {
         let (_folder, alone) = workspace(None);
         assert_eq!(alone.version().unwrap().to_string(), "Zephyr 4.1.99 alone");
         assert_eq!(Workspace::around(alone.zephyr.clone()), alone);
+    }
+
+    #[test]
+    fn an_sdk_of_either_form_has_its_number() {
+        let lines = "VERSION_MAJOR = 3\nVERSION_MINOR = 4\nPATCHLEVEL = 99\nVERSION_TWEAK = 0\n";
+        let (_folder, new) = workspace(Some(lines));
+        assert_eq!(new.version().unwrap().to_string(), "SDK 3.4.99, Zephyr 4.1.99");
+        let needs_sysbuild = [Some(lines), Some("3.0.0"), Some("2.9.2"), Some("2.7.0-rc3"), None]
+            .map(|sdk| workspace(sdk).1.version().unwrap().needs_sysbuild());
+        assert_eq!(needs_sysbuild, [true, true, false, false, false]);
     }
 
     #[test]

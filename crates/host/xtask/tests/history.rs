@@ -27,6 +27,7 @@ fn entry(board: &str, figures: Figures) -> Entry {
         date: "2026-11-23".parse().unwrap(),
         commit: String::from("0123456789ab"),
         board: String::from(board),
+        sdk: None,
         compilers: vec![String::from("rustc version 1")],
         figures,
     }
@@ -139,14 +140,16 @@ fn entries_are_appended_and_read_back() {
 fn the_format_of_the_file_stays() {
     let line = r#"{"date":"2026-11-23","commit":"0123456789ab","board":"mps2/an521/cpu0","compilers":["rustc version 1"],"kind":"bench","instructions":11,"steps":{"HUKs":6,"boot":5},"stack":9000,"stack_size":12288}
 {"date":"2026-11-23","commit":"0123456789ab","board":"nrf9160dk/nrf9160","compilers":["rustc version 1"],"kind":"size","flash":1000,"ram":100,"crates":{"p256":1000}}
+{"date":"2026-11-23","commit":"0123456789ab","board":"nrf9160dk/nrf9160","sdk":"SDK 3.1.0, Zephyr 4.1.99","compilers":["rustc version 1"],"kind":"size","flash":1000,"ram":100,"crates":{"p256":1000}}
 "#;
     let (_folder, path) = file("");
-    let entries = [
-        entry("mps2/an521/cpu0", bench(9_000, &[("boot", 5), ("HUKs", 6)])),
-        entry("nrf9160dk/nrf9160", size(100, &[("p256", 1_000)])),
-    ];
+    let old = entry("nrf9160dk/nrf9160", size(100, &[("p256", 1_000)]));
+    let new = Entry { sdk: Some(String::from("SDK 3.1.0, Zephyr 4.1.99")), ..old.clone() };
+    let entries = [entry("mps2/an521/cpu0", bench(9_000, &[("boot", 5), ("HUKs", 6)])), old, new];
     History::open(&path).unwrap().append(&entries).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), line);
+    // What is written can be read.
+    assert_eq!(History::open(&path).unwrap().last("size", "nrf9160dk/nrf9160"), entries.last());
 }
 
 #[test]

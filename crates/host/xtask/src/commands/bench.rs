@@ -76,5 +76,5 @@ pub fn run(root: &Path, keep: &Keep) -> Result<ExitCode> {
         stack: measured.stack,
         stack_size: measured.stack_size,
     };
-    conclude(root, history, keep, vec![(String::from(BOARD), compilers, figures)])
+    conclude(root, &environment, history, keep, vec![(String::from(BOARD), compilers, figures)])
 }

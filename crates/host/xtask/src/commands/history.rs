@@ -30,11 +30,13 @@ pub fn prepare(root: &Path) -> Result<(Environment, History)> {
 /// Compares what was measured with the history, or appends it.
 pub fn conclude(
     root: &Path,
+    environment: &Environment,
     mut history: History,
     keep: &Keep,
     measured: Vec<(String, Vec<String>, Figures)>,
 ) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
+    let sdk = environment.version()?.to_string();
     println!();
     for (board, compilers, figures) in &measured {
         let kind = figures.kind();
@@ -47,6 +49,9 @@ pub fn conclude(
             continue;
         };
         println!("{kind} of {board}, since {} ({}):", last.commit, last.date);
+        if let Some(before) = last.sdk.as_ref().filter(|before| **before != sdk) {
+            println!("  with {sdk} instead of {before}");
+        }
         if last.compilers != *compilers {
             println!("  built by {}", compilers.join(", "));
             println!("  instead of {}", last.compilers.join(", "));
@@ -85,6 +90,7 @@ pub fn conclude(
                 date,
                 commit: commit.clone(),
                 board,
+                sdk: Some(sdk.clone()),
                 compilers,
                 figures,
             })

@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use provisioning::Event;
 use xtask::elf::Elf;
+use xtask::workspace::Workspace;
 
 use super::{NotHere, Project, read};
 
@@ -158,14 +159,18 @@ fn linked(project: &Project, scenario: &str, otp: u32) -> Result<()> {
     Ok(())
 }
 
+/// What the sources in `workspace` lack for `scenario`, if it is one of TF-M's and they lack anything.
+pub fn why_not_built(workspace: &Workspace, scenario: &str) -> Option<&'static str> {
+    let Needs { file, text, absent } = &PARTS.iter().find(|part| part.tfm == scenario)?.needs;
+    let sources = fs::read_to_string(workspace.folder.join(file)).unwrap_or_default();
+    (!sources.contains(text)).then_some(*absent)
+}
+
 fn on_device_file(project: &Project, part: &Part) -> Result<()> {
     let python = project.python("verifier-venv", "cbor2, cryptography, ecdsa, intelhex, pycose")?;
     let workspace = project.workspaces.first().context("a workspace")?;
-    let Needs { file, text, absent } = &part.needs;
-    let sources = fs::read_to_string(workspace.folder.join(file)).unwrap_or_default();
-    if !sources.contains(text) {
-        let why = format!("{} is not built, since {absent}", part.tfm);
-        return Err(NotHere(why).into());
+    if let Some(why) = why_not_built(workspace, part.tfm) {
+        return Err(NotHere(format!("{} is not built, since {why}", part.tfm)).into());
     }
     let (image, tfm) = (program(project, part.image)?, program(project, part.tfm)?);
     println!("{}:", part.tfm);

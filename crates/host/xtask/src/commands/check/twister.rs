@@ -8,22 +8,24 @@ use std::{fs, io};
 use anyhow::{Context, Result, ensure};
 use xtask::build::Environment;
 use xtask::twister::{Report, Summary};
+use xtask::workspace::Workspace;
 
 use super::zephyr::{environment, environment_of};
-use super::{NotHere, Project, read, whole};
+use super::{NotHere, Project, read, tfm, whole};
 
 /// Where Twister leaves what it builds with the first workspace.
 const OUT: &str = "twister-out";
 
-/// One kit, the image on `native_sim`, the comparison of the drivers for one part, TF-M on it, and the assumptions about
-/// it.
-const SHORT: [&str; 7] = [
+/// One kit, the image on `native_sim`, the comparison of the drivers for one part, TF-M on it and on a part with a seed,
+/// and the assumptions about it. A workspace may have the sources for one of both kinds of TF-M only.
+const SHORT: [&str; 8] = [
     "--platform=nrf5340dk/nrf5340/cpuapp",
     "--platform=native_sim/native/64",
     "--scenario=sample.tfm.provisioning_image",
     "--scenario=sample.tfm.provisioning_image.native_sim",
     "--scenario=keys.differential.native_sim.nrf5340",
     "--scenario=tfm.native_sim.nrf5340",
+    "--scenario=tfm.native_sim.nrf54l15",
     "--scenario=silicon.native_sim.nrf5340",
 ];
 /// Where there is no SDK: the stand-in drivers, on both boards.
@@ -60,7 +62,10 @@ pub fn other_workspaces(project: &Project) -> Result<()> {
         let list = if workspace.has_sdk() { &SHORT[..] } else { &SHORT_WITHOUT_SDK };
         let environment = environment_of(project, workspace)?;
         match run(project, &environment, &workspace.folder, &format!("{OUT}-{number}"), list) {
-            Ok(summary) => rows.push((version, "short", summary)),
+            Ok(report) => {
+                print_left_out(workspace, list, &report);
+                rows.push((version, "short", report.summary()));
+            }
             Err(error) => failed.push(format!("{version}: {}", whole(&error))),
         }
     }
@@ -78,14 +83,23 @@ pub fn other_workspaces(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Runs Twister in `folder`, and gives what it says; an error if anything has failed, or nothing was tried.
+/// Names the scenarios of `list` that Twister has left out, and why.
+fn print_left_out(workspace: &Workspace, list: &[&str], report: &Report) {
+    let scenarios = list.iter().filter_map(|argument| argument.strip_prefix("--scenario="));
+    for scenario in scenarios.filter(|scenario| !report.has_tried(scenario)) {
+        let why = tfm::why_not_built(workspace, scenario).unwrap_or("Twister's filters say so");
+        println!("left out: {scenario}, since {why}");
+    }
+}
+
+/// Runs Twister in `folder`, and gives its report; an error if anything has failed, or nothing was tried.
 fn run(
     project: &Project,
     environment: &Environment,
     folder: &Path,
     out: &str,
     list: &[&str],
-) -> Result<Summary> {
+) -> Result<Report> {
     let out = project.root.join(out);
     let mut arguments = ["twister", "--clobber-output", "-T"].map(String::from).to_vec();
     arguments.extend([
@@ -106,7 +120,7 @@ fn run(
     forget_rust(&out).with_context(|| out.display().to_string())?;
     ensure!(ran > 0, "Twister ran nothing");
     ensure!(status.success(), "Twister: {status}");
-    Ok(report.summary())
+    Ok(report)
 }
 
 /// Removes cargo's folder from each build: nearly all of its gigabyte, which nothing needs once the image is linked.
