@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use station::export::{self, Files, Profile};
 use station::hub::Config;

@@ -2,11 +2,8 @@
 
 //! `cargo xtask check`: all checks of the project, as steps that stand on their own.
 
-<<<<<<< HEAD
 mod checkpoint;
-=======
 mod constant_time;
->>>>>>> image20
 mod device_files;
 pub mod fuzz;
 mod host;
@@ -70,11 +67,7 @@ struct Step {
 
 /// All of them, in the order in which they run. Those that follow `twister` need its images, but for `size` and
 /// `bench`, which build their own.
-<<<<<<< HEAD
-const STEPS: [Step; 29] = [
-=======
-const STEPS: [Step; 26] = [
->>>>>>> image20
+const STEPS: [Step; 30] = [
     quick(
         "formatting",
         "rustfmt, of the workspace, the firmware and the Twister applications",
