@@ -70,8 +70,8 @@ impl IdentityKey {
         hedge: &[u8],
         public: PublicPoint,
     ) -> Result<[u8; 64], ProofError> {
-        let signature = self.sign(digest, hedge).ok_or(ProofError::Invalid)?;
-        if public.verifies(digest, &signature) {
+        let (signature, inverse) = self.sign(digest, hedge).ok_or(ProofError::Invalid)?;
+        if public.verifies_with(digest, &signature, &inverse) {
             Ok(signature)
         } else if self.public_point() == Some(public) {
             Err(ProofError::Signature)
@@ -80,13 +80,14 @@ impl IdentityKey {
         }
     }
 
-    /// ECDSA with SHA-256 (FIPS 186-5, section 6.4.1), and k of RFC 6979 with additional data (its section 3.6).
+    /// ECDSA with SHA-256 (FIPS 186-5, section 6.4.1), and k of RFC 6979 with additional data (its section 3.6);
+    /// also the inverse of s, which costs next to nothing here.
     ///
     /// Not inlined, as [`PublicPoint::verifies`] is not: each has kilobytes of frames, which are then not
     /// there at the same time.
     #[cfg(stored_keys)]
     #[inline(never)]
-    fn sign(&self, digest: &[u8; 32], hedge: &[u8]) -> Option<[u8; 64]> {
+    fn sign(&self, digest: &[u8; 32], hedge: &[u8]) -> Option<([u8; 64], Scalar)> {
         let scalar = self.scalar()?;
         let mut nonces = KGenerator::<Sha256, _>::new(&self.0, digest, hedge, scalar::ORDER);
         for _ in 0..TRIES {
@@ -94,13 +95,15 @@ impl IdentityKey {
             nonces.fill_next_k(nonce.expose_mut());
             let k = nonce.scalar()?;
             let r = scalar::reduce(&curve::multiply_generator(&k).x());
-            let inverse = Zeroizing::new(scalar::invert(&k));
-            let s = *inverse * (scalar::reduce(digest) + r * *scalar);
+            // s = sum / k
+            let sum = Zeroizing::new(scalar::reduce(digest) + r * *scalar);
+            let inverse = Zeroizing::new(scalar::invert(&(*k * *sum)));
+            let s = *inverse * *sum * *sum;
             if r != Scalar::ZERO && s != Scalar::ZERO {
                 let mut signature = [0; 64];
                 signature[..32].copy_from_slice(&scalar::to_bytes(&r));
                 signature[32..].copy_from_slice(&scalar::to_bytes(&s));
-                return Some(signature);
+                return Some((signature, *inverse * *k * *k));
             }
         }
         None
@@ -172,13 +175,27 @@ impl PublicPoint {
     }
 
     /// ECDSA verification with SHA-256, of `r || s`: FIPS 186-5, section 6.4.2.
-    #[inline(never)]
+    #[cfg(any(seed_keys, test))]
     fn verifies(self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
-        let (r, s) = signature.split_at(32);
-        let half = |bytes: &[u8]| scalar::from_bytes(bytes.try_into().ok()?);
-        let (Some(r), Some(s)) = (half(r), half(s)) else { return false };
-        let inverse = scalar::invert(&s);
-        curve::sum_has_x(&(scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
+        let (_, s) = halves(signature);
+        s.is_some_and(|s| self.verifies_with(digest, signature, &scalar::invert(&s)))
+    }
+
+    /// The same, by a number that is said to be the inverse of s.
+    #[inline(never)]
+    fn verifies_with(self, digest: &[u8; 32], signature: &[u8; 64], inverse: &Scalar) -> bool {
+        let (Some(r), Some(s)) = halves(signature) else { return false };
+        s * inverse == Scalar::ONE
+            && curve::sum_has_x(&(scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
+    }
+}
+
+/// r and s, each `None` where it is not in `1..n`.
+fn halves(signature: &[u8; 64]) -> (Option<Scalar>, Option<Scalar>) {
+    let (halves, _) = signature.as_chunks();
+    match halves {
+        [r, s] => (scalar::from_bytes(r), scalar::from_bytes(s)),
+        _ => (None, None),
     }
 }
 
@@ -394,7 +411,13 @@ mod tests {
             let scalar = p256::NonZeroScalar::from_repr([number; 32].into()).unwrap();
             let (expected, _) =
                 hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, &digest, hedge);
-            assert_eq!(key.sign(&digest, hedge), Some(expected.to_bytes().into()));
+            let (signature, inverse) = key.sign(&digest, hedge).unwrap();
+            assert_eq!(signature, <[u8; 64]>::from(expected.to_bytes()));
+            // Another inverse than that of s verifies nothing.
+            let public = key.public_point().unwrap();
+            assert!(public.verifies_with(&digest, &signature, &inverse));
+            assert!(!public.verifies_with(&digest, &signature, &(inverse + Scalar::ONE)));
+            assert!(!public.verifies_with(&digest, &signature, &-inverse));
         }
     }
 
@@ -427,7 +450,7 @@ mod tests {
             let key = key([number; 32]);
             let mut public = key.public_point().unwrap();
             let mut digest = digest([number]);
-            let mut signature = key.sign(&digest, &[number]).unwrap();
+            let (mut signature, _) = key.sign(&digest, &[number]).unwrap();
             match number % 4 {
                 0 => {}
                 1 => digest[usize::from(number) / 2] ^= 1,

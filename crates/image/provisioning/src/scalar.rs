@@ -45,7 +45,8 @@ pub(crate) fn invert(scalar: &Scalar) -> Scalar {
     let mut power = Scalar::ONE;
     for word in EXPONENT.as_words().iter().rev() {
         for bit in (0..Word::BITS).rev() {
-            power = power.square();
+            // Not square(), which is code of its own.
+            power = power.mul(&power);
             if word >> bit & 1 == 1 {
                 power *= scalar;
             }
