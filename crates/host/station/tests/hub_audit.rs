@@ -15,10 +15,11 @@ use station::hub::HubProblem::{self, *};
 use station::hub::{Agreement, Alarm, Hub};
 use station::ledger::{CheckpointProblem, Ledger, Problem};
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "attempts",
     "checkpoints",
     "conflicts",
+    "contested",
     "enrolled",
     "entries",
     "exported",
@@ -271,7 +272,19 @@ fn edits(hub: &TestHub) -> Vec<(&'static str, Vec<HubProblem>)> {
         ),
         (
             "DELETE FROM hub.conflicts WHERE link = 2",
-            vec![NoPart(two.clone(), 2)],
+            vec![NoPart(two.clone(), 2), Contested(2, 2)],
+        ),
+        (
+            "DELETE FROM hub.contested WHERE link = 2",
+            vec![Contested(2, 2)],
+        ),
+        (
+            "UPDATE hub.contested SET serial_number = 'x' WHERE link = 2",
+            vec![Contested(2, 2)],
+        ),
+        (
+            "INSERT INTO hub.contested SELECT station, 6, device_id, ueid, public_key FROM hub.contested WHERE link = 2",
+            vec![Contested(2, 6)],
         ),
         (
             "UPDATE hub.conflicts SET serial_number = true WHERE link = 2",
@@ -287,7 +300,7 @@ fn edits(hub: &TestHub) -> Vec<(&'static str, Vec<HubProblem>)> {
         ),
         (
             "INSERT INTO hub.conflicts VALUES (3, 6, 1, 14, true, false, false, false)",
-            vec![NoPart(three.clone(), 6), Conflict(3, 6, 1, 14), NoConflict(3, 6, 2, 6)],
+            vec![NoPart(three.clone(), 6), Contested(3, 6), Conflict(3, 6, 1, 14), NoConflict(3, 6, 2, 6)],
         ),
     ]);
     // Stations, what they have signed, and exports.

@@ -57,6 +57,12 @@ pub enum HubProblem {
         /// It.
         value: String,
     },
+    /// The row of a claim in `contested` is missing, or is not what its entry says.
+    #[error(
+        "ledger {0}, link {1}: its row in contested is not what its entry and its conflicts say: it was changed, removed \
+         or added"
+    )]
+    Contested(i32, u64),
     /// A conflict is not what the two entries say.
     #[error(
         "the conflict of ledger {0}, link {1}, with ledger {2}, link {3}, is not what their entries say: it was changed or \

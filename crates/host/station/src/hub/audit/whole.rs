@@ -44,6 +44,15 @@ const CONFLICTS: &str = "SELECT c.station, c.link, c.holder_station, c.holder_li
     OR NOT (c.device_id OR c.ueid OR c.public_key OR c.serial_number) \
     OR (c.station, c.link) = (c.holder_station, c.holder_link)";
 
+/// Each claim that was ever in conflict has a row in `contested` as its entry says, and no other claim has one.
+const CONTESTED: &str = "SELECT coalesce(t.station, c.station), coalesce(t.link, c.link) FROM hub.contested t \
+    FULL JOIN (SELECT DISTINCT station, link FROM hub.conflicts) c ON (c.station, c.link) = (t.station, t.link) \
+    LEFT JOIN hub.entries e ON (e.station, e.link) = (t.station, t.link) \
+    WHERE t.station IS NULL OR c.station IS NULL \
+    OR (t.device_id, t.ueid, t.public_key, t.serial_number) IS DISTINCT FROM \
+        (e.device_id, e.ueid, e.public_key, e.serial_number) \
+    ORDER BY 1, 2";
+
 /// A claim that waits is in conflict with every part that stands in its way.
 const NO_CONFLICT: &str = "WITH waiting AS ( \
         SELECT DISTINCT e.station, e.link, e.device_id, e.ueid, e.public_key, e.serial_number \
@@ -98,6 +107,7 @@ pub(super) fn check(
     })?;
     shared(hub, audit)?;
     let pair = |row: &Row| (row.get(0), number(row, 1), row.get(2), number(row, 3));
+    list(hub, audit, CONTESTED, |row| HubProblem::Contested(row.get(0), number(row, 1)))?;
     list(hub, audit, CONFLICTS, |row| {
         let (station, link, holder, at) = pair(row);
         HubProblem::Conflict(station, link, holder, at)
