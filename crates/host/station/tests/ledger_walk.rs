@@ -34,7 +34,7 @@ fn walked(path: &Path, threads: usize) -> Option<(Vec<Each>, Result<Audit, Strin
 /// Whether all numbers of threads find the same, and how many problems.
 fn compare(path: &Path, what: &str) -> usize {
     let one = walked(path, 1);
-    for threads in [2, 3, 8] {
+    for threads in [2, 5] {
         assert_eq!(walked(path, threads), one, "{what}, {threads} threads");
     }
     one.map_or(0, |(_, audit)| audit.map_or(0, |audit| audit.problems.len()))
@@ -61,7 +61,7 @@ fn damage_anywhere_in_many_links_is_found_alike() {
     enter(&mut Ledger::open_or_create(&good).unwrap(), &entries(1..=150)).unwrap();
     let mut random = Random(1);
     let mut problems = 0;
-    for _ in 0..40 {
+    for _ in 0..25 {
         fs::copy(&good, &path).unwrap();
         let changes: Vec<_> = (0..=random.below(6))
             .map(|_| {
@@ -73,7 +73,7 @@ fn damage_anywhere_in_many_links_is_found_alike() {
         tamper(&path, &changes.join(";"));
         problems += compare(&path, &changes.join(";"));
     }
-    assert!(problems > 1_000, "{problems}");
+    assert!(problems > 800, "{problems}");
     let bytes = fs::read(&good).unwrap();
     for page in 1..bytes.len() / 4096 {
         let mut bytes = bytes.clone();

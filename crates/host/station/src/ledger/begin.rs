@@ -271,6 +271,7 @@ mod tests {
 
     use tempfile::TempDir;
 
+    use super::super::link::Places;
     use super::super::{Attempt, Fact, New};
     use super::*;
 
@@ -310,11 +311,12 @@ mod tests {
                 .unwrap();
             let links = Format::One.links();
             let mut statement = raw.prepare(links).unwrap();
+            let places = Places::of(&statement);
             let mut rows = statement.query([]).unwrap();
             for _ in 1..number {
                 rows.next().unwrap();
             }
-            hash = Format::One.read(rows.next().unwrap().unwrap()).unwrap().1.unwrap();
+            hash = Format::One.read(rows.next().unwrap().unwrap(), &places).unwrap().1.unwrap();
             raw.execute("UPDATE entries SET hash = ?1 WHERE number = ?2", (hash, number)).unwrap();
         }
         raw.execute_batch(&trigger).unwrap();

@@ -11,7 +11,7 @@ use rusqlite::types::{Value, ValueRef};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::link::{Columns, LINKS_BETWEEN, encode};
+use super::link::{Columns, LINKS_BETWEEN, Places, encode};
 use super::{Ledger, LedgerError, Link, Problem, Receipt};
 
 /// The columns of a link, in their order.
@@ -191,10 +191,10 @@ impl Ledger {
     ) -> Result<Vec<(Link, Vec<u8>)>, LedgerError> {
         let first = last.number.saturating_add(1);
         let read = || -> rusqlite::Result<Result<Vec<_>, _>> {
-            self.connection
-                .prepare_cached(LINKS_BETWEEN)?
-                .query_map([first.cast_signed(), end.cast_signed()], |row| Ok(Link::read(row)))?
-                .collect()
+            let mut statement = self.connection.prepare_cached(LINKS_BETWEEN)?;
+            let places = Places::of(&statement);
+            let numbers = [first.cast_signed(), end.cast_signed()];
+            statement.query_map(numbers, |row| Ok(Link::read(row, &places)))?.collect()
         };
         let links: Vec<Link> =
             read().map_err(|error| self.error(error))?.map_err(|problem| self.damaged(problem))?;

@@ -26,7 +26,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 
 use super::append::{LAST, origin_hash};
-use super::link::{Columns, LINKS, hash_of, number};
+use super::link::{Columns, LINKS, Places, hash_of};
 use super::{
     Attempt, Author, End, Entry, Fact, GENESIS, Link, Origin, Outcome, Problem, SCHEMA, Text,
     VERSION,
@@ -127,10 +127,14 @@ impl Format {
 
     /// Reads a row of [`Format::links`], and says which hash it should have, where that is not
     /// [`Link::computed_hash`].
-    pub(super) fn read(self, row: &Row<'_>) -> Result<(Link, Option<[u8; 32]>), Problem> {
+    pub(super) fn read(
+        self,
+        row: &Row<'_>,
+        places: &Places,
+    ) -> Result<(Link, Option<[u8; 32]>), Problem> {
         match self {
-            Self::One => read_1(row).map(|(link, hash)| (link, Some(hash))),
-            Self::Two | Self::Three => Link::read(row).map(|link| (link, None)),
+            Self::One => read_1(row, places).map(|(link, hash)| (link, Some(hash))),
+            Self::Two | Self::Three => Link::read(row, places).map(|link| (link, None)),
         }
     }
 
@@ -153,8 +157,8 @@ impl Format {
 }
 
 /// Reads an entry of format 1 as the link of a good outcome.
-fn read_1(row: &Row<'_>) -> Result<(Link, [u8; 32]), Problem> {
-    let get = Columns { number: number(row), column: &|column| row.get_ref(column) };
+fn read_1(row: &Row<'_>, places: &Places) -> Result<(Link, [u8; 32]), Problem> {
+    let get = Columns { number: places.number(row), column: &|name| places.get(row, name) };
     let text: String = get.get("time")?;
     let time: Timestamp = text.parse().map_err(|_| get.bad("time"))?;
     let entry = get.entry()?;
@@ -165,7 +169,7 @@ fn read_1(row: &Row<'_>) -> Result<(Link, [u8; 32]), Problem> {
     columns.extend(entry.columns().into_iter().skip(1));
     columns.push(previous.to_vec().into());
     let link = Link {
-        number: number(row),
+        number: get.number,
         time,
         clock_accepted: false,
         author: Author::default(),

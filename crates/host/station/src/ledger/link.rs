@@ -2,6 +2,7 @@
 
 //! One link of the chain, the fact that it says, and its hash.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 
 use jiff::Timestamp;
@@ -485,8 +486,8 @@ impl Link {
 
     /// Reads one row of [`LINKS`] and checks its form: types, lengths, that it has the row that its kind has and no
     /// other, and that the UEID is the public key's. A file that was tampered with can hold anything.
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Self, Problem> {
-        Self::of(&Columns { number: number(row), column: &|column| row.get_ref(column) })
+    pub(super) fn read(row: &rusqlite::Row<'_>, places: &Places) -> Result<Self, Problem> {
+        Self::of(&Columns { number: places.number(row), column: &|name| places.get(row, name) })
     }
 
     /// As [`Link::read`], of columns from anywhere.
@@ -653,8 +654,39 @@ impl Columns<'_> {
     }
 }
 
-/// The number of a row. SQLite has no other than an integer in a column that is INTEGER PRIMARY KEY;
-/// where that was changed too, it is 0, which no link has.
-pub(super) fn number(row: &rusqlite::Row<'_>) -> u64 {
-    row.get::<_, i64>("number").unwrap_or_default().cast_unsigned()
+/// Where the columns of a statement are. SQLite looks through all their names for each that is asked for, which takes
+/// longer than to read the row.
+pub(super) struct Places(HashMap<String, usize>);
+
+impl Places {
+    pub(super) fn of(statement: &rusqlite::Statement<'_>) -> Self {
+        let names = statement.column_names().into_iter().map(str::to_owned);
+        // Of two that have the same name the first, as with SQLite: that of `links`.
+        let mut places = HashMap::new();
+        for (place, name) in names.enumerate() {
+            places.entry(name).or_insert(place);
+        }
+        Self(places)
+    }
+
+    /// The value of the column with this name.
+    pub(super) fn get<'a>(
+        &self,
+        row: &'a rusqlite::Row<'_>,
+        name: &str,
+    ) -> rusqlite::Result<ValueRef<'a>> {
+        match self.0.get(name) {
+            Some(place) => row.get_ref(*place),
+            None => Err(rusqlite::Error::InvalidColumnName(name.to_owned())),
+        }
+    }
+
+    /// The number of a row. SQLite has no other than an integer in a column that is INTEGER PRIMARY KEY;
+    /// where that was changed too, it is 0, which no link has.
+    pub(super) fn number(&self, row: &rusqlite::Row<'_>) -> u64 {
+        match self.get(row, "number") {
+            Ok(ValueRef::Integer(number)) => number.cast_unsigned(),
+            _ => 0,
+        }
+    }
 }

@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use rusqlite::Rows;
+use rusqlite::types::FromSql;
 
 use super::append::highest;
 use super::format::Format;
-use super::link::number;
+use super::link::Places;
 use super::{Audit, Entry, Fact, Found, GENESIS, Ledger, Link, PROBLEMS_LISTED, Problem, Receipt};
 use crate::in_order::in_order;
 
@@ -64,13 +65,14 @@ pub(super) fn walk<E>(
 ) -> Result<(), Stop<E>> {
     let Ledger { connection, format, .. } = ledger;
     let mut statement = connection.prepare(format.links())?;
+    let places = Places::of(&statement);
     let mut rows = statement.query([])?;
     let mut end = Ok(());
     let mut order = Order::new(audit, expected_head, format.has_order_of_time(), each);
     let next = || {
         let mut chunk = Vec::new();
         while end.is_ok() && chunk.len() < CHUNK {
-            match read(&mut rows, *format) {
+            match read(&mut rows, &places, *format) {
                 Ok(Some(row)) => chunk.push(row),
                 Ok(None) => break,
                 // What was read before it is still to be given.
@@ -97,15 +99,19 @@ pub(super) fn walk<E>(
     Ok(())
 }
 
-fn read(rows: &mut Rows<'_>, format: Format) -> rusqlite::Result<Option<Row>> {
+fn read(rows: &mut Rows<'_>, places: &Places, format: Format) -> rusqlite::Result<Option<Row>> {
     let Some(row) = rows.next()? else { return Ok(None) };
     let integer = |column| -> rusqlite::Result<_> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned))
+        Ok(<Option<i64>>::column_result(places.get(row, column)?)?.map(i64::cast_unsigned))
     };
     Ok(Some(Row {
-        number: number(row),
-        link: format.read(row),
-        hash: row.get("hash").unwrap_or(GENESIS),
+        number: places.number(row),
+        link: format.read(row, places),
+        hash: places
+            .get(row, "hash")
+            .ok()
+            .and_then(|hash| <[u8; 32]>::column_result(hash).ok())
+            .unwrap_or(GENESIS),
         entry: integer("entries.number")?,
         withdrawn: integer("withdrawn")?,
     }))
