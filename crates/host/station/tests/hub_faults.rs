@@ -81,7 +81,7 @@ fn is_whole(hub: &TestHub, stations: &[&TestStation]) {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn a_push_that_is_cut_off_at_any_byte_is_done_by_the_next_one() {
-    let hub = TestHub::new();
+    let hub = TestHub::on(Arc::new(Server::start()));
     let mut one = hub.station("line-1");
     let proxy = Proxy::to(hub.server.port);
     let cut = through(&hub, &proxy, &one.role, SECOND * 10, Duration::ZERO);
@@ -130,7 +130,7 @@ fn a_push_that_is_cut_off_at_any_byte_is_done_by_the_next_one() {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn a_lost_answer_to_each_commit_costs_nothing() {
-    let hub = TestHub::new();
+    let hub = TestHub::on(Arc::new(Server::start()));
     let mut one = hub.station("line-1");
     let links = 5 * BATCH;
     fill(&mut one.ledger, links);
@@ -147,7 +147,7 @@ fn a_lost_answer_to_each_commit_costs_nothing() {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn a_hub_that_goes_silent_does_not_keep_a_station_waiting() {
-    let hub = TestHub::new();
+    let hub = TestHub::on(Arc::new(Server::start()));
     let mut one = hub.station("line-1");
     enter(&mut one.ledger, &entries(1..=2)).unwrap();
     let proxy = Proxy::to(hub.server.port);
@@ -200,7 +200,7 @@ fn a_server_that_is_killed_or_restarted_in_mid_batch_loses_nothing() {
     let config = one.config.clone().with_patience(SECOND * 10, SECOND * 60);
     for stop in [Server::kill, Server::stop_immediately, Server::kill] {
         let before = one.ledger.head().unwrap().number;
-        fill(&mut one.ledger, 20 * BATCH);
+        fill(&mut one.ledger, 10 * BATCH);
         let mut acknowledged = before;
         let server = &hub.server;
         thread::scope(|scope| {
@@ -217,7 +217,7 @@ fn a_server_that_is_killed_or_restarted_in_mid_batch_loses_nothing() {
             push_with(&config, &one.ledger, &mut |at| {
                 assert!(at > acknowledged, "{at} was acknowledged before");
                 acknowledged = at;
-                if !is_told && at > before + 3 * BATCH {
+                if !is_told && at > before + 2 * BATCH {
                     is_told = true;
                     tell.send(at).unwrap();
                 }
@@ -237,21 +237,21 @@ fn a_server_that_is_killed_or_restarted_in_mid_batch_loses_nothing() {
 fn what_was_acknowledged_before_the_server_was_killed_is_there_after_it() {
     let hub = TestHub::on(Arc::new(Server::start()));
     let mut one = hub.station("line-1");
-    fill(&mut one.ledger, 30 * BATCH);
+    fill(&mut one.ledger, 15 * BATCH);
     let config = one.config.clone().with_patience(SECOND * 2, Duration::ZERO);
     let mut acknowledged = 0;
     let server = &hub.server;
     let error = push_with(&config, &one.ledger, &mut |at| {
         acknowledged = at;
-        if at == 7 * BATCH {
+        if at == 4 * BATCH {
             server.kill();
         }
     })
     .unwrap_err();
     assert!(error.is_transient(), "{error}");
     hub.server.restart();
-    assert_eq!((acknowledged, one.last()), (7 * BATCH, 7 * BATCH));
-    assert_eq!(push(&config, &one.ledger).unwrap().links, 23 * BATCH);
+    assert_eq!((acknowledged, one.last()), (4 * BATCH, 4 * BATCH));
+    assert_eq!(push(&config, &one.ledger).unwrap().links, 11 * BATCH);
     is_whole(&hub, &[&one]);
 }
 
@@ -293,13 +293,13 @@ fn a_disk_that_fills_up_in_mid_batch_loses_nothing() {
     let server = Arc::new(Server::start_in(folder, settings));
     let hub = TestHub::on(Arc::clone(&server));
     let mut one = hub.station("line-1");
-    fill(&mut one.ledger, 60 * BATCH);
+    fill(&mut one.ledger, 30 * BATCH);
     let config = one.config.clone().with_patience(SECOND * 20, SECOND);
     let filler = disk.0.path().join("filler");
     let mut acknowledged = 0;
     let error = push_with(&config, &one.ledger, &mut |at| {
         acknowledged = at;
-        if at == 5 * BATCH {
+        if at == 3 * BATCH {
             // All but a few megabytes.
             let mut file = fs::File::create(&filler).unwrap();
             let megabyte = vec![0; 1 << 20];
@@ -311,7 +311,7 @@ fn a_disk_that_fills_up_in_mid_batch_loses_nothing() {
     .unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(server.log().contains("No space left on device"), "{}", server.log());
-    assert!((5 * BATCH..60 * BATCH).contains(&acknowledged), "{acknowledged}");
+    assert!((3 * BATCH..30 * BATCH).contains(&acknowledged), "{acknowledged}");
     fs::remove_file(&filler).unwrap();
     // A server that could not write its log has stopped.
     if server.sql("postgres", "postgres", "SELECT 1").is_err() {
@@ -327,7 +327,7 @@ fn a_disk_that_fills_up_in_mid_batch_loses_nothing() {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn two_stations_that_wait_for_each_other_both_come_through() {
-    let hub = TestHub::new();
+    let hub = TestHub::on(Arc::new(Server::start()));
     let mut stations = [hub.station("line-1"), hub.station("line-2")];
     // The hub takes parts in the order of their UEIDs. By their serial numbers the stations meet crosswise.
     let mut parts = entries(1..=4);
@@ -369,7 +369,7 @@ fn two_stations_that_wait_for_each_other_both_come_through() {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn many_stations_with_the_same_parts_give_each_part_once() {
-    let hub = TestHub::new();
+    let hub = TestHub::on(Arc::new(Server::start()));
     let mut stations: Vec<_> = (1..=4).map(|n| hub.station(&format!("line-{n}"))).collect();
     for (n, station) in stations.iter_mut().enumerate() {
         let mut numbers: Vec<u8> = (1..=100).collect();

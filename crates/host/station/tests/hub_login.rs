@@ -37,7 +37,7 @@ fn refused(config: &Config) -> (HubError, String) {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn a_certificate_is_believed_that_the_named_authority_has_signed_for_this_host() {
-    let (hub, role, password) = hub(common::postgres::shared());
+    let (hub, role, password) = hub(Arc::new(Server::start()));
     let good = url(&hub, &role, HOST).with_ca(hub.server.ca()).with_password_file(password.clone());
     let mut connected = Hub::connect(&good).unwrap();
     connected.status().unwrap();
@@ -144,7 +144,7 @@ fn password_file(folder: &Path, content: &str, mode: u32) -> PathBuf {
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn a_password_comes_from_a_file_that_nobody_else_can_read() {
-    let (hub, role, file) = hub(common::postgres::shared());
+    let (hub, role, file) = hub(Arc::new(Server::start()));
     let here = || url(&hub, &role, HOST);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let password = fs::read_to_string(&file).unwrap();

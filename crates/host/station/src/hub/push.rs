@@ -12,7 +12,7 @@ use super::{Alarm, Config, Hub, HubError, Retry, claims, sent};
 use crate::ledger::{Entry, Ledger, Link, Origin, Receipt};
 
 /// Links in a batch, which is a transaction.
-pub const BATCH: u64 = 1_000;
+pub const BATCH: u64 = 2_000;
 
 pub(super) const STATION: &str = "SELECT station, role FROM hub.stations WHERE origin = $1";
 const BEGIN_STATION: &str = "INSERT INTO hub.stations \

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! A real PostgreSQL server in a folder of its own, from the programs that are installed, and hubs on it.
+//!
+//! `STATION_TEST_POSTGRES` may give another server, as the URL of its superuser, who needs no password there: tests that
+//! do not stop their server take that one.
 
 use std::env;
 use std::fs;
@@ -15,10 +18,12 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::fs::{Gid, Uid, chown};
+use rustix::process::{Pid, Signal, kill_process};
 use station::hub::{Config, Hub, HubError, Kind, Pushed};
 use station::ledger::{Ledger, Origin};
 use station::station_key::StationKey;
 use tempfile::TempDir;
+use tokio_postgres::config::Host;
 
 /// The name that the server's certificate is for, beside `localhost`.
 pub const HOST: &str = "localhost";
@@ -26,10 +31,15 @@ pub const HOST: &str = "localhost";
 /// A server. It ends with the last test that has it.
 pub struct Server {
     folder: TempDir,
-    child: Mutex<Child>,
+    child: Mutex<Option<Child>>,
     pub port: u16,
     user: Option<(u32, u32)>,
+    /// A server that was there before.
+    given: Option<tokio_postgres::Config>,
 }
+
+/// What every role has for a password on a server that was given.
+const SECRET: &str = "secret";
 
 /// Where the programs of the server are: those of Debian with the highest version, or else those on the path.
 pub fn programs() -> PathBuf {
@@ -53,7 +63,8 @@ pub fn shared() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
-        let server = Arc::new(Server::start());
+        let given = env::var("STATION_TEST_POSTGRES").ok().map(|url| Server::given(&url));
+        let server = Arc::new(given.unwrap_or_else(Server::start));
         *shared = Arc::downgrade(&server);
         server
     })
@@ -78,9 +89,7 @@ impl Server {
             of("postgres").or(of("nobody")).expect("a user other than root")
         });
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let this = |child| Self { folder, child: Mutex::new(child), port, user };
-        let nothing = Command::new("true").spawn().unwrap();
-        let server = this(nothing);
+        let server = Self { folder, child: Mutex::default(), port, user, given: None };
         server.own(server.path());
         let data = server.data();
         let made = server
@@ -111,6 +120,14 @@ impl Server {
         fs::write(data.join("pg_hba.conf"), rules).unwrap();
         server.restart();
         server
+    }
+
+    /// One that is there.
+    fn given(url: &str) -> Self {
+        let given: tokio_postgres::Config = url.parse().unwrap();
+        let port = given.get_ports().first().copied().unwrap_or(5432);
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, child: Mutex::default(), port, user: None, given: Some(given) }
     }
 
     pub fn path(&self) -> &Path {
@@ -180,7 +197,7 @@ impl Server {
             .stderr(log.unwrap())
             .spawn()
             .unwrap();
-        *self.child.lock().unwrap() = child;
+        *self.child.lock().unwrap() = Some(child);
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.sql("postgres", "postgres", "SELECT 1").is_err() {
             assert!(Instant::now() < deadline, "the server does not start: {}", self.log());
@@ -199,7 +216,17 @@ impl Server {
     /// Runs statements as this role over the socket. Each row is a line, with `|` between its columns.
     pub fn sql(&self, role: &str, database: &str, sql: &str) -> Result<String, String> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(self.path()).port(self.port).user(role).dbname(database);
+        match &self.given {
+            None => drop(config.host_path(self.path()).port(self.port).user(role)),
+            Some(given) => {
+                config = given.clone();
+                if role != "postgres" {
+                    self.give_password(role);
+                    config.user(role).password(SECRET);
+                }
+            }
+        }
+        config.dbname(database);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let work = async {
             let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
@@ -220,52 +247,57 @@ impl Server {
         Ok(rows.collect::<Vec<_>>().join("\n"))
     }
 
-    fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_child(&self.child.lock().unwrap())
+    fn give_password(&self, role: &str) {
+        let sql = format!("ALTER ROLE \"{role}\" PASSWORD '{SECRET}'");
+        self.sql("postgres", "postgres", &sql).unwrap();
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.child.lock().unwrap().as_ref().map(Pid::from_child)
+    }
+
+    fn wait(&self) {
+        let child = self.child.lock().unwrap().take();
+        child.map(|mut child| child.wait().unwrap());
     }
 
     /// The server and every process that it has started.
-    fn processes(&self) -> Vec<rustix::process::Pid> {
-        let server = self.pid();
+    fn processes(&self) -> Vec<Pid> {
+        let Some(server) = self.pid() else { return Vec::new() };
         let children = format!("/proc/{0}/task/{0}/children", server.as_raw_nonzero());
         let children = fs::read_to_string(children).unwrap_or_default();
-        let pids = children
-            .split_whitespace()
-            .filter_map(|pid| rustix::process::Pid::from_raw(pid.parse().unwrap()));
+        let pids =
+            children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap()));
         [server].into_iter().chain(pids).collect()
     }
 
     /// As a loss of power of the server's machine, but for its disk: every process is gone at once.
     pub fn kill(&self) {
         for pid in self.processes() {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = kill_process(pid, Signal::KILL);
         }
-        self.child.lock().unwrap().wait().unwrap();
+        self.wait();
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
     }
 
     /// Stops it without a shutdown of its own: what it has not written is in its log.
     pub fn stop_immediately(&self) {
-        rustix::process::kill_process(self.pid(), rustix::process::Signal::QUIT).unwrap();
-        self.child.lock().unwrap().wait().unwrap();
+        kill_process(self.pid().unwrap(), Signal::QUIT).unwrap();
+        self.wait();
     }
 
     /// Has every process stand still, or go on.
     pub fn freeze(&self, is_frozen: bool) {
-        use rustix::process::Signal;
         let signal = if is_frozen { Signal::STOP } else { Signal::CONT };
         for pid in self.processes() {
-            let _ = rustix::process::kill_process(pid, signal);
+            let _ = kill_process(pid, signal);
         }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for pid in self.processes() {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-        let _ = self.child.lock().map(|mut child| child.wait());
+        self.kill();
     }
 }
 
@@ -286,8 +318,8 @@ impl TestHub {
     pub fn on(server: Arc<Server>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let hub =
-            Self { server, database: format!("hub{number}"), folder: tempfile::tempdir().unwrap() };
+        let database = format!("hub{}_{number}", std::process::id());
+        let hub = Self { server, database, folder: tempfile::tempdir().unwrap() };
         let (database, owner) = (&hub.database, hub.owner());
         let made = [
             format!("CREATE ROLE {owner} LOGIN CREATEROLE"),
@@ -311,13 +343,25 @@ impl TestHub {
 
     /// How a role logs in over the socket.
     pub fn config(&self, role: &str) -> Config {
-        Config::new(&self.url(role)).unwrap()
+        let config = Config::new(&self.url(role)).unwrap();
+        if self.server.given.is_none() {
+            return config;
+        }
+        self.server.give_password(role);
+        let file = self.folder.path().join(format!("{role}.secret"));
+        fs::write(&file, SECRET).unwrap();
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        config.with_password_file(file)
     }
 
     pub fn url(&self, role: &str) -> String {
-        let (folder, port, database) =
-            (self.server.path().display(), self.server.port, &self.database);
-        format!("host={folder} port={port} user={role} dbname={database}")
+        let host = match self.server.given.as_ref().and_then(|given| given.get_hosts().first()) {
+            None => self.server.path().display().to_string(),
+            Some(Host::Tcp(host)) => host.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+        };
+        let (port, database) = (self.server.port, &self.database);
+        format!("host={host} port={port} user={role} dbname={database}")
     }
 
     /// Runs statements as the server's superuser: [`Server::sql`].
@@ -340,6 +384,21 @@ impl TestHub {
         let kind = Kind::Station(ledger.origin().unwrap().station_key.unwrap());
         Hub::connect(&self.config(&self.owner())).unwrap().enroll(&role, kind, None).unwrap();
         TestStation { config: self.config(&role), role, key, ledger }
+    }
+}
+
+impl Drop for TestHub {
+    fn drop(&mut self) {
+        // A server that is given stays.
+        if self.server.given.is_some() {
+            let (database, owner) = (&self.database, self.owner());
+            let sql = |sql: &str| self.server.sql("postgres", "postgres", sql);
+            let _ = sql(&format!("DROP DATABASE {database} WITH (FORCE)"));
+            let roles = format!("SELECT rolname FROM pg_roles WHERE rolname LIKE '%.{database}'");
+            for role in sql(&roles).unwrap_or_default().lines().chain([owner.as_str()]) {
+                let _ = sql(&format!("DROP ROLE \"{role}\""));
+            }
+        }
     }
 }
 
