@@ -161,8 +161,7 @@ impl PublicKey {
     }
 }
 
-/// A [`PublicKey`] that the curve's arithmetic takes as it is: the firmware has no use for code that reads
-/// one from its bytes.
+/// A [`PublicKey`] that the curve's arithmetic takes as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PublicPoint(Affine);
 
@@ -369,6 +368,37 @@ mod tests {
 
     fn point(bytes: &[u8; 65]) -> PublicPoint {
         PublicKey::from_sec1_bytes(bytes).unwrap().point().unwrap()
+    }
+
+    #[test]
+    fn a_public_key_is_a_point_of_the_curve() {
+        /// The order p of the field: SEC 2, section 2.4.2.
+        const FIELD: [u8; 32] =
+            hex!("FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF");
+        // Whose x is zero: y is a square root of b.
+        let y = hex!("66485C780E2F83D72433BD5D84A06BB6541C2AF31DAE871728BF856A174F93F4");
+        let sec1 = |tag: u8, x: [u8; 32], y: [u8; 32]| [&[tag], &x[..], &y[..]].concat();
+        let cases = [
+            (sec1(0x04, [0; 32], y), true),
+            (DUMMY_PUBLIC_KEY.as_bytes().to_vec(), true),
+            (sec1(0x04, FIELD, y), false),
+            (sec1(0x04, [0; 32], FIELD), false),
+            (sec1(0x04, y, [0; 32]), false),
+            (sec1(0x04, [0; 32], [0; 32]), false),
+            (sec1(0x05, [0; 32], y), false),
+            (sec1(0x06, [0; 32], y), false),
+            (sec1(0x04, [0; 32], y)[..64].to_vec(), false),
+            ([&sec1(0x04, [0; 32], y)[..], &[0]].concat(), false),
+        ];
+        for (bytes, is_key) in cases {
+            let library = p256::PublicKey::from_sec1_bytes(&bytes).is_ok();
+            assert_eq!(PublicKey::from_sec1_bytes(&bytes).is_some(), is_key, "{bytes:02x?}");
+            assert_eq!(library, is_key, "{bytes:02x?}");
+        }
+        // The compressed form is another encoding.
+        let compressed = [&[0x02], &[0; 32][..]].concat();
+        assert!(p256::PublicKey::from_sec1_bytes(&compressed).is_ok());
+        assert!(PublicKey::from_sec1_bytes(&compressed).is_none());
     }
 
     #[test]

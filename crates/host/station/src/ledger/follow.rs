@@ -5,7 +5,7 @@
 
 use rusqlite::{Params, ToSql};
 
-use super::link::LINKS;
+use super::link::{LINKS, Places};
 use super::{Ledger, LedgerError, Link, Problem, Receipt};
 use crate::DeviceId;
 
@@ -45,7 +45,7 @@ pub const FOUND: u32 = 100;
 
 impl Ledger {
     /// Gives at most `limit` links behind `from` to `each`, and the last one's receipt. Each is whole and follows the
-    /// one before it, and `from` is still in the ledger. [`GENESIS`](super::GENESIS), with 0, is before the first link.
+    /// one before it, and `from` is still in the ledger. With the number 0, it is before the first link.
     ///
     /// What is given can be trusted as far as `from` can: all of it, if the caller has come from the first link.
     ///
@@ -57,8 +57,13 @@ impl Ledger {
         limit: u32,
         mut each: impl FnMut(Link),
     ) -> Result<Receipt, LedgerError> {
-        let sql = format!("SELECT * FROM ({LINKS}) WHERE number >= ?1 LIMIT ?2");
+        let sql =
+            format!("SELECT * FROM ({}) WHERE number >= ?1 LIMIT ?2", self.format.links());
         let mut last = from;
+        if from.number == 0 {
+            let genesis = self.format.genesis(&self.connection);
+            last.hash = genesis.map_err(|error| self.error(error))?;
+        }
         let mut is_there = from.number == 0;
         self.rows(
             &sql,
@@ -150,10 +155,11 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let mut statement =
             self.connection.prepare_cached(sql).map_err(|error| self.error(error))?;
+        let places = Places::of(&statement);
         let mut rows = statement.query(parameters).map_err(|error| self.error(error))?;
         while let Some(row) = rows.next().map_err(|error| self.error(error))? {
-            let link = Link::read(row).and_then(|link| {
-                if link.hash == link.computed_hash() {
+            let link = self.format.read(row, &places).and_then(|(link, hash)| {
+                if link.hash == hash.unwrap_or_else(|| link.computed_hash()) {
                     each(link)
                 } else {
                     Err(Problem::Hash(link.number))
