@@ -312,3 +312,36 @@ fn push<T>(kept: &mut VecDeque<T>, one: T) {
     }
     kept.push_back(one);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Attempt, Begun, Failed, New, NewEnd, NewOutcome};
+    use crate::transcript::Transcript;
+
+    #[test]
+    fn a_long_ledger_is_read_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open_or_create(&folder.path().join("ledger.db")).unwrap();
+        let failed = || {
+            New::Outcome(Box::new(NewOutcome {
+                attempt: Begun::Now(Attempt { port: "left".into(), ..Attempt::default() }),
+                end: NewEnd::Failed(Failed::default()),
+                serial_number: None,
+                image: None,
+                steps: Vec::new(),
+                console: Transcript::default(),
+            }))
+        };
+        // Each is two links.
+        let runs = u64::from(GO) / 2 + 1;
+        ledger.append(&(0..runs).map(|_| failed()).collect::<Vec<_>>()).unwrap();
+        let mut book = Book::new(ledger);
+        assert_eq!(book.read(Duration::ZERO), Reading::Goes(u64::from(GO), 2 * runs));
+        assert_eq!(book.shift(&Filter::default(), 3).stats.failed, runs - 1);
+        assert_eq!(book.read(Duration::ZERO), Reading::Done);
+        let shift = book.shift(&Filter::default(), 3);
+        assert_eq!((shift.stats.failed, shift.ended, shift.last.len()), (runs, runs, 3));
+        assert_eq!(shift.head, book.ledger.head().unwrap());
+    }
+}

@@ -44,6 +44,8 @@ async function take() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const page = parsed(await answer.text());
+  // A long ledger is read in pieces, one with each page.
+  if (page.querySelector("[data-partial]")) wanted = true;
   for (const section of document.querySelectorAll("[data-live]")) {
     const next = page.getElementById(section.id);
     // Nobody loses the place where the keyboard is.

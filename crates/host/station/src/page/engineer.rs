@@ -144,7 +144,7 @@ fn frame(
 
 fn state(reading: &Reading) -> Markup {
     html! {
-        div #reading data-live {
+        div #reading data-live data-partial[matches!(reading, Reading::Goes(..))] {
             @match reading {
                 Reading::Done => {}
                 Reading::Goes(read, all) => p.banner role="status" {

@@ -21,6 +21,8 @@ const parsed = (html) => {
 let source = null;
 let last = Date.now();
 let over = false;
+// What has come while the page is taken anew.
+let waiting = null;
 
 function setLink(state, text) {
   if (body.dataset.link !== state) {
@@ -85,12 +87,14 @@ setInterval(() => {
 
 // Takes the page anew, without loading it: a page that was loaded makes no sound until somebody clicks again.
 async function renew() {
+  if (waiting !== null) return;
+  waiting = [];
+  for (const port of unacknowledged()) missed.add(port.dataset.name);
   try {
     const answer = await fetch(location.href);
     if (!answer.ok) throw new Error(answer.statusText);
     const html = await answer.text();
     const page = new DOMParser().parseFromString(policy ? policy.createHTML(html) : html, "text/html");
-    for (const port of unacknowledged()) missed.add(port.dataset.name);
     for (const part of ["header", ".middle"]) {
       document.querySelector(part).replaceWith(document.adoptNode(page.querySelector(part)));
     }
@@ -100,12 +104,20 @@ async function renew() {
     over = false;
     begin();
     alive();
+    // What has happened meanwhile, in its order: the page may be older than it.
+    const happened = waiting;
+    waiting = null;
+    happened.forEach(show);
   } catch {
     setTimeout(() => location.reload(), RETRY);
   }
 }
 
 function show(html) {
+  if (waiting !== null) {
+    waiting.push(html);
+    return;
+  }
   for (const piece of [...parsed(html).children]) {
     const old = byId(piece.id);
     if (!old) {

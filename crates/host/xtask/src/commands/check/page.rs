@@ -27,8 +27,11 @@ pub fn run(project: &Project) -> Result<()> {
         return Err(NotHere(why).into());
     }
     let tests = "test -p station --locked --test page_browser -- --ignored --test-threads=2";
-    let said = project.cargo(tests).env("AXE_CORE", axe).read()?;
+    let tests = project.cargo(tests).env("AXE_CORE", axe);
+    let done = tests.stdout_capture().unchecked().run()?;
+    let said = String::from_utf8_lossy(&done.stdout);
     println!("{said}");
+    ensure!(done.status.success(), "cargo test: {}", done.status);
     ensure!(!said.contains(" 0 passed"), "no test was run");
     Ok(())
 }
