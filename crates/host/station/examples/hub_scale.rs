@@ -46,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         parts::append(&mut ledger, entries + 1, size - entries)?;
         let begun = Instant::now();
         let pushed = hub.push(&ledger, &mut parts::check, &mut |_, _| ())?;
-        let rate = pushed.links as f64 / begun.elapsed().as_secs_f64();
+        let links = u32::try_from(pushed.links)?;
+        let rate = f64::from(links) / begun.elapsed().as_secs_f64();
         entries = size;
         let mut single = Vec::new();
         for _ in 0..SINGLE {

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 
 use common::edits::facts;
@@ -39,9 +40,11 @@ fn unguard(hub: &TestHub) {
          DROP INDEX hub.parts_device_id, hub.parts_serial_number; CREATE SCHEMA saved;",
     );
     for table in TABLES {
-        sql += &format!(
+        write!(
+            sql,
             "ALTER TABLE hub.{table} DISABLE TRIGGER ALL; CREATE TABLE saved.{table} AS TABLE hub.{table};"
-        );
+        )
+        .unwrap();
     }
     sql += "ALTER TABLE saved.links DROP COLUMN before, DROP COLUMN origin;";
     hub.sql(&sql);
@@ -56,9 +59,11 @@ fn put_back(hub: &TestHub) {
             "links" => " (station, number, previous, hash, kind, time, content)",
             _ => "",
         };
-        sql += &format!(
+        write!(
+            sql,
             "INSERT INTO hub.{table}{columns} OVERRIDING SYSTEM VALUE SELECT * FROM saved.{table};"
-        );
+        )
+        .unwrap();
     }
     hub.sql(&sql);
 }
@@ -109,6 +114,7 @@ fn a_bad_record_is_named() {
 }
 
 /// Edits, and all the problems that they make.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn edits(hub: &TestHub) -> Vec<(&'static str, Vec<HubProblem>)> {
     let [one, two, three] = [1, 2, 3].map(|ledger| name(hub, ledger));
     let row = |ledger: &String, link, table| Row(ledger.clone(), link, table);

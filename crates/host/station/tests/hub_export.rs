@@ -216,7 +216,7 @@ fn the_commands_audit_export_and_restore() {
     let exporter = hub.url(exporter(&hub).role());
     let parts: Vec<_> = [1, 2].map(true_part).to_vec();
     for part in &parts {
-        common::enter(&mut one.ledger, &[part.clone()]).unwrap()[0].unwrap();
+        common::enter(&mut one.ledger, std::slice::from_ref(part)).unwrap()[0].unwrap();
     }
     // One that two stations claim; and one in the ledger of line-2 alone.
     common::enter(&mut two.ledger, &parts[1..]).unwrap()[0].unwrap();

@@ -25,7 +25,7 @@ pub struct HubOptions {
 /// The hub in the ledger's place, where it is asked for.
 #[derive(clap::Args)]
 pub struct HubInstead {
-    /// Not the ledger but the hub: this one, such as postgres://name@hub.example/hub, or that of the station file
+    /// Not the ledger but the hub: this one, such as `postgres://name@hub.example/hub`, or that of the station file
     #[arg(long, value_name = "URL", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "it is there, and has a value or none")]
     hub: Option<Option<String>>,

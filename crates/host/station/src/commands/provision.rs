@@ -37,6 +37,7 @@ use crate::report::{Report, Screen};
 
 /// Follow parts while they are provisioned, check their records and enter them in the ledger
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Provision {
     /// The port of a part's console, such as /dev/ttyACM0, or a pattern for several; may be given several times
     ///

@@ -32,13 +32,10 @@ pub struct Restore {
 /// Carries the command out.
 pub fn run(options: &Restore, place: &Place, json: bool) -> Result<bool, Error> {
     let config = options.hub.config(place)?;
-    let which = match options.origin {
-        Some(origin) => Which::Origin(origin),
-        None => {
-            let role = options.role.as_deref().unwrap_or_else(|| config.role());
-            Which::OfRole(role.to_owned())
-        }
-    };
+    let which = options.origin.map_or_else(
+        || Which::OfRole(options.role.as_deref().unwrap_or_else(|| config.role()).to_owned()),
+        Which::Origin,
+    );
     // Drawn on standard error, and only on a terminal.
     let bar = ProgressBar::no_length()
         .with_style(ProgressStyle::with_template("{bar:40} {pos} of {len} links")?);

@@ -57,8 +57,7 @@ impl Ledger {
         limit: u32,
         mut each: impl FnMut(Link),
     ) -> Result<Receipt, LedgerError> {
-        let sql =
-            format!("SELECT * FROM ({}) WHERE number >= ?1 LIMIT ?2", self.format.links());
+        let sql = format!("SELECT * FROM ({}) WHERE number >= ?1 LIMIT ?2", self.format.links());
         let mut last = from;
         if from.number == 0 {
             let genesis = self.format.genesis(&self.connection);

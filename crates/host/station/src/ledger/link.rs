@@ -660,7 +660,7 @@ pub(super) struct Places(HashMap<String, usize>);
 
 impl Places {
     pub(super) fn of(statement: &rusqlite::Statement<'_>) -> Self {
-        let names = statement.column_names().into_iter().map(str::to_owned);
+        let names = statement.column_names().map(str::to_owned);
         // Of two that have the same name the first, as with SQLite: that of `links`.
         let mut places = HashMap::new();
         for (place, name) in names.enumerate() {

@@ -23,6 +23,7 @@ pub struct Station {
 }
 
 /// A record that nobody doubts.
+#[expect(clippy::unnecessary_wraps, reason = "a check of records gives a result")]
 pub fn any(_: &Entry) -> Result<(), String> {
     Ok(())
 }

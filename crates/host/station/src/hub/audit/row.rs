@@ -137,6 +137,7 @@ pub(super) fn check(row: &Row, check_record: &dyn Fn(&Entry) -> Result<(), Strin
 }
 
 /// Whether a column has this value.
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is small, and made for it")]
 fn same<'a, T: FromSql<'a> + PartialEq>(row: &'a Row, at: usize, value: T) -> bool {
     row.try_get::<_, T>(at).is_ok_and(|found| found == value)
 }
@@ -145,8 +146,8 @@ fn is_absent(row: &Row, at: usize) -> bool {
     same(row, at, None::<i64>)
 }
 
-fn integer(number: u64) -> Option<i64> {
-    Some(i64::try_from(number).unwrap_or(i64::MAX))
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// To the millisecond, as a link has it.
@@ -158,7 +159,7 @@ fn to_sql(time: Timestamp) -> SystemTime {
 
 fn attempt(row: &Row, link: &Link) -> bool {
     let Fact::Attempt(attempt) = &link.fact else { return is_absent(row, ATTEMPTS) };
-    same(row, ATTEMPTS, integer(link.number))
+    same(row, ATTEMPTS, Some(integer(link.number)))
         && same(row, ATTEMPTS + 1, Some(attempt.port.as_str()))
         && same(row, ATTEMPTS + 2, attempt.batch.as_deref())
         && same(row, ATTEMPTS + 3, attempt.serial_number.as_deref())
@@ -173,8 +174,8 @@ fn outcome(row: &Row, link: &Link) -> bool {
     let part = outcome.part();
     let device_id = part.as_ref().map(|(device_id, _)| &device_id.0[..]);
     let ueid = part.as_ref().map(|(_, ueid)| &ueid.as_bytes()[..]);
-    same(row, OUTCOMES, integer(link.number))
-        && same(row, OUTCOMES + 1, integer(outcome.attempt))
+    same(row, OUTCOMES, Some(integer(link.number)))
+        && same(row, OUTCOMES + 1, Some(integer(outcome.attempt)))
         && same(row, OUTCOMES + 2, Some(outcome.end.name()))
         && same(row, OUTCOMES + 3, failed.map(|failed| failed.error.as_str()))
         && same(row, OUTCOMES + 4, failed.and_then(|failed| failed.failure).map(i16::from))
@@ -187,8 +188,8 @@ fn outcome(row: &Row, link: &Link) -> bool {
 fn entry(row: &Row, link: &Link, at: usize) -> bool {
     let Some(entry) = link.entry() else { return is_absent(row, at) };
     let identity = &entry.identity;
-    same(row, at, integer(link.number))
-        && same(row, at + 1, integer(entry.number))
+    same(row, at, Some(integer(link.number)))
+        && same(row, at + 1, Some(integer(entry.number)))
         && same(row, at + 2, Some(&identity.device_id.0[..]))
         && same(row, at + 3, Some(&identity.implementation_id.as_bytes()[..]))
         && same(row, at + 4, Some(&identity.ueid().as_bytes()[..]))
@@ -198,8 +199,8 @@ fn entry(row: &Row, link: &Link, at: usize) -> bool {
 
 fn withdrawal(row: &Row, link: &Link) -> bool {
     let Fact::Withdrawal(withdrawal) = &link.fact else { return is_absent(row, WITHDRAWALS) };
-    same(row, WITHDRAWALS, integer(link.number))
-        && same(row, WITHDRAWALS + 1, integer(withdrawal.entry))
+    same(row, WITHDRAWALS, Some(integer(link.number)))
+        && same(row, WITHDRAWALS + 1, Some(integer(withdrawal.entry)))
         && same(row, WITHDRAWALS + 2, Some(withdrawal.reason.as_str()))
 }
 

@@ -135,7 +135,9 @@ fn list(
 ) -> Result<(), HubError> {
     let mut cursor = hub.cursor(statement)?;
     while let Some(rows) = hub.next(&mut cursor)? {
-        rows.iter().for_each(|row| audit.add(problem(row)));
+        for row in &rows {
+            audit.add(problem(row));
+        }
     }
     Ok(())
 }
