@@ -17,7 +17,7 @@ use http_client::{Answer, Events, ask, connect, get};
 use notices::{HOSTILE, about, fail, failed, known, options, page, pass, running, shift};
 use rusqlite::Connection;
 use station::batch::{Notice, Question};
-use station::ledger::{GENESIS, Ledger, LedgerError, Problem, Receipt};
+use station::ledger::{Ledger, LedgerError, Problem, Receipt};
 use station::page::{Options, Page, PageError, Token};
 use tempfile::TempDir;
 
@@ -458,7 +458,7 @@ fn a_ledger_that_was_changed_is_not_shown_as_good() {
 fn the_chain_is_followed_from_any_link_and_no_other_chain_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open_or_create(&folder.path().join("ledger.db")).unwrap();
-    let none = Receipt { number: 0, hash: GENESIS };
+    let none = ledger.head().unwrap();
     assert_eq!(ledger.follow(none, 10, |_| panic!("it is empty")).unwrap(), none);
     common::enter(&mut ledger, &common::entries(1..=5)).unwrap();
     let links = common::links(&ledger);
@@ -513,7 +513,7 @@ fn a_link_of_another_chain_is_not_followed() {
         &folder,
         &format!("UPDATE links SET previous = x'{previous}', hash = x'{hash}' WHERE number = 20"),
     );
-    let none = Receipt { number: 0, hash: GENESIS };
+    let none = Receipt { number: 0, hash: [0; 32] };
     let error = ledger.follow(none, 100, |_| ()).unwrap_err();
     assert!(matches!(error, LedgerError::Damaged(_, Problem::Previous(20))), "{error}");
     drop(page);
