@@ -23,6 +23,9 @@ use station::ledger::{Entry, Ledger};
 /// Rounds, of which the median is printed.
 const ROUNDS: usize = 5;
 
+/// How a record is verified.
+type Check = fn(&Entry) -> Result<(), String>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let count: u64 = arguments.next().ok_or("how many entries?")?.parse()?;
@@ -35,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{count} entries, {bytes} bytes, {} MiB of memory", parts::peak_memory());
     let one = NonZeroUsize::MIN;
     let all = thread::available_parallelism()?;
-    let ways: [(&str, fn(&Entry) -> Result<(), String>, NonZeroUsize); 4] = [
+    let ways: [(&str, Check, NonZeroUsize); 4] = [
         ("p256, one thread", with_p256, one),
         ("ring, one thread", parts::check, one),
         ("ring, all cores ", parts::check, all),
@@ -55,7 +58,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for ((way, ..), mut times) in ways.into_iter().zip(times) {
         times.sort();
-        let each = |at: usize| times[at].as_secs_f64() * 1e3 / count as f64;
+        let each = |at: usize| {
+            times[at].as_secs_f64() * 1e3 / f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+        };
         println!(
             "{way}: {:.4} ms an entry ({:.4} to {:.4})",
             each(ROUNDS / 2),
