@@ -3,7 +3,7 @@
 //! A plugin of QEMU for `cargo xtask check --only constant-time`.
 //!
 //! Its arguments are `out=FILE` and, as often as there are functions, `function=ADDRESS` in hexadecimal. The file has
-//! eight bytes, lowest first, for each [`Event`], from the first instruction of such a function to its return.
+//! eight bytes, lowest first, for each `Event`, from the first instruction of such a function to its return.
 #![cfg(unix)]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
