@@ -10,7 +10,7 @@ use std::sync::Arc;
 use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
 use station::ledger::{
     Attempt, Begun, Entry, Fact, Ledger, LedgerError, Link, New, NewEnd, NewEntry, NewOutcome,
-    Origin, Receipt, Runs,
+    Receipt, Runs,
 };
 use station::record::{self, Wanted};
 use station::transcript::Transcript;
@@ -76,7 +76,8 @@ fn read(path: &Path) -> Result<Option<Vec<Link>>, LedgerError> {
         return Ok(None);
     }
     assert_eq!(ledger.head()?, audit.head);
-    assert_eq!(check_chain(&links), audit.head);
+    let genesis = ledger.hash_at(0)?.expect("every chain begins with a hash");
+    assert_eq!(check_chain(genesis, &links), audit.head);
 
     // Every attempt is accounted for.
     let mut runs = Runs::default();
@@ -135,9 +136,9 @@ fn unpack(link: &Link) {
     assert!(text.is_none_or(|text| text.len() < 1 << 17));
 }
 
-/// The last of these links, which are a chain.
-fn check_chain(links: &[Link]) -> Receipt {
-    let mut last = Receipt { number: 0, hash: Origin::default().hash() };
+/// The last of these links, which are a chain that begins with this hash.
+fn check_chain(genesis: [u8; 32], links: &[Link]) -> Receipt {
+    let mut last = Receipt { number: 0, hash: genesis };
     for link in links {
         assert_eq!((link.number, link.previous), (last.number + 1, last.hash), "the chain");
         assert_eq!(link.hash, link.computed_hash());
