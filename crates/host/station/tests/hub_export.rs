@@ -10,14 +10,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use common::entry;
 use common::postgres::TestHub;
-use common::signed::{Station, any, audit};
-use common::{entry, id, record_in, run_messages};
-use provisioning::{IdentityKeySource, PublicKey};
-use silicon::{Silicon, Soc};
+use common::signed::{Station, any, audit, true_part};
+use provisioning::PublicKey;
 use station::hub::{Config, Hub, HubError, HubExport, Kind};
-use station::ledger::{Export, New, NewEntry, Withdrawal};
-use station::record::{Wanted, decode, verify};
+use station::ledger::{Export, New, Withdrawal};
 
 /// What may leave for a verifier.
 fn export(config: &Config, verifier: &str) -> HubExport {
@@ -185,7 +183,7 @@ fn nothing_leaves_a_hub_that_is_not_good_and_only_what_leaves_is_verified() {
     assert_eq!(with(2).parts.len(), 1);
     let found = with(3);
     assert_eq!((found.parts.len(), found.audit.problems.len()), (0, 1));
-    hub.sql("ALTER TABLE hub.parts DISABLE TRIGGER ALL; UPDATE hub.parts SET implementation_id = sha256('x') WHERE entry = 1");
+    hub.tamper("parts", "UPDATE hub.parts SET implementation_id = sha256('x') WHERE entry = 1");
     let found = with(0);
     assert_eq!((found.parts.len(), found.audit.problems.len()), (0, 1));
 }
@@ -197,15 +195,6 @@ fn station(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Part `n`, with a record that verifies.
-fn true_part(n: u8) -> NewEntry {
-    let config = provisioning::Config::new(id(), IdentityKeySource::Generated);
-    let messages = run_messages(Silicon::erased(Soc::Nrf5340, [n; 32]), &config, 1);
-    let record = decode(record_in(messages.iter().map(String::as_str))).unwrap();
-    let identity = verify(&record, &Wanted::default()).unwrap().identity;
-    NewEntry { identity, record }
 }
 
 #[test]
@@ -298,7 +287,7 @@ fn the_commands_audit_export_and_restore() {
     assert_eq!(again.status.code(), Some(2));
 
     // A ledger that was begun anew contradicts the hub: exit code 1.
-    hub.sql("ALTER TABLE hub.attempts DISABLE TRIGGER ALL; UPDATE hub.attempts SET port = E'x\\x1b[31m' WHERE station = 2");
+    hub.tamper("attempts", "UPDATE hub.attempts SET port = E'x\\x1b[31m' WHERE station = 2");
     let audited = station(&["audit", "--hub", &exporter, "--ledger", &ledger(&one.path)]);
     assert_eq!(audited.status.code(), Some(1));
     let out = text(&audited.stdout);
