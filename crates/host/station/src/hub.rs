@@ -37,7 +37,7 @@ mod snapshot;
 mod status;
 mod submission;
 
-pub use audit::{AuditOptions, HubAudit, HubProblem, LedgerAudit};
+pub use audit::{AuditOptions, Guard, HubAudit, HubProblem, LedgerAudit};
 pub use compare::Agreement;
 pub use config::Config;
 pub use conflicts::OwnConflict;
