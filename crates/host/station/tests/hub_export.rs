@@ -165,6 +165,39 @@ fn what_a_station_has_exported_itself_does_not_leave_the_hub_again() {
 
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_verifier_has_any_name_and_the_test_only_key_stays_here() {
+    let hub = TestHub::new();
+    let (mut one, mut two) = (Station::new(&hub, "line-1"), Station::new(&hub, "line-2"));
+    let exporter = exporter(&hub);
+    one.enter([1]);
+    one.push().unwrap();
+    let names = ["it's", "a\\'b", "\\", "''", "E'x' OR true --", "Übung \u{202e}"];
+    for name in names {
+        assert_eq!(give(&exporter, name).unwrap(), keys([1]), "{name:?}");
+        assert_eq!(give(&exporter, name).unwrap(), [], "{name:?}");
+    }
+    assert_eq!(hub.sql("SELECT count(*) FROM hub.exported"), names.len().to_string());
+    // What stands for the hub is that of the heads of all ledgers.
+    let head = || export(&exporter, "v").head;
+    let first = head();
+    assert_eq!(head(), first);
+    two.enter([2]);
+    two.push().unwrap();
+    let second = head();
+    one.enter([3]);
+    one.push().unwrap();
+    assert!(first != second && second != head() && first != head());
+    let mut dummy = entry(4);
+    dummy.identity.public_key = provisioning::DUMMY_PUBLIC_KEY;
+    common::enter(&mut one.ledger, &[dummy]).unwrap()[0].unwrap();
+    one.push().unwrap();
+    let with = |allow| HubExport::of(&exporter, "v", allow, &any, &mut |_| ()).unwrap();
+    let count = |found: HubExport| (found.parts.len(), found.dummies);
+    assert_eq!((count(with(false)), count(with(true))), ((3, 1), (4, 0)));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn nothing_leaves_a_hub_that_is_not_good_and_only_what_leaves_is_verified() {
     let hub = TestHub::new();
     let mut one = Station::new(&hub, "line-1");
