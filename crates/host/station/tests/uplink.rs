@@ -253,6 +253,13 @@ fn what_was_entered_is_sent_and_nothing_is_pending() {
     assert_eq!(line.fake.links.load(Ordering::Relaxed), 40);
     assert_eq!(line.said(), [&HubNotice::Back; 0]);
     assert_eq!(line.pending(), Some(Amount::default()));
+    // What is pending is said when it has changed.
+    let pending = |notice: &HubNotice| match notice {
+        HubNotice::Pending(pending) => Some(*pending),
+        _ => None,
+    };
+    let pending: Vec<_> = line.hub.iter().filter_map(pending).collect();
+    assert!(pending.windows(2).all(|two| two[0] != two[1]), "{pending:?}");
     // The time that the hub has taken is in the ledger.
     let steps = links(&line.ledger).into_iter().filter_map(|link| match link.fact {
         Fact::Outcome(outcome) => Some(outcome.steps),
@@ -397,6 +404,25 @@ fn a_required_hub_that_is_away_ends_the_batch() {
         assert!(text.contains("Nothing was entered in the ledger: set the part aside"), "{text}");
         assert!(text.contains("when the hub is back, it will print its record again"), "{text}");
     }
+}
+
+#[test]
+fn a_required_hub_that_goes_away_when_all_is_entered_is_no_error() {
+    let mut line = Line::new(Fake::default());
+    // Nothing is sent, and nobody looks whether the hub is there, before the batch is over.
+    line.times = Times { gather: SILENT, interval: 10 * SILENT, look_up: SILENT, ..TIMES };
+    let mut good = 0;
+    line.run(1, 3, true, |notice, fake| {
+        good += usize::from(matches!(notice, Notice::Done(..)));
+        fake.is_away.store(good == 3, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(line.good(), 3);
+    assert!(
+        matches!(line.said()[..], [HubNotice::Away { ends_batch: false, .. }]),
+        "{:?}",
+        line.said()
+    );
 }
 
 #[test]
