@@ -11,10 +11,10 @@ use std::fs;
 use common::edits::facts;
 use common::postgres::TestHub;
 use common::signed::{Station, Whole, audit, audit_in};
-use common::{enter, entries, entry};
+use common::{attempt, enter, entries, entry};
 use station::hub::HubProblem::{self, *};
 use station::hub::{Agreement, Alarm, Hub};
-use station::ledger::{CheckpointProblem, Ledger, Problem};
+use station::ledger::{CheckpointProblem, Ledger, New, PROBLEMS_LISTED, Problem};
 
 const TABLES: [&str; 15] = [
     "attempts",
@@ -563,6 +563,29 @@ fn a_guard_that_the_owner_takes_away_is_named() {
     )
     .unwrap();
     assert_eq!(audit(&hub).problems, []);
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_last_link_that_is_not_signed_is_named_and_problems_beyond_the_list_are_counted() {
+    let hub = TestHub::new();
+    let mut one = Station::new(&hub, "line-1");
+    one.enter([1, 2]);
+    one.push().unwrap();
+    one.enter([3, 4]);
+    one.push().unwrap();
+    hub.tamper("checkpoints", "DELETE FROM hub.checkpoints WHERE number = 8");
+    let unsigned = Unsigned { ledger: name(&hub, 1), last: 8, signed: 4 };
+    assert_eq!(audit(&hub).problems, [unsigned]);
+    let many = vec![New::Attempt(attempt("/dev/ttyACM0")); PROBLEMS_LISTED + 20];
+    one.ledger.append(&many).unwrap();
+    // What has only begun is kept, and sent, with what comes next.
+    one.enter([5]);
+    one.push().unwrap();
+    assert_eq!(audit(&hub).problems, []);
+    hub.tamper("attempts", "UPDATE hub.attempts SET port = 'x' WHERE link > 8");
+    let found = audit(&hub);
+    assert_eq!((found.problems.len(), found.unlisted), (PROBLEMS_LISTED, 21));
 }
 
 #[test]
