@@ -348,7 +348,6 @@ pub fn run_with_hub(
     let amount = Amount::of(ledger)?;
     let (desk, mail) = uplink.map(|uplink| Desk::open(uplink, amount)).unzip();
     let desk = desk.as_ref();
-    let mut away = None;
     let progress = Progress::new(ports.len());
     // Both bounded: parts that are faster than the screen or the disk wait for it, and memory does not grow.
     let (notices, happened) = mpsc::sync_channel(NOTICES_WAITING);
@@ -372,14 +371,11 @@ pub fn run_with_hub(
             scope.spawn(move || worker.work(port.parts));
         }
         if let Some(mail) = mail {
-            let (notices, away) = (notices.clone(), &mut away);
+            let notices = notices.clone();
             scope.spawn(move || {
                 mail.each(|notice| {
                     match &notice {
-                        HubNotice::Away { why, ends_batch: true } => {
-                            control.end();
-                            away.get_or_insert_with(|| why.clone());
-                        }
+                        HubNotice::Away { ends_batch: true, .. } => control.end(),
                         HubNotice::Alarm(_) => control.stop(),
                         _ => {}
                     }
@@ -408,8 +404,10 @@ pub fn run_with_hub(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })?;
-    match desk.and_then(Desk::alarm) {
-        Some(alarm) => Err(BatchError::Hub(alarm)),
-        None => away.map_or(Ok(()), |why| Err(BatchError::NoHub(why))),
+    let Some(desk) = desk else { return Ok(()) };
+    match (desk.alarm(), desk.no_hub()) {
+        (Some(alarm), _) => Err(BatchError::Hub(alarm)),
+        (None, Some(why)) => Err(BatchError::NoHub(why)),
+        (None, None) => Ok(()),
     }
 }

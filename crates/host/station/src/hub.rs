@@ -35,8 +35,9 @@ mod restore;
 mod sent;
 mod snapshot;
 mod status;
+mod submission;
 
-pub use audit::{AuditOptions, HubAudit, HubProblem, LedgerAudit};
+pub use audit::{AuditOptions, Guard, HubAudit, HubProblem, LedgerAudit};
 pub use compare::Agreement;
 pub use config::Config;
 pub use conflicts::OwnConflict;
@@ -49,6 +50,7 @@ pub use push::{BATCH, Pushed};
 pub use restore::Which;
 pub use sent::get as sent;
 pub use status::{Conflict, StationStatus, Status};
+pub use submission::Submission;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -11,12 +11,12 @@ use std::fs;
 use common::edits::facts;
 use common::postgres::TestHub;
 use common::signed::{Station, Whole, audit, audit_in};
-use common::{enter, entries, entry};
+use common::{attempt, enter, entries, entry};
 use station::hub::HubProblem::{self, *};
 use station::hub::{Agreement, Alarm, Hub};
-use station::ledger::{CheckpointProblem, Ledger, Problem};
+use station::ledger::{CheckpointProblem, Ledger, New, PROBLEMS_LISTED, Problem};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "attempts",
     "checkpoints",
     "conflicts",
@@ -28,7 +28,9 @@ const TABLES: [&str; 13] = [
     "links",
     "outcomes",
     "parts",
+    "settled",
     "stations",
+    "submissions",
     "withdrawals",
 ];
 
@@ -350,9 +352,15 @@ fn edits(hub: &TestHub) -> Vec<(&'static str, Vec<HubProblem>)> {
             "INSERT INTO hub.checkpoints SELECT 9, 99, note FROM hub.checkpoints WHERE station = 1",
             vec![count("checkpoints", 4, 3, &[(9, 99)])],
         ),
-        ("UPDATE hub.exports SET parts = 3", vec![Export(1, 3, 2)]),
+        ("UPDATE hub.exports SET parts = 3 WHERE export = 1", vec![Export(1, 3, 2)]),
         ("DELETE FROM hub.exported WHERE link = 14", vec![Export(1, 2, 1)]),
         ("UPDATE hub.exported SET link = 15 WHERE link = 14", vec![Export(1, 2, 1)]),
+        ("UPDATE hub.submissions SET profile = 'x'", vec![Submission(1)]),
+        ("UPDATE hub.submissions SET links = ARRAY[7]", vec![Submission(1)]),
+        ("UPDATE hub.submissions SET links = ARRAY[3, 7], stations = ARRAY[1, 2]", vec![Submission(1)]),
+        ("UPDATE hub.exports SET sha256 = sha256('z') WHERE export = 2", vec![Submission(1)]),
+        ("UPDATE hub.settled SET export = 1", vec![Submission(1)]),
+        ("DELETE FROM hub.submissions", vec![Submission(1)]),
     ]);
     list
 }
@@ -363,8 +371,11 @@ fn every_change_is_found_and_named_alike_by_any_number_of_threads() {
     let Whole { hub, .. } = Whole::new();
     hub.sql(
         "INSERT INTO hub.exports (verifier, profile, parts, sha256) VALUES ('v', 'p', 2, sha256('x')); \
-         INSERT INTO hub.exported SELECT 'v', 1, unnest(ARRAY[3, 14]), export FROM hub.exports",
+         INSERT INTO hub.exported SELECT 'v', 1, unnest(ARRAY[3, 14]), export FROM hub.exports; \
+         INSERT INTO hub.submissions (verifier, profile, sha256, stations, links) \
+         VALUES ('w', 'p', sha256('y'), ARRAY[1], ARRAY[3])",
     );
+    Hub::connect(&hub.config("postgres")).unwrap().settle(1, true).unwrap();
     let edits = edits(&hub);
     assert!(edits.len() > 50);
     let mut wrong = Vec::new();
@@ -378,6 +389,8 @@ fn every_change_is_found_and_named_alike_by_any_number_of_threads() {
         let problems: Vec<_> = found
             .problems
             .into_iter()
+            // What was taken away is named each time: see below.
+            .filter(|problem| !matches!(problem, Guard(..)))
             .map(|problem| match problem {
                 Checkpoint(name, link, CheckpointProblem::OtherLedger(_)) => {
                     Checkpoint(name, link, CheckpointProblem::OtherLedger(String::new()))
@@ -390,6 +403,189 @@ fn every_change_is_found_and_named_alike_by_any_number_of_threads() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn the_guards_that_are_expected_are_those_that_the_hub_makes() {
+    let hub = TestHub::new();
+    let statement = include_str!("../src/hub/audit/guards.sql");
+    let found = hub.sql(&format!("SET search_path = hub, pg_temp; {statement}"));
+    let found: Vec<_> =
+        found.lines().map(|line| line.replacen('|', "\t", 1).trim_end().to_owned()).collect();
+    let expected = include_str!("../src/hub/audit/guards.txt");
+    let expected: Vec<_> = expected.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(found, expected, "guards.txt is to be:\n{}", found.join("\n"));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn a_guard_that_the_owner_takes_away_is_named() {
+    use station::hub::Guard::{Added, Changed, Missing};
+    let Whole { hub, one, .. } = Whole::new();
+    let owner = hub.owner();
+    let again = "CREATE POLICY own ON hub.links FOR INSERT TO hub_station WITH CHECK \
+        (station IN (SELECT s.station FROM hub.stations s WHERE s.role = current_user::text))";
+    for (change, undo, thing, guard) in [
+        (
+            "ALTER TABLE hub.links DROP CONSTRAINT links_check",
+            "ALTER TABLE hub.links ADD CONSTRAINT links_check CHECK (hash = sha256(content))",
+            "constraint links_check of links",
+            Missing,
+        ),
+        (
+            "ALTER TABLE hub.links DROP CONSTRAINT links_check; \
+             ALTER TABLE hub.links ADD CONSTRAINT links_check CHECK (hash = sha256(content) OR true)",
+            "ALTER TABLE hub.links DROP CONSTRAINT links_check; \
+             ALTER TABLE hub.links ADD CONSTRAINT links_check CHECK (hash = sha256(content))",
+            "constraint links_check of links",
+            Changed,
+        ),
+        (
+            "ALTER TABLE hub.links DROP CONSTRAINT links_station_before_previous_fkey",
+            "ALTER TABLE hub.links ADD CONSTRAINT links_station_before_previous_fkey \
+             FOREIGN KEY (station, before, previous) REFERENCES hub.links (station, number, hash)",
+            "constraint links_station_before_previous_fkey of links",
+            Missing,
+        ),
+        (
+            "ALTER TABLE hub.links ALTER COLUMN content DROP NOT NULL",
+            "ALTER TABLE hub.links ALTER COLUMN content SET NOT NULL",
+            "NOT NULL of links",
+            Changed,
+        ),
+        (
+            "DROP INDEX hub.parts_device_id",
+            "CREATE UNIQUE INDEX parts_device_id ON hub.parts (device_id) WHERE withdrawn IS NULL",
+            "unique index parts_device_id of parts",
+            Missing,
+        ),
+        (
+            "DROP TRIGGER nothing_changes ON hub.links",
+            "CREATE TRIGGER nothing_changes BEFORE UPDATE OR DELETE OR TRUNCATE ON hub.links \
+             FOR EACH STATEMENT EXECUTE FUNCTION hub.nothing_changes(); \
+             ALTER TABLE hub.links ENABLE ALWAYS TRIGGER nothing_changes",
+            "trigger nothing_changes of links",
+            Missing,
+        ),
+        (
+            "ALTER TABLE hub.entries DISABLE TRIGGER entries_are_claims",
+            "ALTER TABLE hub.entries ENABLE TRIGGER entries_are_claims",
+            "trigger entries_are_claims of entries",
+            Changed,
+        ),
+        (
+            "CREATE TRIGGER other BEFORE INSERT ON hub.links FOR EACH STATEMENT EXECUTE FUNCTION hub.nothing_changes()",
+            "DROP TRIGGER other ON hub.links",
+            "trigger other of links",
+            Added,
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION hub.nothing_changes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+            "",
+            "function nothing_changes",
+            Changed,
+        ),
+        ("DROP POLICY own ON hub.links", again, "policy own of links", Missing),
+        (
+            "DROP POLICY own ON hub.links; CREATE POLICY own ON hub.links FOR INSERT TO hub_station WITH CHECK (true)",
+            &format!("DROP POLICY own ON hub.links; {again}"),
+            "policy own of links",
+            Changed,
+        ),
+        (
+            "CREATE POLICY all_of_it ON hub.parts USING (true)",
+            "DROP POLICY all_of_it ON hub.parts",
+            "policy all_of_it of parts",
+            Added,
+        ),
+        (
+            "ALTER TABLE hub.links DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE hub.links ENABLE ROW LEVEL SECURITY",
+            "row-level security of links",
+            Missing,
+        ),
+        (
+            "GRANT UPDATE ON hub.parts TO hub_station",
+            "REVOKE UPDATE ON hub.parts FROM hub_station",
+            "right UPDATE of hub_station to parts",
+            Added,
+        ),
+        (
+            "GRANT INSERT (withdrawn) ON hub.parts TO hub_reader",
+            "REVOKE INSERT (withdrawn) ON hub.parts FROM hub_reader",
+            "right INSERT of hub_reader to parts.withdrawn",
+            Added,
+        ),
+        (
+            "REVOKE SELECT ON hub.conflicts FROM hub_reader",
+            "GRANT SELECT ON hub.conflicts TO hub_reader",
+            "right SELECT of hub_reader to conflicts",
+            Missing,
+        ),
+        (
+            "ALTER VIEW hub.exportable RESET (security_invoker)",
+            "ALTER VIEW hub.exportable SET (security_invoker)",
+            "view exportable",
+            Changed,
+        ),
+    ] {
+        let function = hub.sql("SELECT pg_get_functiondef('hub.nothing_changes'::regproc) || ';'");
+        hub.sql_as(&owner, change).unwrap();
+        // Whoever audits.
+        let found = audit_in(&one.config, None);
+        assert_eq!(found.problems, [Guard(thing.to_owned(), guard)], "{change}");
+        let text = found.problems[0].to_string();
+        assert!(
+            text.starts_with(&format!("the {thing} ")) && text.contains("owner put it back"),
+            "{text}"
+        );
+        let undo = if undo.is_empty() { &function } else { undo };
+        hub.sql_as(&owner, undo).unwrap();
+        assert_eq!(audit_in(&one.config, None).problems, [], "{undo}");
+    }
+    // A foreign key that a superuser has switched off.
+    hub.sql("ALTER TABLE hub.attempts DISABLE TRIGGER ALL");
+    let problems = audit(&hub).problems;
+    assert!(
+        problems.contains(&Guard(
+            "constraint attempts_station_link_fkey of attempts".to_owned(),
+            Changed
+        )),
+        "{problems:?}"
+    );
+    // What someone adds for himself is none.
+    let Whole { hub, .. } = Whole::new();
+    hub.sql_as(
+        &hub.owner(),
+        "CREATE INDEX mine ON hub.outcomes (serial_number); GRANT SELECT ON hub.parts TO public",
+    )
+    .unwrap();
+    assert_eq!(audit(&hub).problems, []);
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_last_link_that_is_not_signed_is_named_and_problems_beyond_the_list_are_counted() {
+    let hub = TestHub::new();
+    let mut one = Station::new(&hub, "line-1");
+    one.enter([1, 2]);
+    one.push().unwrap();
+    one.enter([3, 4]);
+    one.push().unwrap();
+    hub.tamper("checkpoints", "DELETE FROM hub.checkpoints WHERE number = 8");
+    let unsigned = Unsigned { ledger: name(&hub, 1), last: 8, signed: 4 };
+    assert_eq!(audit(&hub).problems, [unsigned]);
+    let many = vec![New::Attempt(attempt("/dev/ttyACM0")); PROBLEMS_LISTED + 20];
+    one.ledger.append(&many).unwrap();
+    // What has only begun is kept, and sent, with what comes next.
+    one.enter([5]);
+    one.push().unwrap();
+    assert_eq!(audit(&hub).problems, []);
+    hub.tamper("attempts", "UPDATE hub.attempts SET port = 'x' WHERE link > 8");
+    let found = audit(&hub);
+    assert_eq!((found.problems.len(), found.unlisted), (PROBLEMS_LISTED, 21));
 }
 
 #[test]

@@ -10,14 +10,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use common::entry;
 use common::postgres::TestHub;
-use common::signed::{Station, any, audit};
-use common::{entry, id, record_in, run_messages};
-use provisioning::{IdentityKeySource, PublicKey};
-use silicon::{Silicon, Soc};
+use common::signed::{Station, any, audit, true_part};
+use provisioning::PublicKey;
 use station::hub::{Config, Hub, HubError, HubExport, Kind};
-use station::ledger::{Export, New, NewEntry, Withdrawal};
-use station::record::{Wanted, decode, verify};
+use station::ledger::{Export, New, Withdrawal};
 
 /// What may leave for a verifier.
 fn export(config: &Config, verifier: &str) -> HubExport {
@@ -167,6 +165,39 @@ fn what_a_station_has_exported_itself_does_not_leave_the_hub_again() {
 
 #[test]
 #[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_verifier_has_any_name_and_the_test_only_key_stays_here() {
+    let hub = TestHub::new();
+    let (mut one, mut two) = (Station::new(&hub, "line-1"), Station::new(&hub, "line-2"));
+    let exporter = exporter(&hub);
+    one.enter([1]);
+    one.push().unwrap();
+    let names = ["it's", "a\\'b", "\\", "''", "E'x' OR true --", "Übung \u{202e}"];
+    for name in names {
+        assert_eq!(give(&exporter, name).unwrap(), keys([1]), "{name:?}");
+        assert_eq!(give(&exporter, name).unwrap(), [], "{name:?}");
+    }
+    assert_eq!(hub.sql("SELECT count(*) FROM hub.exported"), names.len().to_string());
+    // What stands for the hub is that of the heads of all ledgers.
+    let head = || export(&exporter, "v").head;
+    let first = head();
+    assert_eq!(head(), first);
+    two.enter([2]);
+    two.push().unwrap();
+    let second = head();
+    one.enter([3]);
+    one.push().unwrap();
+    assert!(first != second && second != head() && first != head());
+    let mut dummy = entry(4);
+    dummy.identity.public_key = provisioning::DUMMY_PUBLIC_KEY;
+    common::enter(&mut one.ledger, &[dummy]).unwrap()[0].unwrap();
+    one.push().unwrap();
+    let with = |allow| HubExport::of(&exporter, "v", allow, &any, &mut |_| ()).unwrap();
+    let count = |found: HubExport| (found.parts.len(), found.dummies);
+    assert_eq!((count(with(false)), count(with(true))), ((3, 1), (4, 0)));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
 fn nothing_leaves_a_hub_that_is_not_good_and_only_what_leaves_is_verified() {
     let hub = TestHub::new();
     let mut one = Station::new(&hub, "line-1");
@@ -185,7 +216,7 @@ fn nothing_leaves_a_hub_that_is_not_good_and_only_what_leaves_is_verified() {
     assert_eq!(with(2).parts.len(), 1);
     let found = with(3);
     assert_eq!((found.parts.len(), found.audit.problems.len()), (0, 1));
-    hub.sql("ALTER TABLE hub.parts DISABLE TRIGGER ALL; UPDATE hub.parts SET implementation_id = sha256('x') WHERE entry = 1");
+    hub.tamper("parts", "UPDATE hub.parts SET implementation_id = sha256('x') WHERE entry = 1");
     let found = with(0);
     assert_eq!((found.parts.len(), found.audit.problems.len()), (0, 1));
 }
@@ -197,15 +228,6 @@ fn station(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Part `n`, with a record that verifies.
-fn true_part(n: u8) -> NewEntry {
-    let config = provisioning::Config::new(id(), IdentityKeySource::Generated);
-    let messages = run_messages(Silicon::erased(Soc::Nrf5340, [n; 32]), &config, 1);
-    let record = decode(record_in(messages.iter().map(String::as_str))).unwrap();
-    let identity = verify(&record, &Wanted::default()).unwrap().identity;
-    NewEntry { identity, record }
 }
 
 #[test]
@@ -298,7 +320,7 @@ fn the_commands_audit_export_and_restore() {
     assert_eq!(again.status.code(), Some(2));
 
     // A ledger that was begun anew contradicts the hub: exit code 1.
-    hub.sql("ALTER TABLE hub.attempts DISABLE TRIGGER ALL; UPDATE hub.attempts SET port = E'x\\x1b[31m' WHERE station = 2");
+    hub.tamper("attempts", "UPDATE hub.attempts SET port = E'x\\x1b[31m' WHERE station = 2");
     let audited = station(&["audit", "--hub", &exporter, "--ledger", &ledger(&one.path)]);
     assert_eq!(audited.status.code(), Some(1));
     let out = text(&audited.stdout);

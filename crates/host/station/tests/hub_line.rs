@@ -7,7 +7,8 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use common::postgres::{Server, TestHub, TestStation};
 use common::proxy::{Fault, Proxy};
 use common::{id, links};
+use rustix::process::{Pid, Signal, kill_process};
 use silicon::Soc;
 use station::batch::uplink::{Amount, HubNotice, Uplink};
 use station::batch::{
@@ -377,6 +379,79 @@ fn the_program_says_what_the_hub_has() {
     let errors = text(&output.stderr);
     assert!(errors.starts_with("error: ALARM: the hub has 20 links of this ledger"), "{errors}");
     assert_eq!(one.ledger.head().unwrap(), before, "nothing was entered");
+}
+
+/// `station provision --json` while its hub is away, which comes back when the program has said so and has entered a part;
+/// and the events that it has printed, when it has ended: with `ends_at`, by Ctrl-C when it says that, else by itself.
+fn run_while_it_comes_back(
+    hub: &TestHub,
+    station: &TestStation,
+    ends_at: Option<&str>,
+) -> (Vec<serde_json::Value>, Option<i32>) {
+    hub.server.stop_immediately();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_station"))
+        .args(["provision", "--simulate", "1000000", "--json", "--hub", &hub.url(&station.role)])
+        .args(["--ledger".as_ref(), station.ledger.path().as_os_str()])
+        .args(["--key".as_ref(), station.key.as_os_str()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (mut events, mut entered) = (Vec::<serde_json::Value>::new(), 0);
+    for line in lines {
+        let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        entered += usize::from(event["event"] == "entered");
+        if entered == 1 && event["event"] == "entered" {
+            hub.server.restart();
+        }
+        if ends_at.is_some_and(|end| event["event"] == end) {
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        }
+        if event["event"] != "entered" {
+            events.push(event);
+        }
+    }
+    assert!(entered > 0);
+    (events, child.wait().unwrap().code())
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn machines_are_told_what_becomes_of_the_hub() {
+    let hub = TestHub::on(Arc::new(Server::start()));
+    let one = hub.station("line-1");
+    assert_eq!(run(&one, &hub.url(&one.role), &[]).status.code(), Some(0));
+    let names = |events: &[serde_json::Value]| -> Vec<String> {
+        events.iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    };
+    // The hub is back: all of it is sent.
+    let (events, code) = run_while_it_comes_back(&hub, &one, Some("hub-back"));
+    assert_eq!(code, Some(0), "{events:?}");
+    assert_eq!(names(&events), ["hub-away", "hub-back", "end"], "{events:?}");
+    let text = |event: &serde_json::Value| event["text"].as_str().unwrap().to_owned();
+    assert!(text(&events[0]).contains("parts are entered here, pending"), "{events:?}");
+    assert_eq!(text(&events[1]), "the hub is back");
+    let pending =
+        |end: &serde_json::Value| (end["pending_parts"].clone(), end["pending_links"].clone());
+    assert_eq!(pending(&events[2]), (0.into(), 0.into()));
+    is_whole(&hub, &[&one]);
+    // The hub is back, and has another link 4: the ledger is a copy, from which someone has gone on.
+    hub.sql(
+        "ALTER TABLE hub.links DISABLE TRIGGER ALL; ALTER TABLE hub.links DROP CONSTRAINT links_check; \
+         UPDATE hub.links SET hash = sha256('x') WHERE number = (SELECT max(number) FROM hub.links)",
+    );
+    let (events, code) = run_while_it_comes_back(&hub, &one, None);
+    assert_eq!(code, Some(1), "{events:?}");
+    let mut found = names(&events);
+    // Runs that were stopped, and whether the look-ups have been answered again by then.
+    found.retain(|name| !["not-entered", "hub-back"].contains(&name.as_str()));
+    assert_eq!(found, ["hub-away", "alarm", "end"], "{events:?}");
+    let alarm = events.iter().find(|event| event["event"] == "alarm").unwrap();
+    assert!(text(alarm).starts_with("ALARM: the hub has another link"), "{alarm}");
+    assert!(text(alarm).ends_with("Nothing is entered any more, and the batch ends"), "{alarm}");
+    let (parts, links) = pending(events.last().unwrap());
+    assert!(parts.as_u64() > Some(0) && links.as_u64() >= parts.as_u64(), "{events:?}");
 }
 
 /// A mistake of the set-up is said at once, and no part is touched.

@@ -59,7 +59,7 @@ fn contents(hub: &TestHub) -> String {
     hub.sql(&TABLES.iter().map(of).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "enrolled",
     "stations",
     "links",
@@ -73,6 +73,8 @@ const TABLES: [&str; 13] = [
     "checkpoints",
     "exports",
     "exported",
+    "submissions",
+    "settled",
 ];
 
 #[test]
@@ -87,8 +89,10 @@ fn nobody_changes_or_deletes_a_row() {
     hub.sql_as(
         &exporter,
         &format!(
-            "INSERT INTO hub.exports (verifier, profile, parts, sha256) VALUES ('v', 'p', 1, {}); \
-             INSERT INTO hub.exported VALUES ('v', 1, 2, 1)",
+            "INSERT INTO hub.exports (verifier, profile, parts, sha256) VALUES ('v', 'p', 1, {0}); \
+             INSERT INTO hub.exported VALUES ('v', 1, 2, 1); \
+             INSERT INTO hub.submissions (verifier, profile, sha256, stations, links) \
+             VALUES ('w', 'p', {0}, ARRAY[1], ARRAY[2]); INSERT INTO hub.settled (submission) VALUES (1)",
             hex(&[1; 32])
         ),
     )
@@ -161,7 +165,7 @@ fn nobody_changes_or_deletes_a_row() {
 /// An update that changes nothing.
 fn update_of(table: &str) -> String {
     let column = match table {
-        "enrolled" | "stations" | "exports" => "role",
+        "enrolled" | "stations" | "exports" | "submissions" | "settled" => "role",
         "links" => "number",
         "checkpoints" => "note",
         _ => "link",
@@ -254,8 +258,9 @@ fn a_station_inserts_only_what_is_its_own() {
     owner.enroll(&reader, Kind::Reader, None).unwrap();
     owner.enroll(&exporter, Kind::Exporter, None).unwrap();
     for role in [&reader, &exporter] {
+        let of_exporters = ["exports", "exported", "submissions", "settled"];
         for table in
-            TABLES.iter().filter(|table| !(*role == exporter && table.starts_with("export")))
+            TABLES.iter().filter(|table| !(*role == exporter && of_exporters.contains(table)))
         {
             refused(
                 &hub,
@@ -387,6 +392,52 @@ fn a_part_that_is_held_back_is_in_no_export_and_no_part_is_exported_twice() {
     let other = hub.sql_as(&exporter, &export("w")).unwrap();
     hub.sql_as(&exporter, &format!("INSERT INTO hub.exported VALUES ('w', 1, 4, {other})"))
         .unwrap();
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn while_a_submission_is_not_settled_nothing_else_leaves_for_its_verifier() {
+    let (hub, one, mut two) = hub();
+    let exporter = hub.role("exporter");
+    let mut owner = Hub::connect(&hub.config(&hub.owner())).unwrap();
+    owner.enroll(&exporter, Kind::Exporter, None).unwrap();
+    let begin = |verifier: &str, link: u32, hash: u8| {
+        format!(
+            "INSERT INTO hub.submissions (verifier, profile, sha256, stations, links) \
+             VALUES ('{verifier}', 'p', {}, ARRAY[1], ARRAY[{link}])",
+            hex(&[hash; 32])
+        )
+    };
+    let export = |verifier: &str, hash: u8| {
+        format!(
+            "INSERT INTO hub.exports (verifier, profile, parts, sha256) VALUES ('{verifier}', 'p', 1, {})",
+            hex(&[hash; 32])
+        )
+    };
+    refused(&hub, &one.role, &begin("v", 2, 1), "permission denied");
+    refused(&hub, &exporter, &begin("v", 3, 1), "held back"); // no part
+    let begin_returning = format!("{} RETURNING submission", begin("v", 2, 1));
+    let submission = hub.sql_as(&exporter, &begin_returning).unwrap();
+    for again in [begin("v", 2, 1), begin("v", 4, 2), export("v", 2)] {
+        refused(&hub, &exporter, &again, "not settled");
+    }
+    let other = hub.sql_as(&exporter, &format!("{} RETURNING export", export("w", 2))).unwrap();
+    // Another claim does not undo that the part was sent; without the submission it would not leave.
+    enter(&mut two.ledger, &entries(1..=1)).unwrap();
+    two.push().unwrap();
+    let number = hub.sql_as(&exporter, &format!("{} RETURNING export", export("v", 1))).unwrap();
+    hub.sql_as(&exporter, &format!("INSERT INTO hub.exported VALUES ('v', 1, 2, {number})"))
+        .unwrap();
+    let given = format!("INSERT INTO hub.exported VALUES ('w', 1, 2, {other})");
+    refused(&hub, &exporter, &given, "held back");
+    let settle =
+        format!("INSERT INTO hub.settled (submission, export) VALUES ({submission}, {number})");
+    refused(&hub, &one.role, &settle, "permission denied");
+    hub.sql_as(&exporter, &settle).unwrap();
+    refused(&hub, &exporter, &settle, "violates unique constraint");
+    // It is over; and the part was given.
+    refused(&hub, &exporter, &begin("v", 2, 3), "held back, or was given");
+    hub.sql_as(&exporter, &begin("v", 4, 3)).unwrap();
 }
 
 /// The facts of a station are those of its ledger.

@@ -10,9 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use common::certificates::{Certificates, secret};
-use common::verifier::{Fault, Settings, Verifier, answer, failed, payload};
-use coset::CborSerializable;
-use coset::cbor::value::Value;
+use common::verifier::{Fault, Settings, Verifier, answer, failed, parts};
 use tempfile::TempDir;
 
 /// A station in a folder of its own.
@@ -113,26 +111,6 @@ impl Station {
 fn submit<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
     let begin = ["submit", "--verifier", url, "--for", "acme", "--profile", "psa-2025"];
     [&begin[..], arguments].concat()
-}
-
-/// The instance IDs of the first kind in what a verifier has taken, in order: each names a part.
-fn parts(verifier: &Verifier) -> Vec<Vec<u8>> {
-    let child = |value: &Value, key: i64| {
-        let entries = value.as_map().unwrap();
-        entries.iter().find(|(found, _)| *found == key.into()).unwrap().1.clone()
-    };
-    let untag = |value: Value| *value.into_tag().unwrap().1;
-    let mut ids = Vec::new();
-    for body in verifier.taken() {
-        let corim = untag(payload(&body).unwrap());
-        let comid = untag(child(&corim, 1).as_array().unwrap()[0].clone());
-        let comid = Value::from_slice(comid.as_bytes().unwrap()).unwrap();
-        for triple in child(&child(&comid, 4), 3).as_array().unwrap().iter().step_by(2) {
-            let environment = &triple.as_array().unwrap()[0];
-            ids.push(untag(child(environment, 1)).into_bytes().unwrap());
-        }
-    }
-    ids
 }
 
 /// So many parts, each once.

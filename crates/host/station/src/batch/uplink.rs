@@ -170,8 +170,8 @@ struct State {
     pending: Option<Amount>,
     /// There may be more to send.
     kept: bool,
-    /// The hub is back: what waits for the next try need not.
-    is_back: bool,
+    /// Why the batch ends, where the hub is required.
+    no_hub: Option<String>,
     phase: Phase,
 }
 
@@ -205,22 +205,19 @@ impl Shared {
     fn set(&self, what: Use, away: Option<String>) {
         let mut state = self.state();
         let before = state.away.iter().any(Option::is_some);
-        let is_back = away.is_none() && state.away[what as usize].is_some();
         state.away[what as usize] = away;
         let reason = state.away.iter().flatten().next().cloned();
-        state.is_back |= is_back;
         match (before, reason) {
             (false, Some(why)) => {
                 // What runs was finished with the hub's help.
                 let ends_batch = self.is_required && state.phase == Phase::Open;
+                if ends_batch {
+                    state.no_hub.get_or_insert_with(|| why.clone());
+                }
                 self.say(HubNotice::Away { why, ends_batch });
             }
             (true, None) => self.say(HubNotice::Back),
             _ => {}
-        }
-        drop(state);
-        if is_back {
-            self.changed.notify_all();
         }
     }
 
@@ -238,9 +235,11 @@ impl Shared {
         }
     }
 
+    /// Whoever hears of it finds it set.
     fn alarm(&self, error: HubError) {
-        self.say(HubNotice::Alarm(error.to_string()));
+        let text = error.to_string();
         self.state().alarm = Some(error);
+        self.say(HubNotice::Alarm(text));
     }
 }
 
@@ -276,7 +275,8 @@ impl Desk {
     /// Whether this may be entered, as far as the hub can say in time.
     ///
     /// # Errors
-    /// Another station has it, the hub cannot be asked and has to be, or nothing may be entered any more.
+    /// Another station has it; or, with [`PartError::NoHub`], the hub cannot be asked and has to be, or nothing may be
+    /// entered any more: then no run may begin, either.
     pub fn may_enter(&self, sought: Sought) -> Result<(), PartError> {
         let found = self.look_up(sought);
         if self.shared.state().alarm.is_some() {
@@ -285,7 +285,10 @@ impl Desk {
         }
         match found {
             Ok(Some(elsewhere)) => Err(PartError::Elsewhere(Box::new(elsewhere))),
-            Err(why) if self.shared.is_required => Err(PartError::NoHub(why)),
+            Err(why) if self.shared.is_required => {
+                self.shared.state().no_hub.get_or_insert_with(|| why.clone());
+                Err(PartError::NoHub(why))
+            }
             Ok(None) | Err(_) => Ok(()),
         }
     }
@@ -336,6 +339,11 @@ impl Desk {
     /// Why nothing may be entered any more, if that is so.
     pub fn alarm(&self) -> Option<HubError> {
         self.shared.state().alarm.take()
+    }
+
+    /// Why the hub, which is required, has ended the batch, if it has.
+    pub fn no_hub(&self) -> Option<String> {
+        self.shared.state().no_hub.take()
     }
 }
 

@@ -377,6 +377,10 @@ impl Worker<'_> {
                 let serial_number = serial_number.clone();
                 let sought = Sought { identity: Some(identity), serial_number };
                 let answer = hub.may_enter(sought).map(|()| (entry, image));
+                if matches!(answer, Err(PartError::NoHub(_))) {
+                    // Before this port takes its next part.
+                    self.control.end();
+                }
                 steps.push(step("hub", self.batch.clock.instant().duration_since(since)));
                 (answer, Some((identity.device_id, identity.ueid())))
             }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use station::export::{self, Files};
-use station::hub::{Agreement, Config, Hub, HubError, HubExport};
+use station::hub::{Agreement, Config, Hub, HubError, HubExport, Submission};
 use station::ledger::Ledger;
 
 use super::{Error, check_record, printable, say};
@@ -23,6 +23,9 @@ pub fn select(
     allow_dummy: bool,
     json: bool,
 ) -> Result<Option<HubExport>, Error> {
+    if let Some(begun) = Hub::connect(config)?.unsettled(verifier)? {
+        return Err(unsettled(&begun, verifier).into());
+    }
     // Drawn on standard error, and only on a terminal.
     let bar =
         ProgressBar::no_length().with_style(ProgressStyle::with_template("{spinner} {pos} links")?);
@@ -85,6 +88,18 @@ fn report(export: &HubExport, verifier: &str) {
     }
 }
 
+/// Why nothing leaves for a verifier while a submission is not settled, and what to do.
+pub fn unsettled(begun: &Submission, verifier: &str) -> String {
+    let Submission { role, parts, time, .. } = begun;
+    let verifier = printable(verifier);
+    format!(
+        "on {time:.0} the role {role} has begun to submit {parts} parts to {verifier}, and it is not known whether \
+         {verifier} has them, so nothing else leaves the hub for it. On the machine where that was, in the same folder, \
+         give the same command again: station submit --hub. If that cannot help, ask the keeper of the verifier whether it \
+         has these parts, and tell the hub: station submit --hub --for NAME --settle"
+    )
+}
+
 /// Keeps at the hub what is given, and writes the files.
 pub fn give(
     config: &Config,
@@ -117,14 +132,15 @@ pub fn held_back(config: &Config, ledger: &Ledger) -> Result<BTreeSet<u64>, Erro
         ));
     }
     let mut hub = Hub::connect(config).map_err(unknown)?;
-    let held = hub.held_back(&ledger.origin()?).map_err(unknown)?;
-    for (entry, conflict) in &held {
+    let held = hub.conflicts_of(&ledger.origin()?).map_err(unknown)?;
+    for conflict in &held {
+        let entry = conflict.entry;
         say(format_args!(
             "held back: {}. Entry {entry} was left out. When that is settled, export it: --entries {entry}..{entry}",
-            super::hub::words(conflict)
+            super::hub::words_of_own(conflict)
         ));
     }
-    Ok(held.into_iter().map(|(entry, _)| entry).collect())
+    Ok(held.into_iter().map(|conflict| conflict.entry).collect())
 }
 
 /// Why it is not known what the hub holds back.

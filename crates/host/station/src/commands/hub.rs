@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use base16ct::lower::encode_string as hex;
 use serde_json::json;
-use station::hub::{Conflict, Hub, Kind, Status};
+use station::hub::{Conflict, Hub, Kind, OwnConflict, Status};
 use station::note::Verifier;
 
 use super::hub_options::HubOptions;
@@ -178,5 +178,18 @@ pub fn words(conflict: &Conflict) -> String {
         same.words(),
         holder.1,
         holder.0
+    )
+}
+
+/// A part of the own ledger that another station claims, too, and what to do.
+pub fn words_of_own(OwnConflict { entry, device_id, ueid, other }: &OwnConflict) -> String {
+    let same = other.same.words();
+    let what = format!(
+        "the part of entry {entry}, device ID {device_id}, UEID {ueid}, has the same {same} as entry {} of the station {}",
+        other.entry, other.station
+    );
+    format!(
+        "{what}. Find it and set it aside: neither entry leaves the hub until one of the two is withdrawn (station \
+         replace), see \"Conflicts\" in the manual"
     )
 }

@@ -62,6 +62,15 @@ impl HubInstead {
 }
 
 impl HubOptions {
+    /// What options of other names say.
+    pub const fn new(
+        hub: Option<String>,
+        ca: Option<PathBuf>,
+        password_file: Option<PathBuf>,
+    ) -> Self {
+        Self { hub, ca, password_file }
+    }
+
     /// The hub that is meant.
     pub fn config(&self, place: &Place) -> Result<Config, Error> {
         self.config_if_any(place)?.ok_or_else(|| {

@@ -25,6 +25,7 @@ pub mod selection;
 pub mod show;
 pub mod stats;
 pub mod submit;
+mod submit_hub;
 pub mod verify;
 
 use std::fmt::Display;

@@ -18,13 +18,13 @@ use zeroize::Zeroizing;
 use super::author::{AuthorOptions, name};
 use super::endorsements::{EndorsementOptions, Wanted, given, profiles, remember, select};
 use super::hub_options::HubOptions;
-use super::{Error, Place, printable, say};
+use super::{Error, Place, printable, say, submit_hub};
 use crate::json;
 
-/// Send endorsements to a verifier, and remember in the ledger that it has them
+/// Send endorsements to a verifier, and remember in the ledger, or at the hub, that it has them
 ///
 /// With --for, it exports what the verifier was not given yet, sends it, and only when the verifier has taken it the
-/// ledger says so. With files, which export has written, it sends these, and the ledger stays as it is.
+/// ledger says so; with --hub, it is what the hub has of all stations, and the hub says so. With files, which export has written, it sends these, and the ledger stays as it is.
 #[derive(clap::Args)]
 pub struct Submit {
     /// Files of endorsements to send, such as endorsements/endorsements.cose
@@ -39,7 +39,7 @@ pub struct Submit {
     /// By the version of Veraison, as for export
     #[arg(long, value_parser = profiles(), required_unless_present_any = ["files", "settle"],
         conflicts_with = "files")]
-    profile: Option<Profile>,
+    pub(super) profile: Option<Profile>,
     /// Trust these certificate authorities alone, PEM [default: those that the system trusts]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -55,21 +55,32 @@ pub struct Submit {
     /// Instead of sending anything: say what has become of a submission that was not finished, as the verifier's keeper
     /// has found out
     #[arg(long, value_enum, requires = "name")]
-    settle: Option<Settle>,
+    pub(super) settle: Option<Settle>,
     /// Do not ask the hub of the station file which entries it holds back: a part that another station claims, too, may
     /// leave then, and one of the two may be a copy
     #[arg(long, requires = "name")]
     without_hub: bool,
+    /// Not the ledger's parts but those of the hub: this one, such as `postgres://name@hub.example/hub`, or that of the
+    /// station file
+    #[arg(long, value_name = "URL", num_args = 0..=1, requires = "name", conflicts_with = "without_hub")]
+    #[expect(clippy::option_option, reason = "it is there, and has a value or none")]
+    hub: Option<Option<String>>,
+    /// The certificate of the authority that has signed the hub's, in PEM
+    #[arg(long, value_name = "FILE", requires = "hub")]
+    hub_ca: Option<PathBuf>,
+    /// The file of the password at the hub, which only its owner may read. Without it, libpq's: PGPASSFILE, ~/.pgpass
+    #[arg(long, value_name = "FILE", requires = "hub")]
+    hub_password_file: Option<PathBuf>,
     #[command(flatten)]
     author: AuthorOptions,
     #[command(flatten)]
-    endorsements: EndorsementOptions,
+    pub(super) endorsements: EndorsementOptions,
 }
 
 /// What has become of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Settle {
-    /// The verifier has all of it: the ledger is to say so
+pub(super) enum Settle {
+    /// The verifier has all of it: the ledger, or the hub, is to say so
     Taken,
     /// The verifier has nothing of it: it is exported anew
     NotTaken,
@@ -92,6 +103,11 @@ pub fn run(arguments: &Submit, place: &Place, json: bool) -> Result<bool, Error>
         }
         return Ok(true);
     };
+    if let Some(url) = &arguments.hub {
+        let (ca, password_file) = (arguments.hub_ca.clone(), arguments.hub_password_file.clone());
+        let config = HubOptions::new(url.clone(), ca, password_file).config(place)?;
+        return submit_hub::run(arguments, name, &config, place, json);
+    }
     // There is one, and from here on no other program changes what the verifier was given.
     drop(place.open()?);
     let outbox = Outbox::lock(&place.ledger, name)?;
@@ -133,7 +149,7 @@ pub fn run(arguments: &Submit, place: &Place, json: bool) -> Result<bool, Error>
     Ok(true)
 }
 
-fn verifier(arguments: &Submit) -> Result<Verifier, Error> {
+pub(super) fn verifier(arguments: &Submit) -> Result<Verifier, Error> {
     let ca = arguments
         .ca
         .as_ref()
@@ -189,30 +205,45 @@ fn deliver(
     is_again: bool,
     json: bool,
 ) -> Result<(), Error> {
+    let what = format!("entries {} to {}", pending.export.first, pending.export.last);
+    if let Some(refusal) = send_pending(verifier, outbox, pending, &what, is_again, json)? {
+        outbox.end()?;
+        let text = format!("{refusal}. The verifier has nothing of this, and the ledger says so");
+        return Err(text.into());
+    }
+    remember(&arguments.author, place, pending.export.clone())?;
+    outbox.end()?;
+    Ok(())
+}
+
+/// Sends what is pending, and gives why the verifier has nothing of it, where that is certain.
+///
+/// # Errors
+/// It is not known whether the verifier has it.
+pub(super) fn send_pending(
+    verifier: &Verifier,
+    outbox: &Outbox,
+    pending: &Pending,
+    what: &str,
+    is_again: bool,
+    json: bool,
+) -> Result<Option<String>, Error> {
     for (number, file) in pending.files.iter().enumerate() {
         let sent = send(verifier, &file.name, &file.endorsements, json)?;
         let Err(NotTaken { error, is_certain }) = sent else { continue };
         let name = &file.name;
         if is_certain && number == 0 && !is_again {
-            outbox.end()?;
-            return Err(format!(
-                "{name}: {error}. The verifier has nothing of this, and the ledger says so"
-            )
-            .into());
+            return Ok(Some(format!("{name}: {error}")));
         }
         return Err(format!(
-            "{name}: {error}. It is not certain that the verifier has nothing of entries {} to {}, so they are kept in {} as they \
+            "{name}: {error}. It is not certain that the verifier has nothing of {what}, so they are kept in {} as they \
              were sent: give the same command again, and they are sent once more, which does no harm. If that cannot \
              help, ask the keeper of the verifier whether it has these endorsements, and tell the station with --settle",
-            pending.export.first,
-            pending.export.last,
             outbox.folder().display()
         )
         .into());
     }
-    remember(&arguments.author, place, pending.export.clone())?;
-    outbox.end()?;
-    Ok(())
+    Ok(None)
 }
 
 /// Whether the ledger says already that the verifier has what was begun: the station was killed before it could forget

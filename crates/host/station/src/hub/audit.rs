@@ -2,8 +2,9 @@
 
 //! Whether the hub is whole: each chain, each record and each checkpoint, and whether the tables beside the links say what
 //! the links say, no more and no less. The hub's constraints demand the most of it; what an audit finds was done by a person
-//! who can switch them off, or by a broken disk.
+//! who can switch them off, or by a broken disk. It also sees whether they are in place.
 
+mod guards;
 mod problem;
 mod row;
 mod whole;
@@ -12,6 +13,7 @@ use std::num::NonZeroUsize;
 
 use tokio_postgres::Row;
 
+pub use guards::Guard;
 pub use problem::HubProblem;
 
 use super::snapshot::{Cursor, Snapshot};
@@ -100,6 +102,7 @@ impl HubAudit {
             problems: Vec::new(),
             unlisted: 0,
         };
+        guards::check(hub, &mut audit)?;
         let mut rows = [0; TABLES.len()];
         for row in hub.rows(LEDGERS, &[])? {
             let mut ledger = LedgerAudit::new(&row);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! The open conflicts of one ledger. [`super::Status`] has all of them, and counts every part.
+//! The open conflicts of one ledger, which a batch tells of, and an export leaves out. [`super::Status`] has all of them,
+//! and counts every part.
 
 use provisioning::{DeviceId, Ueid};
 

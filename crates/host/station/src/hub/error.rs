@@ -120,6 +120,12 @@ pub enum HubError {
          Nothing was kept as given. Export again"
     )]
     Meanwhile,
+    /// A submission is settled already.
+    #[error(
+        "somebody has settled this submission meanwhile, with --settle or by sending it again. Submit again, which begins \
+         with what the hub says now"
+    )]
+    Settled,
     /// The hub has no such ledger.
     #[error("{0}")]
     NoLedger(String),

@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use super::status::{CONFLICTS, Conflict, conflict};
 use super::{AuditOptions, Config, Hub, HubAudit, HubError};
 use crate::export::MAX_PARTS;
-use crate::ledger::{Entry, Fact, Link, Origin};
+use crate::ledger::{Entry, Fact, Link};
 use crate::{DeviceId, Identity};
 
 /// The parts that may leave, and whether another station has ever claimed them.
@@ -30,19 +30,6 @@ const TO_REMOVE: &str = "SELECT s.role, p.entry, p.withdrawn IS NOT NULL FROM hu
     WHERE d.verifier = $1 AND NOT EXISTS \
         (SELECT FROM hub.exportable e WHERE (e.station, e.link) = (p.station, p.link)) \
     ORDER BY p.station, p.link";
-/// The open conflicts in which a ledger takes part, with the number of its own entry. It has the claims of the one that it
-/// continues.
-const HELD_BACK: &str = "WITH RECURSIVE own AS ( \
-        SELECT station, predecessor FROM hub.stations WHERE origin = $1 \
-        UNION SELECT s.station, s.predecessor FROM hub.stations s JOIN own ON s.station = own.predecessor) \
-    SELECT a.role, e.entry, b.role, p.entry, c.device_id, c.ueid, c.public_key, c.serial_number, c.found, \
-        CASE WHEN c.station IN (SELECT station FROM own) THEN e.entry ELSE p.entry END \
-    FROM hub.open_conflicts c \
-    JOIN hub.entries e ON (e.station, e.link) = (c.station, c.link) \
-    JOIN hub.parts p ON (p.station, p.link) = (c.holder_station, c.holder_link) \
-    JOIN hub.stations a ON a.station = c.station JOIN hub.stations b ON b.station = c.holder_station \
-    WHERE c.station IN (SELECT station FROM own) OR c.holder_station IN (SELECT station FROM own) \
-    ORDER BY 10, c.station, c.link";
 const GIVE: &str = "INSERT INTO hub.exports (verifier, profile, parts, sha256) VALUES ($1, $2, $3, $4) RETURNING export";
 const GIVEN: &str = "INSERT INTO hub.exported (verifier, station, link, export) \
     SELECT $1, *, $4 FROM unnest($2::integer[], $3::bigint[])";
@@ -229,22 +216,6 @@ fn given_by_stations(hub: &mut Snapshot, verifier: &str) -> Result<Given, HubErr
 }
 
 impl Hub {
-    /// The entries of the ledger with this origin that are held back from export, and why.
-    ///
-    /// # Errors
-    /// The hub cannot be asked.
-    pub fn held_back(&mut self, own: &Origin) -> Result<Vec<(u64, Conflict)>, HubError> {
-        let (config, own) = (self.config.clone(), own.hash());
-        self.call(async |client| {
-            let rows = client.query(HELD_BACK, &[&own.as_slice()]).await;
-            let rows = rows.map_err(|error| HubError::of(&config, error))?;
-            Ok(rows
-                .iter()
-                .map(|row| (row.get::<_, i64>(9).cast_unsigned(), conflict(row)))
-                .collect())
-        })
-    }
-
     /// Keeps at the hub that a verifier is given these parts, and has the files written that it is given: both or
     /// neither, but for a hub that is lost in that moment.
     ///

@@ -210,6 +210,32 @@ CREATE TABLE hub.exported (
     FOREIGN KEY (station, link) REFERENCES hub.parts
 );
 
+-- What was begun to be sent to a verifier. Until it is settled the verifier may have it, or not, and nothing else leaves
+-- for it: it would refuse a part that it finds in two files.
+CREATE TABLE hub.submissions (
+    submission integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    role       text COLLATE "C" NOT NULL DEFAULT current_user,
+    verifier   text NOT NULL,
+    profile    text NOT NULL,
+    sha256     bytea NOT NULL CHECK (length(sha256) = 32), -- of its files
+    stations   integer[] NOT NULL, -- the parts: ledgers, and their links
+    links      bigint[] NOT NULL,
+    time       timestamptz NOT NULL DEFAULT now(),
+    CHECK (cardinality(stations) = cardinality(links))
+);
+CREATE INDEX submissions_verifier ON hub.submissions (verifier);
+
+-- What has become of it: an export, or the verifier has nothing of it.
+CREATE TABLE hub.settled (
+    submission integer PRIMARY KEY REFERENCES hub.submissions,
+    role       text COLLATE "C" NOT NULL DEFAULT current_user,
+    export     integer UNIQUE REFERENCES hub.exports,
+    time       timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE VIEW hub.unsettled WITH (security_invoker) AS
+    SELECT s.* FROM hub.submissions s WHERE NOT EXISTS (SELECT FROM hub.settled d WHERE d.submission = s.submission);
+
 -- A claim that waits: it is no part, and was not withdrawn. With the holder's withdrawal it would have become one, were
 -- it not for the key, which no other part may ever have.
 CREATE VIEW hub.open_conflicts WITH (security_invoker) AS
@@ -408,12 +434,14 @@ END $$;
 CREATE TRIGGER stations_have_predecessors BEFORE INSERT ON hub.stations
     FOR EACH ROW EXECUTE FUNCTION hub.stations_have_predecessors();
 
--- Nothing leaves the hub that another claim stands against.
+-- Nothing leaves the hub that another claim stands against, or has left it when the claim came.
 CREATE FUNCTION hub.exported_may_leave() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = hub, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM new_exported n
-        WHERE NOT EXISTS (SELECT FROM exportable p WHERE (p.station, p.link) = (n.station, n.link)))
+        WHERE NOT EXISTS (SELECT FROM exportable p WHERE (p.station, p.link) = (n.station, n.link))
+        AND (n.verifier, n.station, n.link) NOT IN
+            (SELECT s.verifier, part.station, part.link FROM unsettled s, unnest(s.stations, s.links) AS part (station, link)))
     THEN
         RAISE EXCEPTION 'a part is held back: it was withdrawn, or another station claims it, too';
     END IF;
@@ -421,6 +449,37 @@ BEGIN
 END $$;
 CREATE TRIGGER exported_may_leave AFTER INSERT ON hub.exported
     REFERENCING NEW TABLE AS new_exported FOR EACH STATEMENT EXECUTE FUNCTION hub.exported_may_leave();
+
+-- What leaves for one verifier leaves one after the other.
+CREATE FUNCTION hub.submissions_may_leave() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hub, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('for ' || NEW.verifier, 0));
+    IF EXISTS (SELECT FROM unsettled s WHERE s.verifier = NEW.verifier) THEN
+        RAISE EXCEPTION 'a submission to this verifier is not settled';
+    END IF;
+    IF EXISTS (SELECT FROM unnest(NEW.stations, NEW.links) AS part (station, link)
+        WHERE NOT EXISTS (SELECT FROM exportable p WHERE (p.station, p.link) = (part.station, part.link))
+        OR EXISTS (SELECT FROM exported d
+            WHERE (d.verifier, d.station, d.link) = (NEW.verifier, part.station, part.link)))
+    THEN
+        RAISE EXCEPTION 'a part is held back, or was given to this verifier before';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER submissions_may_leave BEFORE INSERT ON hub.submissions
+    FOR EACH ROW EXECUTE FUNCTION hub.submissions_may_leave();
+
+CREATE FUNCTION hub.exports_wait() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hub, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('for ' || NEW.verifier, 0));
+    IF EXISTS (SELECT FROM unsettled s WHERE s.verifier = NEW.verifier AND s.sha256 <> NEW.sha256) THEN
+        RAISE EXCEPTION 'a submission to this verifier is not settled';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER exports_wait BEFORE INSERT ON hub.exports FOR EACH ROW EXECUTE FUNCTION hub.exports_wait();
 
 -- Of a part only the withdrawal changes, once.
 CREATE FUNCTION hub.parts_are_withdrawn() RETURNS trigger
@@ -450,7 +509,7 @@ DECLARE
     changes text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['enrolled', 'stations', 'links', 'attempts', 'outcomes', 'entries', 'withdrawals',
-        'parts', 'contested', 'conflicts', 'checkpoints', 'exports', 'exported']
+        'parts', 'contested', 'conflicts', 'checkpoints', 'exports', 'exported', 'submissions', 'settled']
     LOOP
         changes := CASE name WHEN 'parts' THEN 'DELETE OR TRUNCATE' ELSE 'UPDATE OR DELETE OR TRUNCATE' END;
         EXECUTE format('CREATE TRIGGER nothing_changes BEFORE %s ON hub.%I
@@ -471,12 +530,17 @@ CREATE POLICY own ON hub.exports FOR INSERT TO hub_exporter WITH CHECK (role = c
 CREATE POLICY own ON hub.exported FOR INSERT TO hub_exporter WITH CHECK
     (export IN (SELECT e.export FROM hub.exports e WHERE e.role = current_user::text));
 
-GRANT SELECT ON hub.open_conflicts, hub.exportable TO hub_station, hub_reader, hub_exporter;
+CREATE POLICY own ON hub.submissions FOR INSERT TO hub_exporter WITH CHECK (role = current_user::text);
+CREATE POLICY own ON hub.settled FOR INSERT TO hub_exporter WITH CHECK (role = current_user::text);
+
+GRANT SELECT ON hub.open_conflicts, hub.exportable, hub.unsettled TO hub_station, hub_reader, hub_exporter;
 GRANT INSERT (key, batch, continues_format, continues_number, continues_head, origin) ON hub.stations TO hub_station;
 GRANT INSERT ON hub.links, hub.attempts, hub.outcomes, hub.entries, hub.checkpoints TO hub_station;
 GRANT INSERT (station, link, entry, reason) ON hub.withdrawals TO hub_station;
 GRANT INSERT (verifier, profile, parts, sha256) ON hub.exports TO hub_exporter;
 GRANT INSERT ON hub.exported TO hub_exporter;
+GRANT INSERT (verifier, profile, sha256, stations, links) ON hub.submissions TO hub_exporter;
+GRANT INSERT (submission, export) ON hub.settled TO hub_exporter;
 
 -- Triggers need no right to be called.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA hub FROM PUBLIC;

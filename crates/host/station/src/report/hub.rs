@@ -3,9 +3,9 @@
 //! What a batch shows of its hub.
 
 use station::batch::uplink::{Amount, HubNotice};
-use station::hub::OwnConflict;
 
 use super::Report;
+use crate::commands::hub::words_of_own;
 use crate::json;
 
 impl Report {
@@ -32,7 +32,7 @@ impl Report {
                 }
             }
             HubNotice::Conflict(conflict) => {
-                let text = words(conflict);
+                let text = format!("CONFLICT: {}", words_of_own(conflict));
                 if self.json {
                     self.line(&json::hub::conflict(conflict, text));
                 } else {
@@ -64,18 +64,4 @@ pub(super) fn rest(Amount { parts, links }: Amount) -> String {
              station push"
         ),
     }
-}
-
-/// A part that another station claims, too, and what to do.
-fn words(OwnConflict { entry, device_id, ueid, other }: &OwnConflict) -> String {
-    let same = other.same.words();
-    let what = format!(
-        "CONFLICT: the part of entry {entry}, device ID {device_id}, UEID {ueid}, has the same {same} as entry {} of the \
-         station {}",
-        other.entry, other.station
-    );
-    format!(
-        "{what}. Find it and set it aside: neither entry leaves the hub until one of the two is withdrawn (station \
-         replace), see \"Conflicts\" in the manual"
-    )
 }

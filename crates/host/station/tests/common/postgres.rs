@@ -370,9 +370,30 @@ impl TestHub {
         self.sql_as("postgres", sql).unwrap()
     }
 
+    /// Changes a table past its triggers, which are as before afterwards.
+    pub fn tamper(&self, table: &str, sql: &str) {
+        let always = self.sql(&format!(
+            "SELECT string_agg(format('ALTER TABLE hub.{table} ENABLE ALWAYS TRIGGER %I', tgname), '; ') FROM pg_trigger \
+             WHERE tgrelid = 'hub.{table}'::regclass AND tgenabled = 'A'"
+        ));
+        self.sql(&format!(
+            "ALTER TABLE hub.{table} DISABLE TRIGGER ALL; {sql}; ALTER TABLE hub.{table} ENABLE TRIGGER ALL; {always}"
+        ));
+    }
+
     /// Runs statements as this role.
     pub fn sql_as(&self, role: &str, sql: &str) -> Result<String, String> {
         self.server.sql(role, &self.database, sql)
+    }
+
+    /// Waits until the server has ended what this role has asked of it: a connection that was cut off may still be at work.
+    pub fn wait_until_left(&self, role: &str) {
+        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.sql(&sessions) != "0" {
+            assert!(Instant::now() < deadline, "{role} is still connected");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Enrolls a station that has just begun its ledger.

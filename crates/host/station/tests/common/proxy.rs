@@ -17,6 +17,8 @@ pub enum Fault {
     CutRequest(usize),
     /// It is cut when the server has sent so many bytes.
     CutAnswer(usize),
+    /// It is cut as soon as the station has sent this text, which the server will still get.
+    CutBehind(&'static [u8]),
     /// It is cut when the station has sent this text, which the server has got, and before an answer comes back.
     CutAfter(&'static [u8]),
     /// From this text on nothing comes through, in neither direction, and the connection stays.
@@ -36,7 +38,7 @@ struct Shared {
     fault: Fault,
     /// How often a fault has fired.
     fired: usize,
-    /// Bytes of the longest connection: from the station, from the server.
+    /// Bytes of the longest connection: from the server, and from the station until then.
     most: (usize, usize),
 }
 
@@ -74,7 +76,8 @@ impl Proxy {
         self.shared.lock().unwrap().fired
     }
 
-    /// Bytes of the longest connection: from the station, from the server.
+    /// Bytes of the longest connection: from the station, from the server. What the station has sent after the last answer
+    /// does not count: whether it says farewell is chance.
     pub fn most(&self) -> (usize, usize) {
         self.shared.lock().unwrap().most
     }
@@ -124,7 +127,10 @@ fn connection(station: &TcpStream, server: &TcpStream, shared: &Arc<Mutex<Shared
                     pass = &bytes[..*at - *total];
                     is_cut = true;
                 }
-                (Fault::CutAfter(text) | Fault::SilentFrom(text), true) => {
+                (
+                    Fault::CutAfter(text) | Fault::CutBehind(text) | Fault::SilentFrom(text),
+                    true,
+                ) => {
                     seen.extend_from_slice(bytes);
                     let found = seen.windows(text.len()).any(|window| window == *text);
                     let keep = seen.len().saturating_sub(text.len());
@@ -143,7 +149,9 @@ fn connection(station: &TcpStream, server: &TcpStream, shared: &Arc<Mutex<Shared
                 break 'all;
             }
             let mut shared = shared.lock().unwrap();
-            shared.most = (shared.most.0.max(sent.0), shared.most.1.max(sent.1));
+            if !is_request && sent.1 > shared.most.1 {
+                shared.most = sent;
+            }
             if is_cut {
                 shared.fired += 1;
                 drop(shared);

@@ -5,13 +5,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use provisioning::IdentityKeySource;
+use silicon::{Silicon, Soc};
 use station::hub::{AuditOptions, Config, Hub, HubAudit, HubError, Kind, Pushed};
-use station::ledger::{Entry, Ledger, Origin};
+use station::ledger::{Entry, Ledger, NewEntry, Origin};
+use station::record::{Wanted, decode, verify};
 use station::station_key::StationKey;
 
 use super::edits::facts;
 use super::postgres::{Server, TestHub};
-use super::{enter, entries, entry};
+use super::{enter, entries, entry, id, record_in, run_messages};
 
 /// A station, its files, and how it logs in at the hub.
 pub struct Station {
@@ -147,4 +150,13 @@ pub fn copy(hub: &TestHub, name: &str) -> TestHub {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     TestHub { server, database, folder: tempfile::tempdir().unwrap() }
+}
+
+/// Part `n`, with a record that verifies.
+pub fn true_part(n: u8) -> NewEntry {
+    let config = provisioning::Config::new(id(), IdentityKeySource::Generated);
+    let messages = run_messages(Silicon::erased(Soc::Nrf5340, [n; 32]), &config, 1);
+    let record = decode(record_in(messages.iter().map(String::as_str))).unwrap();
+    let identity = verify(&record, &Wanted::default()).unwrap().identity;
+    NewEntry { identity, record }
 }

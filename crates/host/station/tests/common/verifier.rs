@@ -407,3 +407,23 @@ fn reply(
     stream.write_all(body)?;
     stream.flush()
 }
+
+/// The instance IDs of the first kind in what a verifier has taken, in order: each names a part.
+pub fn parts(verifier: &Verifier) -> Vec<Vec<u8>> {
+    let child = |value: &Value, key: i64| {
+        let entries = value.as_map().unwrap();
+        entries.iter().find(|(found, _)| *found == key.into()).unwrap().1.clone()
+    };
+    let untag = |value: Value| *value.into_tag().unwrap().1;
+    let mut ids = Vec::new();
+    for body in verifier.taken() {
+        let corim = untag(payload(&body).unwrap());
+        let comid = untag(child(&corim, 1).as_array().unwrap()[0].clone());
+        let comid = Value::from_slice(comid.as_bytes().unwrap()).unwrap();
+        for triple in child(&child(&comid, 4), 3).as_array().unwrap().iter().step_by(2) {
+            let environment = &triple.as_array().unwrap()[0];
+            ids.push(untag(child(environment, 1)).into_bytes().unwrap());
+        }
+    }
+    ids
+}

@@ -51,7 +51,7 @@ pub(super) fn send(hub: Box<dyn Push>, shared: &Shared, times: &Times) {
 enum Why {
     /// Something was kept.
     Kept,
-    /// It is time, or the hub is back.
+    /// It is time.
     Time,
     /// The batch is over.
     Over,
@@ -72,7 +72,7 @@ impl Shared {
             let rest = next.saturating_duration_since(Instant::now());
             let why = if state.phase == Phase::Closing {
                 Why::Over
-            } else if state.is_back || rest.is_zero() {
+            } else if rest.is_zero() {
                 Why::Time
             } else if state.kept && state.away[Use::Push as usize].is_none() {
                 Why::Kept
@@ -81,7 +81,7 @@ impl Shared {
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             };
-            (state.kept, state.is_back) = (false, false);
+            state.kept = false;
             return why;
         }
     }

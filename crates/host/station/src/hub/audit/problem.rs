@@ -4,12 +4,20 @@
 
 use thiserror::Error;
 
+use super::Guard;
 use crate::ledger::{CheckpointProblem, Problem};
 
 /// Something that is wrong with a hub. Ledgers are named by their role and their number at the hub; tables are those of
 /// the schema `hub`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HubProblem {
+    /// What guards the tables is not as the hub makes it: a constraint, trigger, function, view, policy or right.
+    #[error(
+        "the {0} {words}: the hub may not refuse any more what it has to. Find out who has done it, and why. Have the hub's \
+         owner put it back as `hub.sql` has it, and audit again: what was done in between and leaves no trace, such as an \
+         export that should have been refused, is not found", words = .1.words()
+    )]
+    Guard(String, Guard),
     /// A link of the ledger.
     #[error("{0}, {1}")]
     Link(String, Problem),
@@ -99,6 +107,12 @@ pub enum HubProblem {
         "export {0}: it says {1} parts, and {2} are kept as given: rows of exported were removed or added"
     )]
     Export(i32, i64, i64),
+    /// A submission that was taken is not the export that it has become.
+    #[error(
+        "submission {0}: it was taken, and the export that it has become is missing or another one: rows of submissions, \
+         settled, exports or exported were changed, removed or added"
+    )]
+    Submission(i32),
 }
 
 fn list(rows: &[(i32, u64)]) -> String {

@@ -75,6 +75,18 @@ const EXPORTS: &str = "SELECT x.export, x.parts, coalesce(given.parts, 0) FROM h
         ON (given.export, given.verifier) = (x.export, x.verifier) \
     WHERE x.parts <> coalesce(given.parts, 0) ORDER BY x.export";
 
+/// A submission that the verifier has taken is an export of the same.
+const SUBMISSIONS: &str = "SELECT s.submission FROM hub.submissions s \
+    LEFT JOIN hub.settled d ON d.submission = s.submission LEFT JOIN hub.exports x ON x.export = d.export \
+    WHERE d.export IS NOT NULL AND ((x.verifier, x.profile, x.sha256, x.parts) IS DISTINCT FROM \
+            (s.verifier, s.profile, s.sha256, cardinality(s.links)::bigint) \
+        OR EXISTS (SELECT FROM unnest(s.stations, s.links) AS part (station, link) WHERE NOT EXISTS \
+            (SELECT FROM hub.exported e WHERE (e.verifier, e.station, e.link, e.export) = \
+                (s.verifier, part.station, part.link, d.export)))) \
+    UNION ALL SELECT d.submission FROM hub.settled d WHERE NOT EXISTS \
+        (SELECT FROM hub.submissions s WHERE s.submission = d.submission) \
+    ORDER BY 1";
+
 /// What no two parts may share, what it is called, and among which parts.
 const SHARED: [(&str, &str, &str); 4] = [
     ("encode(ueid, 'hex')", "UEID", "true"),
@@ -112,12 +124,13 @@ pub(super) fn check(
         let (station, link, holder, at) = pair(row);
         HubProblem::Conflict(station, link, holder, at)
     })?;
-    // Few claims wait: each is looked up by the indexes.
+    // Few claims wait, and submissions are few: each is looked up by the indexes.
     hub.execute("SET LOCAL enable_nestloop = on")?;
     list(hub, audit, NO_CONFLICT, |row| {
         let (station, link, holder, at) = pair(row);
         HubProblem::NoConflict(station, link, holder, at)
     })?;
+    list(hub, audit, SUBMISSIONS, |row| HubProblem::Submission(row.get(0)))?;
     hub.execute("SET LOCAL enable_nestloop = off")?;
     list(hub, audit, EXPORTS, |row| HubProblem::Export(row.get(0), row.get(1), row.get(2)))
 }
