@@ -130,7 +130,7 @@ fn a_foreign_host_is_refused() {
 const TOKEN: &str = "S6mDkq1n8oZrR2yqJxgT4w5v9K0b3c7e";
 
 #[cfg(unix)]
-fn token_file(folder: &TempDir, text: &str, mode: u32) -> std::path::PathBuf {
+fn token_file(folder: &TempDir, text: &str, mode: u32) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let file = folder.path().join("token");
     fs::write(&file, text).unwrap();

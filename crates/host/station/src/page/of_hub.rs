@@ -270,7 +270,8 @@ impl OfHub {
     /// The connection for what a person looks up, where there is a hub now.
     fn look_ups(&self) -> Result<MutexGuard<'_, Hub>, Unread> {
         if let Some((_, text)) = &self.state().away {
-            return Err(Unread { text: text.clone(), kind: Kind::Away });
+            let text = format!("the hub cannot be read just now: {text}");
+            return Err(Unread { text, kind: Kind::Away });
         }
         Ok(self.look_ups.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -378,7 +379,9 @@ impl OfStation {
     fn list(&mut self, listed: Listed) -> bool {
         let before = self.problem.clone();
         let head = listed.head;
-        let is_new = self.listed.pushed != listed.pushed || self.listed.head != head;
+        let is_new = self.listed.pushed != listed.pushed
+            || self.listed.head != head
+            || self.listed.checkpoint != listed.checkpoint;
         // It was missing before, and may be back.
         if before.as_ref().is_some_and(|problem| problem.kind == Kind::Lack) {
             self.problem = None;

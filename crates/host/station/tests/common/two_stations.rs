@@ -34,7 +34,7 @@ pub fn two_stations(hub: &TestHub) -> [TestStation; 2] {
     shift(&mut one.ledger, 7);
     one.push().unwrap();
     let new = [
-        run(NewEnd::Good(entry(1)), Some("B-0001")),
+        run(NewEnd::Good(entry(1)), Some("A-0000")),
         run(NewEnd::Good(entry(190)), Some("B-0002")),
         failed("/dev/line/left-1"),
     ];
