@@ -587,8 +587,8 @@ fn contests(contests: &[Contest]) -> Markup {
             h2 #contests-title { "Conflicts" }
             @if contests.is_empty() { p { "No two stations claim the same part." } } @else {
                 p.banner {
-                    "Two stations claim the same part: " (contests.len()) " conflicts. " (held_back.len()) " entries are held back, and no "
-                    "export has them until one of the two is withdrawn. Find both parts; see Conflicts in the manual of the hub."
+                    "Two stations claim the same part. Conflicts: " (contests.len()) ". Entries that are held back: " (held_back.len()) "; "
+                    "no export has them until one of the two is withdrawn. Find both parts; see Conflicts in the manual of the hub."
                 }
                 div.table tabindex="0" role="region" aria-label="Table of conflicts" {
                     table {

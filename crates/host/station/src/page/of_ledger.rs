@@ -240,7 +240,8 @@ impl OfLedger {
             sent => sent.map_or(0, |(_, sent)| sent.number),
         };
         let links = self.last()?.saturating_sub(last);
-        let parts = self.ledger.entries()?.saturating_sub(self.ledger.entries_up_to(last)?);
+        let before = if last == 0 { 0 } else { self.ledger.entries_up_to(last)? };
+        let parts = self.ledger.entries()?.saturating_sub(before);
         Ok(Pushed::Until { hub: name, last, links, parts })
     }
 
