@@ -179,7 +179,7 @@ fn last_runs(shift: &Shift) -> Markup {
     html! {
         section #runs data-live aria-labelledby="runs-title" {
             h2 #runs-title { "Last runs" }
-            (runs(&shift.last))
+            (runs(&shift.last, "Table of the last runs"))
         }
     }
 }
@@ -406,17 +406,17 @@ fn search(query: &Query, found: &Result<Vec<Shown>, Unread>, within: &str) -> Ma
             h2 #found-title { "Runs of " (text(query.part.trim())) ", " (within) }
             @match found.as_deref() {
                 Ok([]) => p { "None. A serial number is compared to the letter; a device ID has 16 hexadecimal digits, a UEID 66." },
-                Ok(found) => (runs(found)),
+                Ok(found) => (runs(found, "Table of the runs that were found")),
                 Err(Unread { text: why, .. }) => p.banner.bad role="alert" { (text(why)) },
             }
         }
     }
 }
 
-fn runs(runs: &[Shown]) -> Markup {
+fn runs(runs: &[Shown], name: &str) -> Markup {
     let is_of_hub = runs.first().is_some_and(|run| run.place.is_some());
     html! {
-        div.table tabindex="0" role="region" aria-label="Runs" {
+        div.table tabindex="0" role="region" aria-label=(name) {
             table {
                 thead { tr {
                     @for name in ["Attempt", "Time (UTC)", "Result", "Why"] { th scope="col" { (name) } }
@@ -528,7 +528,7 @@ fn stations(facts: &of_hub::Facts, query: &Query) -> Markup {
         section #stations data-live aria-labelledby="stations-title" {
             h2 #stations-title { "Stations" }
             @if facts.stations.is_empty() { p { "No station has pushed a ledger." } } @else {
-                div.table tabindex="0" role="region" aria-label="Stations" {
+                div.table tabindex="0" role="region" aria-label="Table of stations" {
                     table {
                         thead { tr { @for name in NAMES { th scope="col" { (name) } } } }
                         tbody { @for station in &facts.stations {
