@@ -74,6 +74,8 @@ impl Browser {
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
+        // The rules of accessibility take a while on a busy machine.
+        capabilities.insert("timeouts".into(), json!({ "script": 180_000 }));
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime
