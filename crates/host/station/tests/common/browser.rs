@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Headless Chromium, driven as a person has it: a window, a picture of it, and rules of accessibility.
+#![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
