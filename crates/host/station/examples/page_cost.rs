@@ -112,7 +112,7 @@ fn run(parts: usize, with_page: bool) -> Result<(f64, f64), Box<dyn Error>> {
         clock: Arc::new(SystemClock),
     };
     let page = if with_page {
-        let options = Options { address: "127.0.0.1:0".parse()?, token: None, hosts: Vec::new() };
+        let options = Options::new("127.0.0.1:0".parse()?, None, Vec::new())?;
         Some(Page::of_batch(options, Ledger::open(&file)?, &names, About::default())?)
     } else {
         None

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use crate::escaped;
 use crate::stats::{Hour, Stats};
 
 /// Width and height of a picture, in pixels.
@@ -23,6 +24,10 @@ const ON_ANY: RGBColor = RGBColor(128, 136, 146);
 
 /// Hours that the picture has at least, so that a bar is a bar.
 const HOURS: i64 = 8;
+
+/// Steps that are drawn, and characters of the name of one.
+const STEPS: usize = 12;
+const NAME: usize = 20;
 
 /// Causes that are drawn; the others are one more.
 const CAUSES: usize = 10;
@@ -58,6 +63,14 @@ pub fn svg_of_hours(stats: &Stats) -> Result<String, Box<dyn Error>> {
 /// The picture cannot be drawn.
 pub fn svg_of_failures(stats: &Stats) -> Result<String, Box<dyn Error>> {
     one(|area| failures(area, stats, ON_ANY))
+}
+
+/// The time of each step, without a ground: a bar to the median, and a line to what 95 % of the runs were within.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn svg_of_steps(stats: &Stats) -> Result<String, Box<dyn Error>> {
+    one(|area| steps(area, stats, ON_ANY))
 }
 
 fn one(
@@ -167,4 +180,74 @@ fn failures(area: &Area<'_>, stats: &Stats, ink: RGBColor) -> Result<(), Box<dyn
             .data((0..).zip(&causes).map(|(place, (_, count))| (place, *count))),
     )?;
     Ok(())
+}
+
+fn steps(area: &Area<'_>, stats: &Stats, ink: RGBColor) -> Result<(), Box<dyn Error>> {
+    let mut times: Vec<_> = stats
+        .times()
+        .map(|(name, time)| {
+            let of = |percent| time.percentile(percent).unwrap_or_default();
+            (short(name), of(50), of(95))
+        })
+        .collect();
+    // What takes the longest, where there are too many; and the first one above.
+    while times.len() > STEPS {
+        let shortest = times.iter().enumerate().min_by_key(|(_, (.., most))| *most);
+        let Some((place, _)) = shortest else { break };
+        times.remove(place);
+    }
+    times.reverse();
+    let most = times.iter().map(|(.., most)| *most).max().unwrap_or_default();
+    let rows = i32::try_from(times.len().max(1))?;
+    let mut chart = ChartBuilder::on(area)
+        .caption("Time by step: bar to the median, line to 95 %", ("sans-serif", 20, &ink))
+        .margin(10)
+        .margin_right(50)
+        .x_label_area_size(40)
+        .y_label_area_size(170)
+        .build_cartesian_2d(0..most.max(1) + most / 10, (0..rows - 1).into_segmented())?;
+    let label = |place: &SegmentValue<i32>| match place {
+        SegmentValue::CenterOf(place) => usize::try_from(*place)
+            .ok()
+            .and_then(|place| times.get(place))
+            .map_or_else(String::new, |(name, ..)| name.clone()),
+        _ => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .axis_style(ink)
+        .label_style(("sans-serif", 14, &ink))
+        .bold_line_style(ink.mix(0.3))
+        .light_line_style(ink.mix(0.1))
+        .x_labels(8)
+        .y_labels(times.len().max(1))
+        .y_label_formatter(&label)
+        .x_desc("milliseconds")
+        .draw()?;
+    chart.draw_series(
+        Histogram::horizontal(&chart)
+            .style(GOOD.filled())
+            .margin(6)
+            .data((0..).zip(&times).map(|(place, (_, median, _))| (place, *median))),
+    )?;
+    for (place, (_, median, most)) in (0..).zip(&times) {
+        let at = SegmentValue::CenterOf(place);
+        let line =
+            PathElement::new([(*median, at.clone()), (*most, at.clone())], ink.stroke_width(2));
+        chart.draw_series([line])?;
+        let end = EmptyElement::at((*most, at))
+            + PathElement::new([(0, -5), (0, 5)], ink.stroke_width(2));
+        chart.draw_series([end])?;
+    }
+    Ok(())
+}
+
+/// A name that has its place beside a bar.
+fn short(name: &str) -> String {
+    let name = escaped::line(name);
+    if name.chars().count() <= NAME {
+        return name;
+    }
+    name.chars().take(NAME - 1).chain(['\u{2026}']).collect()
 }

@@ -31,6 +31,7 @@ mod of_batch;
 mod owner;
 mod password;
 mod push;
+mod reading;
 mod restore;
 mod sent;
 mod snapshot;
@@ -47,8 +48,9 @@ pub use look_up::{Elsewhere, Same, Sought};
 pub use of_batch::CheckRecord;
 pub use owner::{Enrolled, Kind};
 pub use push::{BATCH, Pushed};
+pub use reading::{Claim, Contest, Listed, Listing};
 pub use restore::Which;
-pub use sent::get as sent;
+pub use sent::{any as sent_anywhere, get as sent};
 pub use status::{Conflict, StationStatus, Status};
 pub use submission::Submission;
 

@@ -96,6 +96,11 @@ impl Yield {
 impl Stats {
     /// Counts a run. Runs of one part must come in their order.
     pub fn add(&mut self, run: &Run) {
+        self.add_at(run, &run.attempt().port);
+    }
+
+    /// Counts a run on a port that has this name, where several stations have ports.
+    pub fn add_at(&mut self, run: &Run, port: &str) {
         self.attempts += 1;
         let Some((outcome, ended)) = run.outcome().zip(run.ended.as_ref()) else {
             self.unfinished += 1;
@@ -112,7 +117,7 @@ impl Stats {
             End::Good(_) if run.not_done => {
                 self.failed += 1;
                 hour.failed += 1;
-                let cause = (Cause::Error(String::from("step")), run.attempt().port.clone());
+                let cause = (Cause::Error(String::from("step")), port.to_owned());
                 *self.failures.entry(cause).or_default() += 1;
                 self.try_part(part, false);
             }
@@ -128,7 +133,7 @@ impl Stats {
                 self.failed += 1;
                 hour.failed += 1;
                 let cause = failure.map_or_else(|| Cause::Error(error.clone()), Cause::Failure);
-                *self.failures.entry((cause, run.attempt().port.clone())).or_default() += 1;
+                *self.failures.entry((cause, port.to_owned())).or_default() += 1;
                 self.try_part(part, false);
             }
         }

@@ -11,14 +11,16 @@ mod notices;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_client::{Answer, Events, ask, connect, get};
 use notices::{HOSTILE, about, fail, failed, known, options, page, pass, running, shift};
 use rusqlite::Connection;
 use station::batch::{Notice, Question};
-use station::ledger::{Ledger, LedgerError, Problem, Receipt};
-use station::page::{Options, Page, PageError, Token};
+use station::ledger::{Ledger, LedgerError, Origin, Problem, Receipt};
+use station::page::{Copies, Options, Page, PageError, Token};
+use station::station_key::StationKey;
 use tempfile::TempDir;
 
 const PATHS: [&str; 9] = [
@@ -128,7 +130,7 @@ fn a_foreign_host_is_refused() {
 const TOKEN: &str = "S6mDkq1n8oZrR2yqJxgT4w5v9K0b3c7e";
 
 #[cfg(unix)]
-fn token_file(folder: &TempDir, text: &str, mode: u32) -> std::path::PathBuf {
+fn token_file(folder: &TempDir, text: &str, mode: u32) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let file = folder.path().join("token");
     fs::write(&file, text).unwrap();
@@ -146,7 +148,7 @@ fn a_token_is_asked_for_and_never_shown() {
     assert!(!format!("{token:?}").contains(&TOKEN[..6]));
     // On every address of the machine.
     let options =
-        Options { address: "0.0.0.0:0".parse().unwrap(), token: Some(token), hosts: vec![] };
+        Options { address: "0.0.0.0:0".parse().unwrap(), token: Some(token), ..options() };
     let page = Page::of_batch(options, ledger, &["left".into()], about()).unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], page.address().port()));
     let with = |header: &str| ask(address, "GET", "/", &format!("Host: localhost\r\n{header}"));
@@ -358,10 +360,13 @@ fn the_engineer_has_the_figures_of_the_ledger_and_its_consoles() {
         "failure 10",
         "line-timeout",
         "identity-key",
-        "<svg",
+        "Time by step: bar to the median, line to 95 %",
     ] {
         assert!(html.contains(part), "{part}");
     }
+    // Each chart has its numbers beside it.
+    assert_eq!(html.matches("<div class=\"beside\"><div class=\"chart\"").count(), 3);
+    assert_eq!(html.matches("<svg").count(), 3);
     assert_eq!(html.matches("href=\"attempt/").count(), 50);
     let failed = get(address, "/engineer?result=failed");
     assert_eq!(failed.text().matches("href=\"attempt/").count(), 23);
@@ -408,6 +413,137 @@ fn a_part_is_found_by_each_of_its_names() {
     assert!(is_text(none.text()));
     let found = none.text().split("id=\"found\"").nth(1).unwrap();
     assert!(found.contains("None. A serial number is compared"));
+}
+
+/// A ledger that its station signs: its folder, its file, and the file of its checkpoints.
+fn signed_ledger() -> (TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, checkpoint) = (folder.path().join("ledger.db"), folder.path().join("last.note"));
+    let key = StationKey::generate().unwrap();
+    let origin = Origin { station_key: Some(key.public()), ..Origin::default() };
+    let mut ledger = Ledger::begin(&file, None, &origin).unwrap();
+    ledger.set_signer(key, Some(&checkpoint)).unwrap();
+    common::enter(&mut ledger, &common::entries(1..=2)).unwrap();
+    ledger.finish().unwrap();
+    (folder, file, checkpoint)
+}
+
+/// What the page says of the ledger itself, and of what is wrong with it.
+fn of_the_ledger(page: &Page) -> (String, String) {
+    let answer = get(page.address(), "/engineer");
+    let part = |id: &str, end: &str| {
+        let rest = answer.text().split(&format!(" id=\"{id}\"")).nth(1).unwrap();
+        rest.split(end).next().unwrap().to_owned()
+    };
+    let ledger = answer.text().split("<section id=\"ledger\"").nth(1).unwrap();
+    (ledger.to_owned(), part("reading", "</div>"))
+}
+
+#[track_caller]
+fn says(page: &Page, wanted: &str) {
+    let (ledger, wrong) = of_the_ledger(page);
+    let text: String = ledger.replace("<strong>", "").replace("<bdi>", "").replace("</bdi>", "");
+    assert!(text.contains(wanted), "{wanted}: {text}");
+    assert!(!wrong.contains("banner"), "{wrong}");
+}
+
+#[track_caller]
+fn alarms(page: &Page, wanted: &str) {
+    let (_, wrong) = of_the_ledger(page);
+    assert!(wrong.contains("banner bad") && wrong.contains(wanted), "{wanted}: {wrong}");
+}
+
+#[test]
+fn what_the_hub_has_not_acknowledged_is_pending() {
+    const HUB: &str = "hub.example:5432/hub";
+    let (folder, file, _) = signed_ledger();
+    let ledger = Ledger::open(&file).unwrap();
+    let sent = |number: u64, hash: [u8; 32], hub: &str| {
+        let hash = base16ct::lower::encode_string(&hash);
+        fs::write(folder.path().join("ledger.db-hub"), format!("{number} {hash} {hub}\n")).unwrap();
+    };
+    let hash_at = |number| ledger.hash_at(number).unwrap().unwrap();
+    let of = |hub: Option<&str>| {
+        let copies = Copies { hub: hub.map(str::to_owned), checkpoint: None };
+        Page::of_ledger(Options { copies, ..options() }, Ledger::open(&file).unwrap(), about())
+            .unwrap()
+    };
+    let (page, without) = (of(Some(HUB)), of(None));
+    says(&without, "No hub: the station file names none");
+    says(
+        &page,
+        "hub.example:5432/hub has acknowledged nothing that is known here. Pending: 4 links, with 2 parts",
+    );
+    sent(2, hash_at(2), HUB);
+    says(
+        &page,
+        "hub.example:5432/hub has acknowledged links up to 2. Pending: 2 links, with 1 parts",
+    );
+    says(&without, "No hub is named now. hub.example:5432/hub has acknowledged links up to 2");
+    sent(4, hash_at(4), HUB);
+    says(&page, "hub.example:5432/hub has all of it, up to link 4");
+    sent(4, hash_at(4), "other.example:5432/hub");
+    says(&page, "hub.example:5432/hub has acknowledged nothing that is known here");
+    // The file was rolled back, or is another one.
+    sent(5, [5; 32], HUB);
+    alarms(&page, "has acknowledged link 5");
+    sent(4, [5; 32], HUB);
+    alarms(&page, "has acknowledged link 4");
+}
+
+#[test]
+fn the_last_checkpoint_is_shown_and_what_contradicts_it() {
+    let (folder, file, checkpoint) = signed_ledger();
+    let of = |checkpoint: Option<&PathBuf>| {
+        let copies = Copies { hub: None, checkpoint: checkpoint.cloned() };
+        Page::of_ledger(Options { copies, ..options() }, Ledger::open(&file).unwrap(), about())
+            .unwrap()
+    };
+    says(&of(None), "No file is named: checkpoint in the station file, or --checkpoint");
+    says(&of(Some(&folder.path().join("none"))), "None was written so far");
+    let page = of(Some(&checkpoint));
+    let ledger = Ledger::open(&file).unwrap();
+    let time = common::links(&ledger)[3].time.strftime("%Y-%m-%d %H:%M:%S");
+    says(&page, &format!("Link 4 of {time} (UTC). It is the head"));
+    says(&page, &ledger.origin().unwrap().verifier().unwrap().to_string());
+    // Appended by somebody who does not sign.
+    let mut more = Ledger::open_or_create(&file).unwrap();
+    common::enter(&mut more, &common::entries(3..=3)).unwrap();
+    says(&page, &format!("Link 4 of {time} (UTC). The head is 2 links beyond it"));
+    let note = fs::read_to_string(&checkpoint).unwrap();
+    for (text, why) in [
+        ("nothing".to_owned(), "this is not a checkpoint"),
+        (note.replacen("\n4\n", "\n3\n", 1), "the signature of the checkpoint is wrong"),
+    ] {
+        fs::write(&checkpoint, text).unwrap();
+        alarms(&page, &format!("THE LAST CHECKPOINT IS NOT GOOD: <bdi>{why}"));
+    }
+    let (_other, _, other) = signed_ledger();
+    alarms(&of(Some(&other)), "this is the checkpoint of another ledger");
+    // A ledger that has no key.
+    let (unsigned, _folder) = page_of_shift();
+    says(&unsigned, "None: the ledger has no station key, so nobody signs it");
+}
+
+/// The checkpoint is of a ledger that went on, and this one is an older copy of it.
+#[test]
+fn a_ledger_that_was_rolled_back_behind_its_checkpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, note) = (folder.path().join("ledger.db"), folder.path().join("last.note"));
+    let key_file = folder.path().join("key");
+    StationKey::generate().unwrap().write(&key_file).unwrap();
+    let key = || StationKey::read(&key_file).unwrap();
+    let origin = Origin { station_key: Some(key().public()), ..Origin::default() };
+    for (number, ledger) in [(3, "long.db"), (2, "ledger.db")] {
+        let mut ledger = Ledger::begin(&folder.path().join(ledger), None, &origin).unwrap();
+        ledger.set_signer(key(), (number == 3).then_some(&*note)).unwrap();
+        common::enter(&mut ledger, &common::entries(1..=number)).unwrap();
+        ledger.finish().unwrap();
+    }
+    let copies = Copies { hub: None, checkpoint: Some(note) };
+    let ledger = Ledger::open(&file).unwrap();
+    let page = Page::of_ledger(Options { copies, ..options() }, ledger, about()).unwrap();
+    alarms(&page, "the ledger ends with link 4, and its station has signed link 6");
 }
 
 /// Changes a row behind the ledger's back, and puts its triggers back.

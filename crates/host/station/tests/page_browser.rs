@@ -281,6 +281,9 @@ fn the_engineer_sees_a_shift() {
         browser.is_accessible(scheme);
     }
     browser.picture("engineer", 1080);
+    browser.size(WIDE);
+    fits(&browser, "engineer, wide");
+    browser.is_accessible("engineer, wide");
     browser.size(NARROW);
     fits(&browser, "engineer, narrow");
     browser.is_accessible("engineer, narrow");

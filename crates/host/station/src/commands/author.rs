@@ -57,6 +57,11 @@ impl AuthorOptions {
         Ok(ledger)
     }
 
+    /// The file of the last checkpoint, if there is one.
+    pub fn checkpoint(&self, file: &StationFile) -> Option<PathBuf> {
+        self.key.checkpoint.clone().or_else(|| file.checkpoint.clone())
+    }
+
     /// As the ledger keeps it.
     pub fn author(&self, file: &StationFile) -> Author {
         let station = self.station_name.clone().or_else(|| file.station.clone());

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! `page`: a ledger in a browser; and the options of a page, which `provision` has too.
+//! `page`: a ledger or a hub in a browser; and the options of a page, which `provision` has too.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
 use station::page::line::About;
-use station::page::{Options, Page};
+use station::page::{Copies, Options, Page};
 
+use super::hub_options::HubInstead;
 use super::{Error, Place, say};
 
 /// A page beside the batch.
@@ -32,7 +33,7 @@ pub struct Access {
     page_host: Vec<String>,
 }
 
-/// Show a ledger in a browser: the line, a shift's figures, every run; it can only be looked at
+/// Show a ledger in a browser: the line, a shift's figures, every run; or all stations of a hub. It can only be looked at
 ///
 /// A station may write it meanwhile; provision --page shows more of a line.
 #[derive(clap::Args)]
@@ -42,18 +43,35 @@ pub struct PageCommand {
     listen: SocketAddr,
     #[command(flatten)]
     access: Access,
+    /// The file of the ledger's last checkpoint, to say how far the station has signed
+    #[arg(long, value_name = "FILE", conflicts_with = "hub")]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    hub: HubInstead,
 }
 
 /// Carries the command out, until it is ended.
 pub fn run(options: &PageCommand, place: &Place) -> Result<bool, Error> {
-    let about = About { station: place.file.station.clone(), ..About::default() };
-    let ledger = place.open()?;
+    let site = options.access.options(options.listen)?;
+    let (what, page) = match options.hub.config(place)? {
+        Some(hub) => ("hub", Page::of_hub(site, &hub)?),
+        None => ("ledger", of_ledger(options, place, site)?),
+    };
     let (end, ended) = mpsc::channel();
     ctrlc::set_handler(move || _ = end.send(()))?;
-    let page = Page::of_ledger(options.access.options(options.listen)?, ledger, about)?;
-    say(format_args!("The ledger is shown at http://{}/ Ctrl-C ends it.", page.address()));
+    say(format_args!("The {what} is shown at http://{}/ Ctrl-C ends it.", page.address()));
     ended.recv()?;
     Ok(true)
+}
+
+fn of_ledger(options: &PageCommand, place: &Place, site: Options) -> Result<Page, Error> {
+    let about = About { station: place.file.station.clone(), ..About::default() };
+    let ledger = place.open()?;
+    let copies = Copies {
+        hub: options.hub.of_station(place)?.map(|hub| hub.to_string()),
+        checkpoint: options.checkpoint.clone().or_else(|| place.file.checkpoint.clone()),
+    };
+    Ok(Page::of_ledger(Options { copies, ..site }, ledger, about)?)
 }
 
 impl Access {
@@ -69,9 +87,10 @@ impl PageOptions {
         place: &Place,
         ports: &[String],
         about: About,
+        copies: Copies,
     ) -> Result<Option<Page>, Error> {
         let Some(address) = self.page else { return Ok(None) };
-        let options = self.access.options(address)?;
+        let options = Options { copies, ..self.access.options(address)? };
         let page = Page::of_batch(options, place.open_beside()?, ports, about)?;
         say(format_args!("The line is shown at http://{}/", page.address()));
         Ok(Some(page))

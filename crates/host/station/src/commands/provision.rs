@@ -20,6 +20,7 @@ use station::batch::{
 };
 use station::clock::SystemClock;
 use station::image;
+use station::page::Copies;
 use station::page::line::About;
 use station::port::names::{PortName, resolve};
 use station::port::{self, SerialPort, Source, Timeouts};
@@ -177,7 +178,11 @@ pub fn run(options: &Provision, place: &Place, json: bool) -> Result<bool, Error
         operator: told.operator.clone(),
         parts: batch.parts,
     };
-    let page = options.page.of_batch(place, &names, about)?;
+    let copies = Copies {
+        hub: options.hub.config_if_any(place)?.map(|hub| hub.to_string()),
+        checkpoint: options.author.checkpoint(file),
+    };
+    let page = options.page.of_batch(place, &names, about, copies)?;
     let screen = Screen::new(json);
     let control = Arc::new(Control::default());
     end_on_signals(&control, &screen)?;

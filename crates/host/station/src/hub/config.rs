@@ -30,6 +30,8 @@ pub struct Config {
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) patience: Duration,
+    /// Whether nothing can be written.
+    pub(super) is_read_only: bool,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             timeout: TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             patience: super::PATIENCE,
+            is_read_only: false,
         })
     }
 
@@ -79,6 +82,12 @@ impl Config {
     #[must_use]
     pub fn with_patience(self, call: Duration, patience: Duration) -> Self {
         Self { timeout: call, connect_timeout: call, patience, ..self }
+    }
+
+    /// The server refuses whatever would write, also to a role that may.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     /// The role that logs in.

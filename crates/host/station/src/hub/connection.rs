@@ -6,7 +6,6 @@ use std::fs;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -65,7 +64,7 @@ impl Connection {
             .map_err(|_| HubError::Silent(config.to_string(), limit))??;
         let mut connection = Self { client, runtime };
         connection.call(config, async |client| {
-            let settings = settings(config.timeout);
+            let settings = settings(config);
             client.batch_execute(&settings).await.map_err(|error| HubError::of(config, error))
         })?;
         Ok(connection)
@@ -121,12 +120,14 @@ impl<T> Running<T> {
 /// What holds for a session. The server, too, gives up what takes too long, so that a station that is cut off does not
 /// keep a part from the others. No plan may read whole tables, whatever the server has counted when they were small; and
 /// none is compiled, since a plan that has to is priced so high that it always would be.
-fn settings(limit: Duration) -> String {
-    let limit = limit.as_millis();
+fn settings(config: &Config) -> String {
+    let limit = config.timeout.as_millis();
+    let read_only = if config.is_read_only { "on" } else { "off" };
     format!(
         "SET search_path = hub, pg_temp; SET client_min_messages = warning; SET TIME ZONE 'UTC'; \
          SET statement_timeout = {limit}; SET lock_timeout = {limit}; \
-         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off; SET jit = off"
+         SET idle_in_transaction_session_timeout = {limit}; SET enable_seqscan = off; SET jit = off; \
+         SET default_transaction_read_only = {read_only}"
     )
 }
 

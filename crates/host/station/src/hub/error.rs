@@ -134,6 +134,12 @@ pub enum HubError {
         "link {0}: what the hub has is not the content of a link that follows link {1}. Audit the hub: station audit --hub"
     )]
     Content(u64, u64),
+    /// The hub has less of a ledger than it had.
+    #[error(
+        "the hub lacks link {0}, which it had: it was restored from a backup, or somebody has taken links away. Have every \
+         station push, and audit the hub: station audit --hub"
+    )]
+    Lacks(u64),
     /// A file cannot be read or written.
     #[error("{}: {}", .0.display(), .1)]
     Io(PathBuf, #[source] io::Error),

@@ -184,6 +184,7 @@ CREATE TABLE hub.checkpoints (
     station integer NOT NULL,
     number  bigint NOT NULL,
     note    text NOT NULL,
+    pushed  timestamptz NOT NULL DEFAULT now(), -- by the hub's clock: the links before it came with it
     PRIMARY KEY (station, number),
     FOREIGN KEY (station, number) REFERENCES hub.links
 );
@@ -535,7 +536,8 @@ CREATE POLICY own ON hub.settled FOR INSERT TO hub_exporter WITH CHECK (role = c
 
 GRANT SELECT ON hub.open_conflicts, hub.exportable, hub.unsettled TO hub_station, hub_reader, hub_exporter;
 GRANT INSERT (key, batch, continues_format, continues_number, continues_head, origin) ON hub.stations TO hub_station;
-GRANT INSERT ON hub.links, hub.attempts, hub.outcomes, hub.entries, hub.checkpoints TO hub_station;
+GRANT INSERT ON hub.links, hub.attempts, hub.outcomes, hub.entries TO hub_station;
+GRANT INSERT (station, number, note) ON hub.checkpoints TO hub_station;
 GRANT INSERT (station, link, entry, reason) ON hub.withdrawals TO hub_station;
 GRANT INSERT (verifier, profile, parts, sha256) ON hub.exports TO hub_exporter;
 GRANT INSERT ON hub.exported TO hub_exporter;

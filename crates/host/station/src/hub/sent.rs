@@ -21,9 +21,17 @@ use crate::ledger::{Ledger, Receipt};
 /// # Errors
 /// The file cannot be read.
 pub fn get(ledger: &Ledger, hub: &str) -> Result<Option<Receipt>, HubError> {
+    Ok(any(ledger)?.filter(|(name, _)| name == hub).map(|(_, last)| last))
+}
+
+/// The hub that has acknowledged something of this ledger last, and the last link that it did, where that is known.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn any(ledger: &Ledger) -> Result<Option<(String, Receipt)>, HubError> {
     let file = file(ledger);
     match fs::read_to_string(&file) {
-        Ok(text) => Ok(parse(&text, hub)),
+        Ok(text) => Ok(parse(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(HubError::Io(file, error)),
     }
@@ -47,11 +55,12 @@ fn file(ledger: &Ledger) -> PathBuf {
     name.into()
 }
 
-/// What stands in the file, if it is of this hub. Anything else is as good as nothing.
-fn parse(text: &str, hub: &str) -> Option<Receipt> {
+/// What stands in the file. Anything else is as good as nothing.
+fn parse(text: &str) -> Option<(String, Receipt)> {
     let mut words = text.trim_end().splitn(3, ' ');
     let number = words.next()?.parse().ok()?;
     let mut hash = [0; 32];
     let length = mixed::decode(words.next()?, &mut hash).ok()?.len();
-    (length == hash.len() && words.next()? == hub).then_some(Receipt { number, hash })
+    let hub = words.next()?.to_owned();
+    (length == hash.len()).then_some((hub, Receipt { number, hash }))
 }

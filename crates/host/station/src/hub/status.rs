@@ -112,6 +112,6 @@ pub(super) fn conflict(row: &Row) -> Conflict {
     }
 }
 
-fn time(time: SystemTime) -> Timestamp {
+pub(super) fn time(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
 }

@@ -5,7 +5,7 @@
 
 use rusqlite::{Params, ToSql};
 
-use super::link::{LINKS, Places};
+use super::link::Places;
 use super::{Ledger, LedgerError, Link, Problem, Receipt};
 use crate::DeviceId;
 
@@ -86,22 +86,20 @@ impl Ledger {
         if is_there { Ok(last) } else { Err(self.damaged(Problem::Head)) }
     }
 
-    /// The links of a run: its attempt, its outcome and its commands. Each has the hash of its content; whether it is
-    /// in the chain, the caller sees by the hash.
+    /// The links of these numbers, where they are there. Each has the hash of its content; whether it is in the chain,
+    /// the caller sees by the hash.
     ///
     /// # Errors
     /// The file cannot be read, or a link is not whole.
-    pub fn links_of_attempt(&self, attempt: u64) -> Result<Vec<Link>, LedgerError> {
-        let sql = format!(
-            "SELECT * FROM ({LINKS}) WHERE number IN (SELECT link FROM attempts WHERE link = ?1 \
-             UNION ALL SELECT link FROM outcomes WHERE attempt = ?1 \
-             UNION ALL SELECT link FROM programs WHERE attempt = ?1)"
-        );
+    pub fn links_at(&self, numbers: &[u64]) -> Result<Vec<Link>, LedgerError> {
+        let sql = format!("SELECT * FROM ({}) WHERE number = ?1", self.format.links());
         let mut links = Vec::new();
-        self.rows(&sql, [attempt.cast_signed()], |link| {
-            links.push(link);
-            Ok(())
-        })?;
+        for number in numbers {
+            self.rows(&sql, [number.cast_signed()], |link| {
+                links.push(link);
+                Ok(())
+            })?;
+        }
         Ok(links)
     }
 
@@ -145,7 +143,7 @@ impl Ledger {
         self.damaged(Problem::Hash(link))
     }
 
-    /// Gives each link of a query of [`LINKS`] whose hash is that of its content.
+    /// Gives each link of a query of all links whose hash is that of its content.
     fn rows(
         &self,
         sql: &str,

@@ -1,93 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What the page has read of a ledger. It reads on from where it was, and every link is verified on the way
-//! ([`Ledger::follow`]); the hash of each is kept, so that a run that is looked up later is known to be in the chain.
+//! What a page has read of one ledger, link by link from the first one: the figures of its runs, and what it takes to
+//! show one of them. It is in memory without consoles and records. The hash of each link is kept, so that a run that is
+//! looked up later is known to be in the chain.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ledger::{
-    End, Fact, GENESIS, Ledger, LedgerError, Link, PartName, Program, Receipt, Run, Runs, Text,
-};
-use crate::stats::Stats;
+use crate::ledger::{End, Fact, Link, Program, Receipt, Run, Runs, Text};
 
-/// Runs that are kept in memory for figures and lists, the last ones: a day of 64 ports that take a minute for each part.
+/// Runs that are kept in memory for figures and lists, the last ones of all ledgers together: a day of 64 ports that take
+/// a minute for each part.
 pub const RUNS: usize = 100_000;
 
-/// Links that are read in one go. A station that writes never waits for a reader.
-const GO: u32 = 500;
-
-/// A ledger, and what was read of it.
+/// What was read of a ledger.
 pub struct Book {
-    ledger: Ledger,
+    /// Which ledger of a hub it is; `None` for the one ledger of a station.
+    pub place: Option<Place>,
     /// The last link that was read.
-    head: Receipt,
+    pub head: Receipt,
+    /// Its time.
+    pub time: Option<Timestamp>,
     /// The hash of each link that was read, the first one's first.
     hashes: Vec<[u8; 32]>,
+    /// Of each link that ends a run, or is of a command around it: the run's attempt, and its own number.
+    beside: Vec<(u64, u64)>,
     open: Runs,
-    /// The last runs, without consoles and records.
+    /// The last runs, in the order in which they have ended.
     runs: VecDeque<Run>,
-    /// Commands around them, without their output.
+    /// Commands around them.
     programs: VecDeque<Program>,
-    entries: u64,
-    /// Runs that were read, kept or not.
-    ended: u64,
-    /// Why nothing more is read: the ledger is not good.
-    problem: Option<String>,
-}
-
-/// How far the reading is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// Everything was read.
-    Done,
-    /// So many links of so many.
-    Goes(u64, u64),
-    /// It cannot be read now, or is not good.
-    Stopped {
-        /// Why.
-        text: String,
-        /// Whether the ledger is not good.
-        is_damage: bool,
-    },
-}
-
-/// Which runs are shown.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Those that began at this time or later.
-    pub since: Option<Timestamp>,
-    /// Those on this port.
-    pub port: Option<String>,
-    /// Those with this result: `Run::result`.
-    pub result: Option<String>,
-}
-
-impl Filter {
-    fn contains(&self, run: &Run) -> bool {
-        self.since.is_none_or(|since| run.begun.time >= since)
-            && self.port.as_ref().is_none_or(|port| run.attempt().port == *port)
-    }
-}
-
-/// What is known of a shift.
-pub struct Shift {
-    /// Its figures.
-    pub stats: Stats,
-    /// The last runs with the result that is looked for, the newest first.
-    pub last: Vec<Run>,
-    /// Whether older runs of it are not in memory.
-    pub is_cut: bool,
-    /// Every port that was seen.
-    pub ports: Vec<String>,
-    /// The last link, entries, and attempts.
-    pub head: Receipt,
-    /// Entries in the ledger.
+    /// When the last run began that was dropped from memory.
+    dropped: Option<Timestamp>,
+    /// Entries.
     pub entries: u64,
-    /// Runs in the ledger that have ended.
+    /// Entries that were withdrawn.
+    pub withdrawn: u64,
+    /// Runs that have ended, in memory or not.
     pub ended: u64,
+}
+
+/// Which ledger of a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its number at the hub.
+    pub ledger: i32,
+    /// The first of the ledgers that it continues, one after the other: all of them have the same runs. Its own number
+    /// where it continues none.
+    pub root: i32,
+    /// The role that pushes it, which is the name of the station at the hub.
+    pub role: Arc<str>,
+}
+
+/// A run, and where it is.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Which ledger of a hub has it.
+    pub place: Option<Place>,
+    /// The run.
+    pub run: Run,
 }
 
 /// A run with everything around it.
@@ -98,69 +71,46 @@ pub struct Whole {
     pub programs: Vec<Program>,
 }
 
+/// A link is another one than was read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed(pub u64);
+
 impl Book {
-    /// A ledger that nothing was read of.
-    pub fn new(ledger: Ledger) -> Self {
+    /// A ledger that nothing was read of. Its first link has `origin` as the hash of the one before it.
+    pub fn new(place: Option<Place>, origin: [u8; 32]) -> Self {
         Self {
-            ledger,
-            head: Receipt { number: 0, hash: GENESIS },
+            place,
+            head: Receipt { number: 0, hash: origin },
+            time: None,
             hashes: Vec::new(),
+            beside: Vec::new(),
             open: Runs::default(),
             runs: VecDeque::new(),
             programs: VecDeque::new(),
+            dropped: None,
             entries: 0,
+            withdrawn: 0,
             ended: 0,
-            problem: None,
         }
     }
 
-    /// Reads on, for so long at most.
-    pub fn read(&mut self, time: Duration) -> Reading {
-        let begin = Instant::now();
-        loop {
-            if let Some(problem) = &self.problem {
-                return Reading::Stopped { text: problem.clone(), is_damage: true };
-            }
-            match self.read_some() {
-                Ok(true) => return Reading::Done,
-                Ok(false) if begin.elapsed() < time => {}
-                Ok(false) => {
-                    let all = self.ledger.head().map_or(self.head.number, |head| head.number);
-                    return Reading::Goes(self.head.number, all);
-                }
-                Err(error) => return self.stopped(&error),
-            }
-        }
-    }
-
-    fn stopped(&mut self, error: &LedgerError) -> Reading {
-        let is_damage = matches!(error, LedgerError::Damaged(..));
-        let text = error.to_string();
-        if is_damage {
-            self.problem = Some(text.clone());
-        }
-        Reading::Stopped { text, is_damage }
-    }
-
-    /// Reads one go; whether that was all.
-    fn read_some(&mut self) -> Result<bool, LedgerError> {
-        let mut links = Vec::new();
-        let head = self.ledger.follow(self.head, GO, |link| links.push(link))?;
-        let is_all = links.len() < GO as usize;
-        for link in links {
-            self.take(link);
-        }
-        self.head = head;
-        Ok(is_all)
-    }
-
-    fn take(&mut self, link: Link) {
-        self.hashes.push(link.hash);
+    /// Takes the link that follows the last one.
+    pub fn take(&mut self, link: Link) {
+        let Link { number, hash, time, .. } = link;
+        self.head = Receipt { number, hash };
+        self.time = Some(time);
+        self.hashes.push(hash);
         self.entries += u64::from(link.entry().is_some());
+        match &link.fact {
+            Fact::Outcome(outcome) => self.beside.push((outcome.attempt, number)),
+            Fact::Program(program) => self.beside.push((program.attempt, number)),
+            Fact::Withdrawal(_) => self.withdrawn += 1,
+            Fact::Attempt(_) | Fact::Export(_) => {}
+        }
         if let Some(mut run) = self.open.take(&link) {
             self.ended += 1;
             strip(&mut run);
-            push(&mut self.runs, run);
+            self.runs.push_back(run);
         } else if let Fact::Program(mut program) = link.fact {
             if program.step == "on-pass"
                 && !program.succeeded
@@ -168,8 +118,8 @@ impl Book {
             {
                 run.not_done = true;
             }
-            program.output = Text::default();
-            push(&mut self.programs, program);
+            (program.output, program.command) = (Text::default(), String::new());
+            self.programs.push_back(program);
         }
     }
 
@@ -177,89 +127,28 @@ impl Book {
         self.runs.iter_mut().rev().find(|run| run.begun.number == attempt)
     }
 
-    /// The last link that is in the file, read or not.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn last(&self) -> Result<u64, LedgerError> {
-        self.ledger.head().map(|head| head.number)
+    /// The hash of a link that was read.
+    pub fn hash_at(&self, number: u64) -> Option<[u8; 32]> {
+        let place = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.hashes.get(place).copied()
     }
 
-    /// The runs of a shift, the last `count` of which are listed.
-    pub fn shift(&self, filter: &Filter, count: usize) -> Shift {
-        let mut stats = Stats::default();
-        let of_shift = || self.runs.iter().filter(|run| filter.contains(run));
-        let mut last = Vec::new();
-        let open: Vec<_> = self.open.open().cloned().map(Run::unfinished).collect();
-        let open = open.iter().filter(|run| filter.contains(run));
-        for run in of_shift().chain(open.clone()) {
-            stats.add(run);
-        }
-        // Attempts have the numbers of links, which only grow.
-        let mut attempts: Vec<_> = of_shift().map(|run| run.begun.number).collect();
-        attempts.sort_unstable();
-        for program in &self.programs {
-            if attempts.binary_search(&program.attempt).is_ok() {
-                stats.add_program(&program.step, program.milliseconds);
-            }
-        }
-        let is_wanted =
-            |run: &&Run| filter.result.as_deref().is_none_or(|result| is_result(run, result));
-        last.extend(of_shift().rev().filter(is_wanted).take(count).cloned());
-        last.extend(open.filter(is_wanted).cloned());
-        last.sort_by_key(|run| std::cmp::Reverse(run.begun.number));
-        last.truncate(count);
-        let mut ports: Vec<_> = self.runs.iter().map(|run| run.attempt().port.clone()).collect();
-        ports.sort_unstable();
-        ports.dedup();
-        let is_older = |run: &Run| filter.since.is_none_or(|since| run.begun.time >= since);
-        Shift {
-            stats,
-            last,
-            is_cut: self.runs.len() == RUNS && self.runs.front().is_some_and(is_older),
-            ports,
-            head: self.head,
-            entries: self.entries,
-            ended: self.ended,
-        }
+    /// The links of a run: its attempt, its outcome and its commands, as far as they were read.
+    pub fn links_of(&self, attempt: u64) -> Vec<u64> {
+        let later = self.beside.partition_point(|(_, link)| *link < attempt);
+        let beside = self.beside[later..].iter().filter(|(of, _)| *of == attempt);
+        [attempt].into_iter().chain(beside.map(|(_, link)| *link)).collect()
     }
 
-    /// The runs of a part, in the whole ledger, the newest first.
-    ///
-    /// # Errors
-    /// The file cannot be read, or a run is not that of the chain.
-    pub fn runs_of(&mut self, text: &str) -> Result<Vec<Run>, LedgerError> {
-        let mut attempts = Vec::new();
-        for name in PartName::all_of(text) {
-            attempts.extend(self.ledger.attempts_of(&name)?);
-        }
-        attempts.sort_unstable_by(|a, b| b.cmp(a));
-        attempts.dedup();
-        let mut runs = Vec::new();
-        for attempt in attempts {
-            runs.extend(self.whole(attempt)?.map(|whole| whole.run));
-        }
-        Ok(runs)
-    }
-
-    /// A run with its console and what the commands around it have printed. `None` where it was not read.
-    ///
-    /// # Errors
-    /// The file cannot be read, or a link of it is not that of the chain.
-    pub fn whole(&mut self, attempt: u64) -> Result<Option<Whole>, LedgerError> {
-        let links = self.ledger.links_of_attempt(attempt)?;
+    /// The run that these links are of, if they are those that were read; `None` where there is no such run.
+    pub fn whole(&self, links: Vec<Link>) -> Result<Option<Whole>, Changed> {
         let (mut begun, mut ended, mut programs) = (None, None, Vec::new());
         for link in links {
-            let place = usize::try_from(link.number - 1).unwrap_or(usize::MAX);
-            match self.hashes.get(place) {
-                Some(hash) if *hash == link.hash => {}
+            match self.hash_at(link.number) {
+                Some(hash) if hash == link.hash => {}
                 // It was appended since.
                 None => continue,
-                Some(_) => {
-                    let error = self.ledger.other_than_read(link.number);
-                    self.stopped(&error);
-                    return Err(error);
-                }
+                Some(_) => return Err(Changed(link.number)),
             }
             match &link.fact {
                 Fact::Attempt(_) => begun = Some(link),
@@ -273,10 +162,30 @@ impl Book {
         Ok(begun.map(|begun| Whole { run: Run { begun, ended, not_done }, programs }))
     }
 
+    /// The runs that are in memory, in the order in which they have ended.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.runs.iter()
+    }
+
+    /// The runs that go on, or were cut off.
+    pub fn open(&self) -> impl Iterator<Item = Run> {
+        self.open.open().cloned().map(Run::unfinished)
+    }
+
+    /// Commands around runs that are in memory.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.programs.iter()
+    }
+
+    /// Whether runs that began at this time or later are not in memory any more. `None`: at any time.
+    pub fn is_cut(&self, since: Option<Timestamp>) -> bool {
+        self.dropped.is_some_and(|dropped| since.is_none_or(|since| dropped >= since))
+    }
+
     /// The last run of each port, and the ones that go on, newer than this.
     pub fn last_of_ports(&self, age: SignedDuration, now: Timestamp) -> Vec<(String, Option<Run>)> {
         let mut ports: Vec<(String, Option<Run>)> = Vec::new();
-        let open: Vec<_> = self.open.open().cloned().map(Run::unfinished).collect();
+        let open: Vec<_> = self.open().collect();
         for run in self.runs.iter().chain(&open) {
             let port = &run.attempt().port;
             let time = run.ended.as_ref().unwrap_or(&run.begun).time;
@@ -289,11 +198,30 @@ impl Book {
         ports.sort_by(|(a, _), (b, _)| a.cmp(b));
         ports
     }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        self.runs.front().map(|run| run.begun.time)
+    }
+
+    fn drop_oldest(&mut self) {
+        self.dropped = self.runs.pop_front().map(|run| run.begun.time).max(self.dropped);
+        let first = self.runs.front().map_or(u64::MAX, |run| run.begun.number);
+        while self.programs.front().is_some_and(|program| program.attempt < first) {
+            self.programs.pop_front();
+        }
+    }
 }
 
-/// A result by its name; all that are not good by `not-good`.
-fn is_result(run: &Run, result: &str) -> bool {
-    if result == "not-good" { run.result() != "good" } else { run.result() == result }
+/// Drops the oldest runs of all from memory, until no more than so many are there.
+pub fn trim(books: &mut [&mut Book], most: usize) {
+    let mut runs: usize = books.iter().map(|book| book.runs.len()).sum();
+    while runs > most {
+        // Of two that have the same run, the one that is continued drops it first, so that it is not seen twice.
+        let oldest = books.iter_mut().filter(|book| !book.runs.is_empty());
+        let Some(book) = oldest.min_by_key(|book| book.oldest()) else { return };
+        book.drop_oldest();
+        runs -= 1;
+    }
 }
 
 /// What the figures do not need takes most of the memory.
@@ -303,45 +231,5 @@ fn strip(run: &mut Run) {
         if let End::Good(entry) = &mut outcome.end {
             entry.record = Vec::new();
         }
-    }
-}
-
-fn push<T>(kept: &mut VecDeque<T>, one: T) {
-    if kept.len() == RUNS {
-        kept.pop_front();
-    }
-    kept.push_back(one);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::{Attempt, Begun, Failed, New, NewEnd, NewOutcome};
-    use crate::transcript::Transcript;
-
-    #[test]
-    fn a_long_ledger_is_read_in_pieces() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::open_or_create(&folder.path().join("ledger.db")).unwrap();
-        let failed = || {
-            New::Outcome(Box::new(NewOutcome {
-                attempt: Begun::Now(Attempt { port: "left".into(), ..Attempt::default() }),
-                end: NewEnd::Failed(Failed::default()),
-                serial_number: None,
-                image: None,
-                steps: Vec::new(),
-                console: Transcript::default(),
-            }))
-        };
-        // Each is two links.
-        let runs = u64::from(GO) / 2 + 1;
-        ledger.append(&(0..runs).map(|_| failed()).collect::<Vec<_>>()).unwrap();
-        let mut book = Book::new(ledger);
-        assert_eq!(book.read(Duration::ZERO), Reading::Goes(u64::from(GO), 2 * runs));
-        assert_eq!(book.shift(&Filter::default(), 3).stats.failed, runs - 1);
-        assert_eq!(book.read(Duration::ZERO), Reading::Done);
-        let shift = book.shift(&Filter::default(), 3);
-        assert_eq!((shift.stats.failed, shift.ended, shift.last.len()), (runs, runs, 3));
-        assert_eq!(shift.head, book.ledger.head().unwrap());
     }
 }

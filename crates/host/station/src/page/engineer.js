@@ -53,6 +53,15 @@ async function take() {
   }
 }
 
+// For how long a hub is gone.
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-since]")) {
+    const minutes = Math.floor((Date.now() - Date.parse(time.dataset.since)) / 60000);
+    const text = minutes < 1 ? "" : minutes < 60 ? ` (${minutes} min)` : ` (${Math.floor(minutes / 60)} h)`;
+    if (time.textContent !== text) time.textContent = text;
+  }
+}, 500);
+
 if (live) {
   connect();
   setInterval(() => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! A page that shows a line in a browser: to the operator what each port does, to the engineer what the ledger says.
+//! A page that shows a line in a browser: to the operator what each port does, to the engineer what the ledger says, or
+//! all ledgers of a hub.
 //!
 //! It only reads. The line never waits for it: what happens on the line goes into a [`Line`] behind a lock that is
 //! held for a copy of pointers, and the page's own thread looks at it ten times a second while somebody watches. A
@@ -12,8 +13,12 @@ mod engineer;
 mod frame;
 mod guard;
 pub mod line;
+mod of_hub;
+mod of_ledger;
 mod operator;
 mod server;
+mod shift;
+mod source;
 mod text;
 
 use std::io;
@@ -28,9 +33,14 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::batch::Notice;
+use crate::hub::{Config, HubError};
 use crate::ledger::Ledger;
 pub use guard::{Token, TokenError};
 use line::{About, Line};
+use of_hub::{OfHub, Reader};
+pub use of_ledger::Copies;
+use of_ledger::OfLedger;
+use server::Shelf;
 pub use server::{CONNECTIONS, WRITE_TIMEOUT};
 
 /// Where the page is, and for whom.
@@ -42,6 +52,8 @@ pub struct Options {
     pub token: Option<Token>,
     /// The names by which browsers reach it, besides addresses and `localhost`: those of a reverse proxy.
     pub hosts: Vec<String>,
+    /// Where else something of the ledger is kept, to say so.
+    pub copies: Copies,
 }
 
 /// Why there is no page.
@@ -61,6 +73,9 @@ pub enum PageError {
     /// A thread cannot be had.
     #[error("the page cannot begin ({0})")]
     Thread(#[source] io::Error),
+    /// The hub cannot be used, and that will not go by itself.
+    #[error(transparent)]
+    Hub(#[from] HubError),
 }
 
 /// A page that is shown until it is dropped.
@@ -70,6 +85,8 @@ pub struct Page {
     line: Arc<Mutex<Line>>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+    /// Who reads the hub.
+    _reader: Option<Reader>,
 }
 
 impl Page {
@@ -83,7 +100,9 @@ impl Page {
         ports: &[String],
         about: About,
     ) -> Result<Self, PageError> {
-        Self::start(options, ledger, Line::new(ports, about, Timestamp::now()))
+        let copies = options.copies.clone();
+        let line = Line::new(ports, about, Timestamp::now());
+        Self::start(options, Shelf::of_ledger(OfLedger::new(ledger, copies)), line, None)
     }
 
     /// Shows a ledger that another station may write: the last run of each port stands for the line.
@@ -92,18 +111,36 @@ impl Page {
     /// As [`Page::of_batch`].
     pub fn of_ledger(options: Options, ledger: Ledger, about: About) -> Result<Self, PageError> {
         let line = Line { is_of_ledger: true, ..Line::new(&[], about, Timestamp::now()) };
-        Self::start(options, ledger, line)
+        let copies = options.copies.clone();
+        Self::start(options, Shelf::of_ledger(OfLedger::new(ledger, copies)), line, None)
     }
 
-    fn start(options: Options, ledger: Ledger, line: Line) -> Result<Self, PageError> {
-        if options.token.is_none() && !options.address.ip().is_loopback() {
-            return Err(PageError::Open(options.address));
-        }
+    /// Shows a hub: what all stations have pushed, and go on pushing. What is on a port now it does not know, so it has no
+    /// page for operators.
+    ///
+    /// # Errors
+    /// As [`Page::of_batch`], or the hub cannot be used. One that is only gone comes back by itself.
+    pub fn of_hub(options: Options, hub: &Config) -> Result<Self, PageError> {
+        check(&options)?;
+        let about = About { station: Some(format!("Hub {hub}")), ..About::default() };
+        let hub = Arc::new(OfHub::new(hub)?);
+        let reader = Reader::of(&hub).map_err(PageError::Thread)?;
+        let line = Line::new(&[], about, Timestamp::now());
+        Self::start(options, Shelf::of_hub(hub), line, Some(reader))
+    }
+
+    fn start(
+        options: Options,
+        shelf: Shelf,
+        line: Line,
+        reader: Option<Reader>,
+    ) -> Result<Self, PageError> {
+        check(&options)?;
         let line = Arc::new(Mutex::new(line));
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(2)
+            .max_blocking_threads(3)
             .build()
             .map_err(PageError::Thread)?;
         let listener = {
@@ -113,7 +150,7 @@ impl Page {
         let listener = listener.map_err(|error| PageError::Listen(options.address, error))?;
         let address = listener.local_addr().map_err(PageError::Thread)?;
         let (stop, stopped) = watch::channel(false);
-        let site = server::Site::new(Arc::clone(&line), ledger, options);
+        let site = server::Site::new(Arc::clone(&line), shelf, options);
         let thread = thread::Builder::new()
             .name(String::from("page"))
             .spawn(move || {
@@ -122,7 +159,7 @@ impl Page {
                 runtime.shutdown_background();
             })
             .map_err(PageError::Thread)?;
-        Ok(Self { address, line, stop, thread: Some(thread) })
+        Ok(Self { address, line, stop, thread: Some(thread), _reader: reader })
     }
 
     /// Where it is.
@@ -148,6 +185,14 @@ impl Drop for Page {
     }
 }
 
+/// Nobody reaches it from elsewhere without a token.
+fn check(options: &Options) -> Result<(), PageError> {
+    if options.token.is_none() && !options.address.ip().is_loopback() {
+        return Err(PageError::Open(options.address));
+    }
+    Ok(())
+}
+
 /// A line is whole at every moment, even if a thread has panicked.
 fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
     line.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,6 +210,6 @@ impl Options {
         hosts: Vec<String>,
     ) -> Result<Self, TokenError> {
         let token = token.map(|file| Token::read(file)).transpose()?;
-        Ok(Self { address, token, hosts })
+        Ok(Self { address, token, hosts, copies: Copies::default() })
     }
 }

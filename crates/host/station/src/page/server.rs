@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,12 +27,14 @@ use tokio::task;
 use tokio::time::{self, Instant};
 use tokio_io_timeout::TimeoutStream;
 
-use super::book::Book;
+use super::book::{Place, Whole};
 use super::frame::Frame;
 use super::guard::{Token, guard};
 use super::line::Line;
+use super::of_hub::OfHub;
+use super::of_ledger::OfLedger;
+use super::source::{Kind, Unread};
 use super::{Options, engineer, lock, operator};
-use crate::ledger::Ledger;
 
 /// Connections at the same time; a browser has one or two. Others wait.
 pub const CONNECTIONS: usize = 128;
@@ -68,32 +70,51 @@ pub struct Site {
     frame: watch::Sender<Frame>,
     /// Another one for each start of the station.
     start_id: String,
-    /// What is read of the ledger. Only threads that may wait lock it.
-    book: Arc<Mutex<Book>>,
+    shelf: Shelf,
+    /// Of those that ask a hub one after the other, one waits for it, and none keeps a figure from another.
+    look_up: Arc<Semaphore>,
     pub token: Option<Token>,
     pub hosts: Vec<String>,
 }
 
+/// What is read for the engineer. Only threads that may wait read or lock it.
+#[derive(Clone)]
+pub enum Shelf {
+    /// One ledger, which is read when somebody looks.
+    Ledger(Arc<Mutex<OfLedger>>),
+    /// A hub, which is read by a thread of its own.
+    Hub(Arc<OfHub>),
+}
+
+impl Shelf {
+    pub fn of_ledger(ledger: OfLedger) -> Self {
+        Self::Ledger(Arc::new(Mutex::new(ledger)))
+    }
+
+    pub const fn of_hub(hub: Arc<OfHub>) -> Self {
+        Self::Hub(hub)
+    }
+}
+
 impl Site {
-    pub fn new(line: Arc<Mutex<Line>>, ledger: Ledger, options: Options) -> Self {
+    pub fn new(line: Arc<Mutex<Line>>, shelf: Shelf, options: Options) -> Self {
         let start_id = lock(&line).begun.as_nanosecond().to_string();
         let Options { token, hosts, .. } = options;
-        let book = Arc::new(Mutex::new(Book::new(ledger)));
-        Self { line, frame: watch::Sender::new(Frame::default()), start_id, book, token, hosts }
+        let look_up = Arc::new(Semaphore::new(1));
+        let frame = watch::Sender::new(Frame::default());
+        Self { line, frame, start_id, shelf, look_up, token, hosts }
     }
 
     fn title(&self) -> String {
         lock(&self.line).about.title().to_owned()
     }
 
-    /// Does something with the book, where waiting stops nobody.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut Book) -> T + Send + 'static,
-    ) -> Option<T> {
-        let book = Arc::clone(&self.book);
-        let read = move || read(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
-        task::spawn_blocking(read).await.ok()
+    fn around(&self) -> engineer::Around {
+        engineer::Around {
+            title: self.title(),
+            start_id: self.start_id.clone(),
+            is_of_hub: matches!(self.shelf, Shelf::Hub(_)),
+        }
     }
 
     /// Writes what has changed, if there is something.
@@ -155,9 +176,11 @@ pub async fn serve(listener: TcpListener, site: Site, mut stopped: watch::Receiv
     let of_ledger = Arc::clone(&site);
     let follow = tokio::spawn(async move {
         while lock(&of_ledger.line).is_of_ledger {
-            let runs = of_ledger.read(|book| {
-                book.read(READ);
-                book.last_of_ports(RECENT, Timestamp::now())
+            let Shelf::Ledger(ledger) = of_ledger.shelf.clone() else { return };
+            let runs = blocking(move || {
+                let mut ledger = whole(&ledger);
+                ledger.read(READ);
+                ledger.book.last_of_ports(RECENT, Timestamp::now())
             });
             if let Some(runs) = runs.await {
                 lock(&of_ledger.line).take_runs(&runs);
@@ -195,6 +218,7 @@ fn router(site: &Arc<Site>) -> Router {
         .route("/engineer", get(engineer))
         .route("/engineer/events", get(engineer_events))
         .route("/attempt/{number}", get(attempt))
+        .route("/attempt/{ledger}/{number}", get(attempt_at_hub))
         .route("/engineer.js", file("text/javascript; charset=utf-8", include_str!("engineer.js")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
         .route("/operator.js", file("text/javascript; charset=utf-8", include_str!("operator.js")))
@@ -204,14 +228,22 @@ fn router(site: &Arc<Site>) -> Router {
 }
 
 async fn line(State(site): State<Arc<Site>>) -> Html<String> {
+    if let Shelf::Hub(_) = site.shelf {
+        return Html(engineer::no_line(&site.around()).into_string());
+    }
     let line = lock(&site.line).clone();
     Html(operator::page(&line, &site.start_id).into_string())
 }
 
 /// What happens on the line: first everything, then what changes, and a beat where nothing does.
-async fn events(
-    State(site): State<Arc<Site>>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(site): State<Arc<Site>>) -> Response {
+    if let Shelf::Hub(_) = site.shelf {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    line_events(&site).into_response()
+}
+
+fn line_events(site: &Site) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
     let mut frames = site.frame.subscribe();
     site.refresh();
     frames.mark_changed();
@@ -238,36 +270,124 @@ async fn events(
     ))
 }
 
-/// How long a request reads on in the ledger: what is left is for the next one.
+/// How long a request reads on in a ledger: what is left is for the next one.
 const READ: Duration = Duration::from_millis(500);
 
+/// Does something where waiting stops nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    task::spawn_blocking(work).await.ok()
+}
+
+/// What was read of a ledger is whole at every moment, even if a thread has panicked.
+fn whole(ledger: &Mutex<OfLedger>) -> MutexGuard<'_, OfLedger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long somebody waits for others who ask the hub.
+const TURN: Duration = Duration::from_secs(15);
+
+/// Asks a hub, after those who were first. `None` where that takes too long.
+async fn ask<T: Send + 'static>(
+    site: &Site,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = Arc::clone(&site.look_up).acquire_owned();
+    let turn = time::timeout(TURN, turn).await.ok()?.ok()?;
+    blocking(move || {
+        let answer = work();
+        drop(turn);
+        answer
+    })
+    .await
+}
+
 async fn engineer(State(site): State<Arc<Site>>, Query(query): Query<engineer::Query>) -> Response {
-    let (title, start_id) = (site.title(), site.start_id.clone());
-    let page = site.read(move |book| {
-        let reading = book.read(READ);
-        engineer::page(book, &reading, &query, &title, &start_id)
-    });
-    page.await.map_or_else(broken, |page| Html(page.into_string()).into_response())
+    let around = site.around();
+    let page = match site.shelf.clone() {
+        Shelf::Ledger(ledger) => {
+            blocking(move || {
+                let mut ledger = whole(&ledger);
+                let reading = ledger.read(READ);
+                engineer::page(&mut ledger, &reading, &query, &around)
+            })
+            .await
+        }
+        Shelf::Hub(hub) => {
+            let found = match query.part() {
+                None => None,
+                Some(part) => {
+                    let (hub, part) = (Arc::clone(&hub), part.to_owned());
+                    let found = ask(&site, move || hub.runs_of(&part)).await;
+                    Some(found.unwrap_or_else(|| Err(busy())))
+                }
+            };
+            blocking(move || engineer::page_of_hub(&hub, found, &query, &around)).await
+        }
+    };
+    page.map_or_else(broken, |page| Html(page.into_string()).into_response())
+}
+
+fn busy() -> Unread {
+    let text = String::from("others ask the hub just now, and it is slow. Try again");
+    Unread { text, kind: Kind::Away }
 }
 
 async fn attempt(State(site): State<Arc<Site>>, Path(number): Path<u64>) -> Response {
-    let (title, start_id) = (site.title(), site.start_id.clone());
-    let page = site.read(move |book| {
-        book.read(READ);
-        match book.whole(number) {
-            Ok(Some(whole)) => (StatusCode::OK, engineer::attempt(&whole, &title, &start_id)),
-            Ok(None) => {
-                let text = "There is no such attempt, or it was not read yet";
-                (StatusCode::NOT_FOUND, engineer::nothing(&title, &start_id, text))
-            }
-            Err(error) => {
-                let page = engineer::nothing(&title, &start_id, &error.to_string());
-                (StatusCode::INTERNAL_SERVER_ERROR, page)
-            }
+    let around = site.around();
+    let found = match site.shelf.clone() {
+        Shelf::Ledger(ledger) => {
+            blocking(move || {
+                let mut ledger = whole(&ledger);
+                ledger.read(READ);
+                ledger.whole(number).map(|whole| whole.map(|whole| (None, whole)))
+            })
+            .await
         }
-    });
-    page.await
-        .map_or_else(broken, |(status, page)| (status, Html(page.into_string())).into_response())
+        // There it has the number of its ledger, too.
+        Shelf::Hub(_) => Some(Ok(None)),
+    };
+    found.map_or_else(broken, |found| answer_with(found, &around, "../"))
+}
+
+async fn attempt_at_hub(
+    State(site): State<Arc<Site>>,
+    Path((ledger, number)): Path<(i32, u64)>,
+) -> Response {
+    let around = site.around();
+    let found = match site.shelf.clone() {
+        Shelf::Hub(hub) => {
+            let found = ask(&site, move || hub.whole(ledger, number)).await;
+            found.unwrap_or_else(|| Err(busy()))
+        }
+        Shelf::Ledger(_) => Ok(None),
+    };
+    let found = found.map(|found| found.map(|(place, whole)| (Some(place), whole)));
+    answer_with(found, &around, "../../")
+}
+
+/// A run, or why there is none.
+fn answer_with(
+    found: Result<Option<(Option<Place>, Whole)>, Unread>,
+    around: &engineer::Around,
+    root: &str,
+) -> Response {
+    let (status, page) = match found {
+        Ok(Some((place, whole))) => {
+            (StatusCode::OK, engineer::attempt(place.as_ref(), &whole, around, root))
+        }
+        Ok(None) => {
+            let text = "There is no such attempt, or it was not read yet";
+            (StatusCode::NOT_FOUND, engineer::nothing(around, root, text))
+        }
+        Err(Unread { text, kind }) => {
+            let status = match kind {
+                Kind::Away => StatusCode::SERVICE_UNAVAILABLE,
+                Kind::Damage | Kind::Lack => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (status, engineer::nothing(around, root, &text))
+        }
+    };
+    (status, Html(page.into_string())).into_response()
 }
 
 fn broken() -> Response {
@@ -275,10 +395,10 @@ fn broken() -> Response {
         .into_response()
 }
 
-/// How often the ledger is looked at for an engineer.
+/// How often a ledger or a hub is looked at for an engineer.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// That the ledger has grown. The page then takes anew what it shows.
+/// That the ledger or the hub has grown. The page then takes anew what it shows.
 async fn engineer_events(
     State(site): State<Arc<Site>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -291,7 +411,10 @@ async fn engineer_events(
                 return None;
             }
         }
-        let last = site.read(|book| book.last()).await?.ok();
+        let last = match site.shelf.clone() {
+            Shelf::Ledger(ledger) => blocking(move || whole(&ledger).last().ok()).await?,
+            Shelf::Hub(hub) => blocking(move || Some(hub.version())).await?,
+        };
         let name = if last.is_some() && last != seen { "ledger" } else { "beat" };
         let seen = last.or(seen).or(Some(0));
         Some((Event::default().event(name).data(NOTHING), (site, stop, seen)))

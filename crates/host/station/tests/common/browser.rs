@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 //! Headless Chromium, driven as a person has it: a window, a picture of it, and rules of accessibility.
+#![allow(dead_code, reason = "each test is a program of its own and uses some of it")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -74,6 +75,8 @@ impl Browser {
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
+        // The rules of accessibility take a while on a busy machine.
+        capabilities.insert("timeouts".into(), json!({ "script": 180_000 }));
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime

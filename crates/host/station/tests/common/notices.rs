@@ -13,7 +13,7 @@ use station::ledger::{
     Attempt, Begun, Failed, Ledger, New, NewEnd, NewOutcome, Program, Receipt, Step, Text,
 };
 use station::page::line::About;
-use station::page::{Options, Page};
+use station::page::{Copies, Options, Page};
 use station::part::PartError;
 use station::transcript::Transcript;
 use tempfile::TempDir;
@@ -30,7 +30,12 @@ pub fn about() -> About {
 }
 
 pub fn options() -> Options {
-    Options { address: "127.0.0.1:0".parse().unwrap(), token: None, hosts: vec![] }
+    Options {
+        address: "127.0.0.1:0".parse().unwrap(),
+        token: None,
+        hosts: vec![],
+        copies: Copies::default(),
+    }
 }
 
 /// A page of a batch on these ports, and the folder of its empty ledger.

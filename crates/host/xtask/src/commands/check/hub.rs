@@ -28,7 +28,7 @@ pub fn run(project: &Project) -> Result<()> {
 }
 
 /// Whether there are the programs that make and run a server, where Debian has them or on the path.
-fn has_server() -> bool {
+pub(super) fn has_server() -> bool {
     let is_debian = glob::glob("/usr/lib/postgresql/*/bin/initdb")
         .is_ok_and(|mut found| found.any(|found| found.is_ok()));
     is_debian || which::which("initdb").is_ok()
