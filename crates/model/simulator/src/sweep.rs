@@ -215,7 +215,6 @@ impl Chain {
     }
 
     /// Plays the next run without a cut: how many writes it makes, and the verdict of the case with it as the last one.
-    #[must_use]
     pub fn end(&self) -> (u32, Verdict) {
         let (writes, part) = self.part.run_unseen(&self.case, self.number, None);
         (writes, part.verdict)
