@@ -8,6 +8,7 @@
 //!
 //! `cargo run --release --example hub_scale -- "host=/run/postgresql user={} dbname=hub" OWNER 1000000 [FOLDER]`
 
+#[allow(dead_code, reason = "each example uses another part of it")]
 mod parts;
 
 use std::error::Error;
