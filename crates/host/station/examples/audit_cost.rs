@@ -4,8 +4,9 @@
 //! afterwards, and audits it in turn as it was done before (p256 verifies, in one thread), with ring in one thread, and
 //! with ring on all cores.
 //!
-//! `cargo run --release --example audit_cost -- 100000 [FOLDER]`
+//! `cargo run --release -p station --example audit_cost -- 100000 [FOLDER]`
 
+#[allow(dead_code, reason = "each example uses another part of it")]
 mod parts;
 
 use std::error::Error;

@@ -1,91 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//! What an entry of the ledger costs as the ledger grows: appends the runs of made-up parts in slices of 16, each
-//! synced, to a ledger in a folder that is removed afterwards, and prints the time per entry.
+//! What a ledger of so many made-up parts costs: to append to it as it grows, to find a part, to audit it, and to export
+//! a range of it; and its file, and the memory that each of these takes. The ledger is in a folder that is removed
+//! afterwards.
 //!
-//! `cargo run --release --example ledger_cost -- 100000 [FOLDER]`
+//! `cargo run --release -p station --example ledger_cost -- 1000000 [FOLDER]`
 
-use std::error::Error;
-use std::path::PathBuf;
+#[allow(dead_code, reason = "each example uses another part of it")]
+mod parts;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use p256::ecdsa::SigningKey;
-use provisioning::{ImplementationId, PublicKey};
-use station::ledger::{Attempt, Begun, Ledger, New, NewEnd, NewEntry, NewOutcome};
-use station::transcript::Transcript;
-use station::{DeviceId, Identity};
+use parts::{Maker, Part, Result};
+use station::DeviceId;
+use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
+use station::ledger::{Entry, Ledger, Link, PartName};
 
-const SLICE: u64 = 16;
-const BLOCK: u64 = 1000;
+/// Outcomes in a commit, as many as the station puts in one at most.
+const SLICE: u64 = 64;
+/// Parts that are appended one by one, each with a commit of its own.
+const SINGLE: u64 = 200;
+/// Parts that are looked for.
+const SOUGHT: u64 = 1_000;
+/// Parts that are exported, of as many as there are.
+const EXPORTED: u64 = 100_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let count: u64 = arguments.next().ok_or("how many entries?")?.parse()?;
+    if count < 100 {
+        return Err("100 entries at least: their first and last tenths are compared".into());
+    }
     // The temporary folder may be in memory, where a sync costs nothing.
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::tempdir_in(folder)?;
     let path = folder.path().join("ledger");
+    println!("{count} entries, each with its attempt: two links");
+    append(&path, count)?;
     let mut ledger = Ledger::open_or_create(&path)?;
-    let (mut block, mut slowest) = (Duration::ZERO, Duration::ZERO);
-    let mut first = 1;
-    while first <= count {
-        // A slice ends where a block does, so that a block is 1,000 entries.
-        let end = (first + SLICE).min((first - 1) / BLOCK * BLOCK + BLOCK + 1).min(count + 1);
-        let slice = (first..end).map(part).collect::<Result<Vec<_>, _>>()?;
-        let begun = Instant::now();
-        let answers = ledger.append(&slice)?;
-        let taken = begun.elapsed();
-        if let Some(refusal) = answers.into_iter().find_map(|kept| kept.entry?.err()) {
-            return Err(refusal.into());
-        }
-        (block, slowest) = (block + taken, slowest.max(taken));
-        first = end;
-        let done = first - 1;
-        if done % BLOCK == 0 {
-            if [1, 2, 5, 10, 20, 50].contains(&(done / BLOCK)) || done % (100 * BLOCK) == 0 {
-                let each = block.as_secs_f64() * 1e6 / 1e3;
-                let slowest = slowest.as_secs_f64() * 1e3;
-                println!(
-                    "{done:>9} entries: {each:6.0} us per entry, slowest slice {slowest:6.1} ms"
-                );
+    let bytes = std::fs::metadata(&path)?.len();
+    println!("file: {} MiB, {} bytes an entry", bytes >> 20, bytes / count);
+    find(&ledger, count)?;
+    let all = thread::available_parallelism()?;
+    for threads in [NonZeroUsize::MIN, all] {
+        ledger.set_threads(threads);
+        let taken = measured(|| {
+            let audit = ledger.audit(None, parts::check, |_| ())?;
+            if audit.is_clean() && audit.entries == count + SINGLE {
+                Ok(())
+            } else {
+                Err(format!("{audit:?}").into())
             }
-            (block, slowest) = (Duration::ZERO, Duration::ZERO);
-        }
+        })?;
+        taken.print(&format!("audit, threads: {threads}"), count);
     }
-    let begun = Instant::now();
-    let audit = ledger.audit(None, |_| Ok(()), |_| ())?;
-    println!(
-        "audit of {} entries: {:.1} s, {} problems",
-        audit.entries,
-        begun.elapsed().as_secs_f64(),
-        audit.problems.len()
-    );
-    drop(ledger);
-    println!("file: {} bytes per entry", std::fs::metadata(&path)?.len() / count.max(1));
+    let taken = measured(|| export_range(&ledger, count))?;
+    taken.print(&format!("export of {}", EXPORTED.min(count)), count);
     Ok(())
 }
 
-/// A good run of made-up part `n`, whose private key is the number n.
-fn part(n: u64) -> Result<New, Box<dyn Error>> {
-    let mut scalar = [0; 32];
-    scalar[24..].copy_from_slice(&n.to_be_bytes());
-    let point = SigningKey::from_slice(&scalar)?.verifying_key().to_sec1_point(false);
-    let entry = NewEntry {
-        identity: Identity {
-            device_id: DeviceId(n.to_le_bytes()),
-            implementation_id: ImplementationId::from_bytes([0xAA; 32])?,
-            public_key: PublicKey::from_sec1_bytes(point.as_bytes()).ok_or("no point")?,
-        },
-        record: vec![0x5A; 300],
+/// How long something took, and the most memory that there was meanwhile.
+struct Taken {
+    time: Duration,
+    memory: u64,
+}
+
+impl Taken {
+    fn print(&self, what: &str, entries: u64) {
+        println!(
+            "{what}: {:.1} s, {:.4} ms an entry of the ledger, {} MiB of memory",
+            self.time.as_secs_f64(),
+            micros(self.time, entries) / 1e3,
+            self.memory
+        );
+    }
+}
+
+fn measured(work: impl FnOnce() -> Result<()>) -> Result<Taken> {
+    parts::forget_peak();
+    let begun = Instant::now();
+    work()?;
+    Ok(Taken { time: begun.elapsed(), memory: parts::peak_memory() })
+}
+
+/// Microseconds for each.
+#[allow(clippy::cast_precision_loss, reason = "there are not so many")]
+fn micros(time: Duration, count: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}
+
+/// Appends all in slices, and then some one by one. The parts are made outside of the time.
+fn append(path: &Path, count: u64) -> Result<()> {
+    let mut ledger = Ledger::open_or_create(path)?;
+    let mut maker = Maker::new(1);
+    parts::forget_peak();
+    let tenth = count / 10;
+    let mut all = Duration::ZERO;
+    let mut first = 1;
+    for (last, is_told) in [(tenth, true), (count - tenth, false), (count, true)] {
+        let begins = first;
+        let (mut taken, mut slowest) = (Duration::ZERO, Duration::ZERO);
+        while first <= last {
+            let slice = SLICE.min(last + 1 - first);
+            let news: Vec<_> = maker.parts(slice)?.into_iter().map(Part::kept).collect();
+            let begun = Instant::now();
+            let answers = ledger.append(&news)?;
+            let time = begun.elapsed();
+            if let Some(refusal) = answers.into_iter().find_map(|kept| kept.entry?.err()) {
+                return Err(refusal.into());
+            }
+            (taken, slowest, first) = (taken + time, slowest.max(time), first + slice);
+        }
+        all += taken;
+        if is_told {
+            println!(
+                "append, {SLICE} in a commit, entries {begins} to {last}: {:.0} us an entry, slowest commit {:.1} ms",
+                micros(taken, last + 1 - begins),
+                slowest.as_secs_f64() * 1e3
+            );
+        }
+    }
+    println!(
+        "append, all: {:.1} s, {:.0} us an entry, {} MiB of memory",
+        all.as_secs_f64(),
+        micros(all, count),
+        parts::peak_memory()
+    );
+    let singles: Vec<_> = maker.parts(SINGLE)?.into_iter().map(Part::kept).collect();
+    let begun = Instant::now();
+    for new in singles {
+        ledger.append(&[new])?;
+    }
+    println!("append, one in a commit: {:.0} us an entry", micros(begun.elapsed(), SINGLE));
+    Ok(())
+}
+
+/// How a part is named, by its number.
+type Name = fn(u64) -> PartName;
+
+/// Looks for parts that are there, all over the ledger, and for some that are not.
+fn find(ledger: &Ledger, count: u64) -> Result<()> {
+    let numbers: Vec<u64> = (0..SOUGHT).map(|n| 1 + n * (count - 1) / SOUGHT).collect();
+    let begun = Instant::now();
+    for number in &numbers {
+        if ledger.entry_of_serial_number(&format!("SN-{number}"))? != Some(*number) {
+            return Err(format!("entry {number} was not found").into());
+        }
+    }
+    println!("find the entry of a serial number: {:.0} us", micros(begun.elapsed(), SOUGHT));
+    let begun = Instant::now();
+    for number in &numbers {
+        if ledger.entry_of_serial_number(&format!("SN-0{number}"))?.is_some() {
+            return Err("another entry was found".into());
+        }
+    }
+    println!("find none: {:.0} us", micros(begun.elapsed(), SOUGHT));
+    let names: [(&str, Name); 2] = [
+        ("serial number", |number| PartName::SerialNumber(format!("SN-{number}"))),
+        ("device ID", |number| PartName::DeviceId(DeviceId(number.to_le_bytes()))),
+    ];
+    for (what, name) in names {
+        let begun = Instant::now();
+        for number in &numbers {
+            if ledger.attempts_of(&name(*number))? != [2 * number - 1] {
+                return Err(format!("the attempt of part {number} was not found").into());
+            }
+        }
+        println!("find the attempts of a {what}: {:.0} us", micros(begun.elapsed(), SOUGHT));
+    }
+    let part = Maker::new(count / 2).part()?;
+    let name = PartName::Ueid(*part.identity.ueid().as_bytes());
+    let begun = Instant::now();
+    if ledger.attempts_of(&name)? != [2 * (count / 2) - 1] {
+        return Err("the attempt of a UEID was not found".into());
+    }
+    println!("find the attempts of a UEID: {:.0} us", micros(begun.elapsed(), 1));
+    Ok(())
+}
+
+/// Exports a range in the middle as the command does: the chain of all is verified, and the records of these.
+fn export_range(ledger: &Ledger, count: u64) -> Result<()> {
+    let exported = EXPORTED.min(count);
+    let first = (count - exported) / 2 + 1;
+    let range = first..first + exported;
+    let check =
+        |entry: &Entry| if range.contains(&entry.number) { parts::check(entry) } else { Ok(()) };
+    let mut identities = Vec::new();
+    let audit = ledger.walk::<Box<dyn std::error::Error>>(None, check, |found| {
+        let entry = found.link.and_then(Link::entry);
+        identities.extend(
+            entry.filter(|entry| range.contains(&entry.number)).map(|entry| entry.identity),
+        );
+        Ok(())
+    })?;
+    if !audit.is_clean() {
+        return Err(format!("{audit:?}").into());
+    }
+    let options = Options {
+        profile: Profile::Psa2025,
+        instance_ids: InstanceIds::Both,
+        head: audit.head.hash,
+        vendor: None,
+        model: None,
+        max_bytes: DEFAULT_MAX_BYTES,
     };
-    let serial_number = Some(format!("SN-{n}"));
-    let port = "/dev/ttyACM0".to_owned();
-    Ok(New::Outcome(Box::new(NewOutcome {
-        attempt: Begun::Now(Attempt { port, serial_number: serial_number.clone(), batch: None }),
-        end: NewEnd::Good(entry),
-        serial_number,
-        image: None,
-        steps: Vec::new(),
-        console: Transcript::default(),
-    })))
+    let files = export(&options, identities)?;
+    let (parts, bytes) =
+        files.iter().fold((0, 0), |(n, b), file| (n + file.parts, b + file.endorsements.len()));
+    println!("{} files of endorsements, {parts} parts, {} MiB", files.len(), bytes >> 20);
+    Ok(())
 }

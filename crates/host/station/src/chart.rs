@@ -173,12 +173,13 @@ fn failures(area: &Area<'_>, stats: &Stats, ink: RGBColor) -> Result<(), Box<dyn
         .x_label_formatter(&label)
         .y_desc("runs")
         .draw()?;
-    chart.draw_series(
-        Histogram::vertical(&chart)
-            .style(FAILED.filled())
-            .margin(12)
-            .data((0..).zip(&causes).map(|(place, (_, count))| (place, *count))),
-    )?;
+    // Not a histogram: it gives a single column no width.
+    let (width, _) = chart.plotting_area().dim_in_pixel();
+    let style = FAILED.stroke_width((width / columns.unsigned_abs()).saturating_sub(24).max(1));
+    chart.draw_series((0..).zip(&causes).map(|(place, (_, count))| {
+        let at = SegmentValue::CenterOf(place);
+        PathElement::new([(at.clone(), 0), (at, *count)], style)
+    }))?;
     Ok(())
 }
 
@@ -225,12 +226,13 @@ fn steps(area: &Area<'_>, stats: &Stats, ink: RGBColor) -> Result<(), Box<dyn Er
         .y_label_formatter(&label)
         .x_desc("milliseconds")
         .draw()?;
-    chart.draw_series(
-        Histogram::horizontal(&chart)
-            .style(GOOD.filled())
-            .margin(6)
-            .data((0..).zip(&times).map(|(place, (_, median, _))| (place, *median))),
-    )?;
+    // Not a histogram: it gives a single row no height.
+    let (_, height) = chart.plotting_area().dim_in_pixel();
+    let style = GOOD.stroke_width((height / rows.unsigned_abs()).saturating_sub(12).max(1));
+    chart.draw_series((0..).zip(&times).map(|(place, (_, median, _))| {
+        let at = SegmentValue::CenterOf(place);
+        PathElement::new([(0, at.clone()), (*median, at)], style)
+    }))?;
     for (place, (_, median, most)) in (0..).zip(&times) {
         let at = SegmentValue::CenterOf(place);
         let line =

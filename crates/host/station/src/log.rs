@@ -12,6 +12,7 @@ mod text;
 
 use std::io::{self, Read};
 use std::mem;
+use std::num::NonZeroUsize;
 
 use provisioning::DUMMY_PUBLIC_KEY;
 use thiserror::Error;
@@ -19,6 +20,7 @@ use thiserror::Error;
 use crate::console::{
     Beginning, ConsoleError, Follower, Observed, RunEnd, beginning, excerpt, has_message,
 };
+use crate::in_order::in_order;
 use crate::part::{PartError, check};
 use crate::port::FollowError;
 use crate::record::{VerifiedRecord, Wanted};
@@ -292,6 +294,41 @@ impl<R: Read> Iterator for Runs<R> {
         }
         None
     }
+}
+
+/// Runs that a thread gets at once: what it costs to hand them over is little beside what it costs to check them.
+const CHUNK: usize = 16;
+
+/// Checks every run of a log, in so many threads while this one reads on, and gives each with what became of it to `take`,
+/// in the order of the log, until `take` fails. A few hundred runs are in memory.
+///
+/// With more than one thread many runs are read before the first is given, and with one each when it has ended: so one is
+/// for a log that is still being written.
+///
+/// # Errors
+/// `take` fails.
+pub fn check_runs<R: Read, E>(
+    runs: Runs<R>,
+    accepted: &Accepted,
+    threads: NonZeroUsize,
+    mut take: impl FnMut(Result<(Run, Result<GoodRun, PartError>), LogError>) -> Result<(), E>,
+) -> Result<(), E> {
+    let check = |run: Result<Run, LogError>| {
+        run.map(|run| {
+            let checked = run.check(accepted);
+            (run, checked)
+        })
+    };
+    if threads == NonZeroUsize::MIN {
+        return runs.map(check).try_for_each(take);
+    }
+    let mut runs = runs.fuse();
+    let next = || {
+        let chunk: Vec<_> = runs.by_ref().take(CHUNK).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    };
+    let work = |chunk: Vec<_>| chunk.into_iter().map(check).collect::<Vec<_>>();
+    in_order(threads, next, work, |chunk| chunk.into_iter().try_for_each(&mut take))
 }
 
 impl Run {

@@ -104,11 +104,11 @@ impl Stats {
         self.attempts += 1;
         let Some((outcome, ended)) = run.outcome().zip(run.ended.as_ref()) else {
             self.unfinished += 1;
-            let part = run.serial_number().map(|text| Part::SerialNumber(text.to_owned()));
-            self.try_part(part, false);
+            let tried = run.serial_number().map(|text| Part::SerialNumber(text.to_owned()));
+            self.try_part(tried, false);
             return;
         };
-        let part = run
+        let tried = run
             .serial_number()
             .map(|text| Part::SerialNumber(text.to_owned()))
             .or(outcome.part().map(|(device_id, _)| Part::DeviceId(device_id)));
@@ -119,12 +119,12 @@ impl Stats {
                 hour.failed += 1;
                 let cause = (Cause::Error(String::from("step")), port.to_owned());
                 *self.failures.entry(cause).or_default() += 1;
-                self.try_part(part, false);
+                self.try_part(tried, false);
             }
             End::Good(_) => {
                 self.good += 1;
                 hour.good += 1;
-                self.try_part(part, true);
+                self.try_part(tried, true);
                 self.runs.add(milliseconds(run.begun.time, ended.time));
             }
             // The part was counted when it was entered.
@@ -134,7 +134,7 @@ impl Stats {
                 hour.failed += 1;
                 let cause = failure.map_or_else(|| Cause::Error(error.clone()), Cause::Failure);
                 *self.failures.entry((cause, port.to_owned())).or_default() += 1;
-                self.try_part(part, false);
+                self.try_part(tried, false);
             }
         }
         for step in &outcome.steps {

@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::{self, Cursor, Read};
+use std::num::NonZeroUsize;
 
 use common::consoles::{
     FAILURE, FRESH, MODELLED, STYLES, Style, complete, fragment, good_runs, record, run,
@@ -17,7 +19,7 @@ use provisioning::{Config, Event, IdentityKeySource, Nonce};
 use rayon::prelude::*;
 use silicon::{Silicon, Soc};
 use station::console::{ConsoleError, MAX_LINE, MAX_NOISE, RunEnd};
-use station::log::{Accepted, LogError, NoRun, NotProven, Run, Runs};
+use station::log::{Accepted, LogError, NoRun, NotProven, Run, Runs, check_runs};
 use station::part::PartError;
 use station::record::{RecordError, Wanted};
 
@@ -104,6 +106,91 @@ fn every_run_is_given_with_its_number_and_its_line() {
         }
         assert_eq!(runs(log.as_bytes()), expected, "{style:?}");
     }
+}
+
+/// Good runs, bad ones and cut ones, more than the threads have in memory at once.
+#[test]
+fn runs_are_checked_the_same_in_the_same_order_on_any_number_of_threads() {
+    let mut log = Vec::new();
+    for n in 0..700_u32 {
+        match n % 7 {
+            3 => log.extend(kit(&[VERIFIED, "Hello"])),
+            5 => log.extend(kit(&[VERIFIED, &FAILURE])),
+            // With a record that is none.
+            _ => log.extend(good_run(n.to_le_bytes()[0])),
+        }
+    }
+    // One whose record is true, as the last.
+    let part = Silicon::erased(Soc::Nrf5340, [7; 32]);
+    let config = Config::new(id(), IdentityKeySource::Generated);
+    simulator::run(part, &config, |event| log.extend(kit(&[&event.to_string()]))).1.unwrap();
+    let checked = |log: &[u8], threads| {
+        let mut found = Vec::new();
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let runs = Runs::new(log).unwrap();
+        check_runs(runs, &Accepted::default(), threads, |run| {
+            found.push(format!("{run:?}"));
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        found
+    };
+    let accepted = Accepted::default();
+    let alone: Vec<_> = Runs::new(&log[..])
+        .unwrap()
+        .map(|run| format!("{:?}", run.map(|run| (run.clone(), run.check(&accepted)))))
+        .collect();
+    assert_eq!(alone.len(), 701);
+    assert!(alone[700].contains("Ok(GoodRun"), "{}", alone[700]);
+    for threads in [1, 2, 3, 7] {
+        assert_eq!(checked(&log, threads), alone, "{threads} threads");
+        assert_eq!(checked(b"Hello\n", threads), ["Err(NoRun(Nothing))"], "{threads} threads");
+    }
+    // What does not want more gets no more.
+    let mut taken = 0;
+    let end =
+        check_runs(Runs::new(&log[..]).unwrap(), &accepted, NonZeroUsize::new(3).unwrap(), |_| {
+            taken += 1;
+            if taken < 40 { Ok(()) } else { Err("enough") }
+        });
+    assert_eq!((end, taken), (Err("enough"), 40));
+}
+
+/// One thread has each run when it has ended, and not when others have.
+#[test]
+fn of_a_log_that_is_being_written_each_run_is_given_when_it_has_ended() {
+    struct Written<'a> {
+        runs: Vec<Vec<u8>>,
+        rest: Cursor<Vec<u8>>,
+        given: &'a Cell<usize>,
+        taken: &'a Cell<usize>,
+    }
+
+    impl Read for Written<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.rest.position() == self.rest.get_ref().len() as u64
+                && let Some(run) = self.runs.pop()
+            {
+                // The head of the log is read first, to see what it is.
+                assert!(self.given.get() <= self.taken.get() + 24, "a run was held back");
+                self.given.set(self.given.get() + 1);
+                self.rest = Cursor::new(run);
+            }
+            self.rest.read(buffer)
+        }
+    }
+
+    let (given, taken) = (Cell::new(0), Cell::new(0));
+    let runs: Vec<_> = (0..100).map(good_run).collect();
+    assert!(runs.iter().all(|run| run.len() > 200), "24 are more than a head");
+    let rest = Cursor::default();
+    let log = Written { runs, rest, given: &given, taken: &taken };
+    let take = |_| {
+        taken.set(taken.get() + 1);
+        Ok::<_, ()>(())
+    };
+    check_runs(Runs::new(log).unwrap(), &Accepted::default(), NonZeroUsize::MIN, take).unwrap();
+    assert_eq!(taken.get(), 100);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Entry {
     pub date: Date,
     /// The commit that was measured, with a `+` where something was changed since.
     pub commit: String,
-    /// The board, as west names it.
+    /// The board, as west names it. Of [`Figures::Host`], what the station does, and the processor and system on which.
     pub board: String,
     /// The SDK and Zephyr that it was built with; entries without it are of SDK 2.7.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Entry {
     pub figures: Figures,
 }
 
-/// What is measured of an image.
+/// What is measured of an image, or of the station.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Figures {
@@ -61,6 +61,13 @@ pub enum Figures {
         /// All bytes of the main stack.
         stack_size: u64,
     },
+    /// One thing that the station does, on the machine in place of a board.
+    Host {
+        /// All that it takes.
+        instructions: u64,
+        /// By crate, with the sum `instructions`.
+        crates: BTreeMap<String, u64>,
+    },
 }
 
 impl Figures {
@@ -70,30 +77,34 @@ impl Figures {
         match self {
             Self::Size { .. } => "size",
             Self::Bench { .. } => "bench",
+            Self::Host { .. } => "host",
         }
     }
 
     /// What must not grow.
     fn totals(&self) -> BTreeMap<String, u64> {
         let totals = match *self {
-            Self::Size { flash, ram, .. } => [("flash", flash), ("RAM", ram)],
+            Self::Size { flash, ram, .. } => vec![("flash", flash), ("RAM", ram)],
             Self::Bench { instructions, stack, .. } => {
-                [("instructions", instructions), ("stack", stack)]
+                vec![("instructions", instructions), ("stack", stack)]
             }
+            Self::Host { instructions, .. } => vec![("instructions", instructions)],
         };
-        totals.map(|(name, figure)| (String::from(name), figure)).into()
+        totals.into_iter().map(|(name, figure)| (String::from(name), figure)).collect()
     }
 
     /// What the first total is made of.
     const fn parts(&self) -> &BTreeMap<String, u64> {
         match self {
-            Self::Size { crates, .. } => crates,
+            Self::Size { crates, .. } | Self::Host { crates, .. } => crates,
             Self::Bench { steps, .. } => steps,
         }
     }
 
     fn is_sum(&self) -> bool {
-        let (Self::Size { flash: total, .. } | Self::Bench { instructions: total, .. }) = self;
+        let (Self::Size { flash: total, .. }
+        | Self::Bench { instructions: total, .. }
+        | Self::Host { instructions: total, .. }) = self;
         let parts = self.parts().values();
         parts.copied().try_fold(0, u64::checked_add) == Some(*total)
     }
@@ -282,7 +293,7 @@ impl fmt::Display for Change {
 /// What has changed between two entries of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// Flash and RAM, or instructions and stack.
+    /// Flash and RAM, or instructions and stack, or instructions.
     pub totals: Vec<Change>,
     /// Crates or steps, the largest growth first.
     pub parts: Vec<Change>,

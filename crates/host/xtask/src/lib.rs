@@ -4,11 +4,12 @@
 //!
 //! [`elf`] reads the linked image, [`panics`] what can panic in it, [`console`] what an image with
 //! `CONFIG_PROVISIONING_MEASURE` logs, and [`history`] keeps and compares the figures. None of these needs
-//! Zephyr; [`build`] and [`qemu`] do. [`mutants`] has nothing to do with the image: it measures the tests. [`silicon`] reads
+//! Zephyr; [`build`] and [`qemu`] do. [`cachegrind`] counts the instructions of the host's programs. [`mutants`] has nothing to do with the image: it measures the tests. [`silicon`] reads
 //! what `tests/silicon` has found out about a part.
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod cachegrind;
 pub mod console;
 pub mod elf;
 pub mod history;

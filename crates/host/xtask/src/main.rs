@@ -15,7 +15,7 @@ use commands::history::Keep;
 use commands::mutants::Mutants;
 use commands::silicon_report::SiliconReport;
 use commands::size::Size;
-use commands::{bench, check, mutants, silicon_report, size};
+use commands::{bench, bench_host, check, mutants, silicon_report, size};
 
 /// Checks the project, measures the image and compares it with what was measured before, and measures the tests.
 ///
@@ -36,8 +36,12 @@ enum Command {
     Check(Check),
     /// Build the image with its default options, and count its flash and RAM, in all and by crate
     Size(Size),
-    /// Run the image in QEMU, and count its instructions, step by step, and the stack that it takes
+    /// Run the image in QEMU, and count its instructions, step by step, and the stack that it takes; or count those of the
+    /// station
     Bench {
+        /// What the station takes for each part on this machine, by crate: it needs Valgrind and no Zephyr
+        #[arg(long)]
+        host: bool,
         #[command(flatten)]
         keep: Keep,
     },
@@ -62,7 +66,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(options) => check::run(root, &options),
         Command::Size(options) => size::run(root, options),
-        Command::Bench { keep } => bench::run(root, &keep),
+        Command::Bench { host: true, keep } => bench_host::run(root, &keep),
+        Command::Bench { host: false, keep } => bench::run(root, &keep),
         Command::Fuzz(options) => fuzz::run(root, &options),
         Command::Mutants(options) => mutants::run(root, &options),
         Command::SiliconReport(options) => silicon_report::run(&options),

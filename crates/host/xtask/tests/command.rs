@@ -43,6 +43,21 @@ fn without_a_workspace_it_says_so_in_a_line() {
 }
 
 #[test]
+fn without_valgrind_the_stations_instructions_are_not_counted_and_it_says_so_in_a_line() {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["bench", "--host"])
+        .env("PATH", home.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("error: Valgrind is missing"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
 fn a_workspace_that_is_gone_is_not_registered() {
     let home = tempfile::tempdir().unwrap();
     let registry = home.path().join(".cmake/packages/Zephyr");

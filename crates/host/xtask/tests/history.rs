@@ -22,6 +22,11 @@ fn bench(stack: u64, steps: &[(&str, u64)]) -> Figures {
     Figures::Bench { instructions, steps: parts(steps), stack, stack_size: 12_288 }
 }
 
+fn host(crates: &[(&str, u64)]) -> Figures {
+    let instructions = crates.iter().map(|(_, count)| count).sum();
+    Figures::Host { instructions, crates: parts(crates) }
+}
+
 fn entry(board: &str, figures: Figures) -> Entry {
     Entry {
         date: "2026-11-23".parse().unwrap(),
@@ -67,6 +72,16 @@ fn two_percent_pass_and_a_byte_more_fails() {
         let changes = compare(&old, &bench(stack, &[("boot", 5_000), ("HUKs", huks)]));
         assert_eq!(changes.is_too_much(), is_too_much, "{stack} {huks}");
     }
+}
+
+#[test]
+fn what_the_station_takes_grows_by_two_percent_and_names_the_crate() {
+    let old = host(&[("ring", 90_000), ("station", 10_000)]);
+    assert!(!compare(&old, &host(&[("ring", 90_000), ("station", 12_000)])).is_too_much());
+    let changes = compare(&old, &host(&[("ring", 89_000), ("station", 10_000), ("serde", 3_001)]));
+    assert!(changes.is_too_much());
+    assert_eq!(changes.totals, [change("instructions", 100_000, 102_001)]);
+    assert_eq!(changes.parts, [change("serde", 0, 3_001), change("ring", 90_000, 89_000)]);
 }
 
 #[test]
@@ -141,15 +156,18 @@ fn the_format_of_the_file_stays() {
     let line = r#"{"date":"2026-11-23","commit":"0123456789ab","board":"mps2/an521/cpu0","compilers":["rustc version 1"],"kind":"bench","instructions":11,"steps":{"HUKs":6,"boot":5},"stack":9000,"stack_size":12288}
 {"date":"2026-11-23","commit":"0123456789ab","board":"nrf9160dk/nrf9160","compilers":["rustc version 1"],"kind":"size","flash":1000,"ram":100,"crates":{"p256":1000}}
 {"date":"2026-11-23","commit":"0123456789ab","board":"nrf9160dk/nrf9160","sdk":"SDK 3.1.0, Zephyr 4.1.99","compilers":["rustc version 1"],"kind":"size","flash":1000,"ram":100,"crates":{"p256":1000}}
+{"date":"2026-11-23","commit":"0123456789ab","board":"an entry audited, x86_64 linux","compilers":["rustc version 1"],"kind":"host","instructions":7,"crates":{"ring":4,"station":3}}
 "#;
     let (_folder, path) = file("");
     let old = entry("nrf9160dk/nrf9160", size(100, &[("p256", 1_000)]));
     let new = Entry { sdk: Some(String::from("SDK 3.1.0, Zephyr 4.1.99")), ..old.clone() };
-    let entries = [entry("mps2/an521/cpu0", bench(9_000, &[("boot", 5), ("HUKs", 6)])), old, new];
+    let audit = entry("an entry audited, x86_64 linux", host(&[("station", 3), ("ring", 4)]));
+    let run = entry("mps2/an521/cpu0", bench(9_000, &[("boot", 5), ("HUKs", 6)]));
+    let entries = [run, old, new, audit];
     History::open(&path).unwrap().append(&entries).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), line);
     // What is written can be read.
-    assert_eq!(History::open(&path).unwrap().last("size", "nrf9160dk/nrf9160"), entries.last());
+    assert_eq!(History::open(&path).unwrap().last("size", "nrf9160dk/nrf9160"), Some(&entries[2]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use provisioning::{Config, IdentityKey, IdentityKeySource, ImplementationId, PublicKey};
 use rayon::prelude::*;
@@ -65,27 +66,51 @@ pub fn play_cases(play: impl Fn(u64) -> Result<u8, String> + Sync) -> (u64, Ends
     };
     let cases = number("PROVISIONING_CASES", 20_000);
     let first = number("PROVISIONING_FIRST_CASE", 0);
-    let ends = (first..first + cases)
+    match play_range(first..first + cases, play) {
+        Ok(ends) => (cases, ends),
+        Err((case, what)) => {
+            panic!("{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again")
+        }
+    }
+}
+
+/// Plays the cases with these numbers, on all cores. What is found is the same on any number of them.
+///
+/// # Errors
+/// A case must not end as it did, or panics: the number of the first such case, and what it did.
+pub fn play_range(
+    cases: Range<u64>,
+    play: impl Fn(u64) -> Result<u8, String> + Sync,
+) -> Result<Ends, (u64, String)> {
+    // Cases behind a bad one need not be played; those before it have to, since one of them may be the first.
+    let first_bad = AtomicU64::new(u64::MAX);
+    let (ends, bad) = cases
         .into_par_iter()
-        .panic_fuse()
-        .fold(Ends::new, |mut ends, case| {
+        .filter(|case| *case < first_bad.load(Ordering::Relaxed))
+        .fold(<(Ends, Option<_>)>::default, |(mut ends, mut bad), case| {
             let played = catch_unwind(AssertUnwindSafe(|| play(case)))
                 .unwrap_or_else(|_| Err(String::from("a panic")));
             match played {
                 Ok(end) => *ends.entry(end).or_default() += 1,
-                Err(what) => panic!(
-                    "{what}\nPROVISIONING_FIRST_CASE={case} PROVISIONING_CASES=1 plays it again"
-                ),
+                Err(what) => {
+                    first_bad.fetch_min(case, Ordering::Relaxed);
+                    bad = first(bad, Some((case, what)));
+                }
             }
-            ends
+            (ends, bad)
         })
-        .reduce(Ends::new, |mut ends, others| {
+        .reduce(Default::default, |(mut ends, bad), (others, other_bad)| {
             for (end, count) in others {
                 *ends.entry(end).or_default() += count;
             }
-            ends
+            (ends, first(bad, other_bad))
         });
-    (cases, ends)
+    bad.map_or(Ok(ends), Err)
+}
+
+/// The one with the lower number.
+fn first(one: Option<(u64, String)>, other: Option<(u64, String)>) -> Option<(u64, String)> {
+    one.into_iter().chain(other).min_by_key(|(case, _)| *case)
 }
 
 /// Random numbers that follow from a seed alone, on every machine: Steele, Lea and Flood, "Fast splittable
@@ -132,5 +157,48 @@ impl SplitMix64 {
     /// There is none, or more than `u32::MAX`.
     pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.among(0..items.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Runs it on so many threads, whatever the machine has.
+    fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    }
+
+    /// Some ends, and each case takes another time.
+    fn end_of(case: u64) -> u8 {
+        let mut random = SplitMix64::new(case);
+        std::thread::sleep(Duration::from_micros(random.below(200).into()));
+        u8::try_from(random.below(5)).unwrap()
+    }
+
+    #[test]
+    fn the_ends_are_the_same_on_any_number_of_threads() {
+        let alone = on(1, || play_range(70..570, |case| Ok(end_of(case))));
+        assert_eq!(alone.as_ref().unwrap().values().sum::<u64>(), 500);
+        for threads in [2, 3, 7] {
+            assert_eq!(on(threads, || play_range(70..570, |case| Ok(end_of(case)))), alone);
+        }
+    }
+
+    #[test]
+    fn of_several_bad_cases_the_first_is_named_on_any_number_of_threads() {
+        for threads in [1, 2, 3, 7] {
+            let play = |case| {
+                let end = end_of(case);
+                assert!(case != 333, "the first bad one is told by a panic");
+                if case > 333 && case % 10 == 1 { Err(format!("case {case}")) } else { Ok(end) }
+            };
+            let found = on(threads, || play_range(0..600, play));
+            assert_eq!(found, Err((333, String::from("a panic"))), "{threads} threads");
+            let found = on(threads, || play_range(334..600, play));
+            assert_eq!(found, Err((341, String::from("case 341"))), "{threads} threads");
+        }
     }
 }

@@ -3,7 +3,6 @@
 //! What every seed must give.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 
 use proptest::prelude::*;
 use provisioning::{Cause, Event, IdentityKeySource, Written};
@@ -18,22 +17,27 @@ use simulator::testing::{config, huk};
 #[test]
 fn ten_thousand_seeds_give_valid_and_different_keys() {
     const SEEDS: u64 = 10_000;
-    let seen = Mutex::new((HashSet::new(), HashSet::new()));
-    (0..SEEDS).into_par_iter().panic_fuse().for_each(|number| {
-        let soc = Soc::CRYPTOCELL[usize::from(number % 2 == 0)];
-        let random = [IdentityKeySource::Generated, IdentityKeySource::Driver];
-        let source = random[usize::from(number % 4 < 2)];
-        let part = Silicon::erased(soc, seed(number));
-        let (part, result) = run(part, &config(source), |_| ());
-        let public_key = result.unwrap();
-        assert_eq!(part.illegal_access(), None);
-        let mut seen = seen.lock().unwrap();
-        for slot in [2, 4] {
-            assert!(seen.0.insert(huk(&part, slot)), "seed {number}");
+    let keys: Vec<_> = (0..SEEDS)
+        .into_par_iter()
+        .map(|number| {
+            let soc = Soc::CRYPTOCELL[usize::from(number % 2 == 0)];
+            let random = [IdentityKeySource::Generated, IdentityKeySource::Driver];
+            let source = random[usize::from(number % 4 < 2)];
+            let part = Silicon::erased(soc, seed(number));
+            let (part, result) = run(part, &config(source), |_| ());
+            (part.illegal_access(), result, [2, 4].map(|slot| huk(&part, slot)))
+        })
+        .collect();
+    // In their order, so that the first bad one is named.
+    let (mut huks, mut public_keys) = (HashSet::new(), HashSet::new());
+    for (number, (illegal_access, result, of_part)) in keys.into_iter().enumerate() {
+        assert_eq!(illegal_access, None, "seed {number}");
+        let public_key = result.unwrap_or_else(|failure| panic!("seed {number}: {failure}"));
+        for huk in of_part {
+            assert!(huks.insert(huk), "seed {number}");
         }
-        assert!(seen.1.insert(*public_key.as_bytes()), "seed {number}");
-    });
-    let (huks, public_keys) = seen.into_inner().unwrap();
+        assert!(public_keys.insert(*public_key.as_bytes()), "seed {number}");
+    }
     assert_eq!(huks.len(), 20_000);
     assert_eq!(public_keys.len(), 10_000);
 }

@@ -3,12 +3,11 @@
 //! Loss of power at any write: invariants I1, I2, I4 and I5.
 
 use provisioning::IdentityKeySource;
-use rayon::prelude::*;
 use silicon::power::{Cut, Reach};
 use silicon::states::Writes;
 use silicon::{Family, Soc};
-use simulator::sweep::{Case, Ending, Report, Scope, play, sweep};
-use simulator::testing::SplitMix64;
+use simulator::sweep::{Case, Chain, Ending, Report, Scope, play, sweep};
+use simulator::testing::{SplitMix64, play_range};
 
 #[track_caller]
 fn no_violations(report: &Report) {
@@ -67,11 +66,12 @@ fn every_cut_of_a_seed_completes_or_stops() {
 /// Up to five cuts in a row, each at any write of its run and with any of its bits.
 #[test]
 fn ten_thousand_chains_of_random_cuts_complete_or_stop() {
-    const SEEDS: u64 = 10_000;
-    (0..SEEDS).into_par_iter().panic_fuse().for_each(chain);
+    let ends = play_range(0..10_000, chain);
+    assert!(ends.is_ok(), "{ends:?}");
 }
 
-fn chain(seed: u64) {
+/// The error is the case that broke a promise, and which.
+fn chain(seed: u64) -> Result<u8, String> {
     let mut random = SplitMix64::new(seed);
     let soc = *random.one_of(Soc::ALL);
     let identity_key = match soc.family() {
@@ -79,22 +79,25 @@ fn chain(seed: u64) {
         Family::Cracen => IdentityKeySource::Generated,
     };
     let complete_seed = random.below(2) == 0;
-    let mut case = Case { soc, identity_key, seed, cuts: Vec::new(), complete_seed };
-    let mut played = play(&case);
+    let case = Case { soc, identity_key, seed, cuts: Vec::new(), complete_seed };
+    let mut chain = Chain::new(case);
+    let (mut writes, _) = chain.end();
     for _ in 0..=random.below(5) {
-        if played.last_writes() == 0 {
+        if writes == 0 {
             break; // stopped over a torn piece, or complete
         }
-        let write = 1 + random.below(played.last_writes());
+        let write = 1 + random.below(writes);
         let reach = match random.below(3) {
             0 => Reach::Before,
             1 => Reach::Torn(random.below(32)),
             _ => Reach::After,
         };
-        case.cuts.push(Cut { write, reach });
-        played = play(&case);
-        assert!(played.verdict.is_ok(), "{case:?}: {:?}", played.verdict);
+        chain.cut(Cut { write, reach });
+        let verdict;
+        (writes, verdict) = chain.end();
+        verdict.map_err(|what| format!("{:?}: {what}", chain.case()))?;
     }
+    Ok(0)
 }
 
 #[test]
@@ -113,6 +116,24 @@ fn a_replay_is_the_same_each_time() {
     assert_eq!(first.runs.len(), 3);
     assert_eq!(format!("{:?}", first.runs), format!("{:?}", second.runs));
     assert_eq!(first.verdict, Ok(Ending::Stopped("MEXT")));
+}
+
+#[test]
+fn a_chain_ends_as_the_case_does_that_is_played_anew() {
+    for name in
+        ["nrf5340-driver-7-3a-30t4", "nrf54l15-generated-2-9b-20t1-4a", "nrf9160-dummy-3-2a-999b"]
+    {
+        let whole: Case = name.parse().unwrap();
+        let mut chain = Chain::new(Case { cuts: Vec::new(), ..whole.clone() });
+        for (number, cut) in whole.cuts.iter().enumerate() {
+            let played = play(&Case { cuts: whole.cuts[..number].to_vec(), ..whole.clone() });
+            assert_eq!(chain.end(), (played.last_writes(), played.verdict), "{name}, run {number}");
+            chain.cut(*cut);
+        }
+        let played = play(&whole);
+        assert_eq!(chain.end(), (played.last_writes(), played.verdict), "{name}");
+        assert_eq!(*chain.case(), whole);
+    }
 }
 
 #[test]

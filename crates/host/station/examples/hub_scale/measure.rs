@@ -2,6 +2,7 @@
 
 //! The measurements.
 
+#[allow(dead_code, reason = "each example uses another part of it")]
 #[path = "../parts/mod.rs"]
 mod parts;
 #[expect(dead_code, reason = "the tests use the rest of it")]

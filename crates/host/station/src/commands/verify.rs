@@ -4,10 +4,12 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use provisioning::{ImplementationId, Nonce};
-use station::log::{Accepted, GoodRun, LogError, Run, Runs};
+use station::log::{Accepted, GoodRun, LogError, Run, Runs, check_runs};
 use station::part::PartError;
 use station::record::{VerifiedRecord, Wanted};
 
@@ -49,16 +51,15 @@ pub fn run(options: &Verify, json: bool) -> Result<bool, Error> {
     let mut report = Report { json, out: io::stdout().lock(), good: 0, bad: 0, without_runs: 0 };
     let mut unread = Vec::new();
     for file in &options.files {
-        match open(file).and_then(Runs::new) {
-            Ok(runs) => {
-                for run in runs {
-                    match run {
-                        Ok(run) => report.run(file, &run, &run.check(&accepted))?,
-                        Err(LogError::NoRun(why)) => report.no_run(file, &why)?,
-                        Err(LogError::Read(error)) => unread.push((file, error)),
-                    }
+        match open(file).and_then(|(log, threads)| Ok((Runs::new(log)?, threads))) {
+            Ok((runs, threads)) => check_runs(runs, &accepted, threads, |run| match run {
+                Ok((run, checked)) => report.run(file, &run, &checked),
+                Err(LogError::NoRun(why)) => report.no_run(file, &why),
+                Err(LogError::Read(error)) => {
+                    unread.push((file, error));
+                    Ok(())
                 }
-            }
+            })?,
             Err(error) => unread.push((file, error)),
         }
     }
@@ -74,15 +75,21 @@ fn is_standard_input(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-fn open(file: &Path) -> io::Result<Box<dyn Read>> {
+/// The log, and in how many threads it is checked: of one that is still being written each run is to be told when it
+/// ends.
+fn open(file: &Path) -> io::Result<(Box<dyn Read>, NonZeroUsize)> {
     if !is_standard_input(file) {
-        return Ok(Box::new(File::open(file)?));
+        let log = File::open(file)?;
+        let is_whole = log.metadata()?.is_file();
+        let threads =
+            if is_whole { thread::available_parallelism() } else { Ok(NonZeroUsize::MIN) };
+        return Ok((Box::new(log), threads.unwrap_or(NonZeroUsize::MIN)));
     }
     let input = io::stdin().lock();
     if input.is_terminal() {
         say("Paste the console of parts, and end it with Ctrl+D.");
     }
-    Ok(Box::new(input))
+    Ok((Box::new(input), NonZeroUsize::MIN))
 }
 
 /// What people call a log.

@@ -108,7 +108,7 @@ pub fn page(ledger: &mut OfLedger, reading: &Reading, query: &Query, around: &Ar
 /// The whole page of a hub. What was looked for there comes with it.
 pub fn page_of_hub(
     hub: &OfHub,
-    found: Option<Result<Vec<Shown>, Unread>>,
+    found: Option<&Result<Vec<Shown>, Unread>>,
     query: &Query,
     around: &Around,
 ) -> Markup {
@@ -123,7 +123,7 @@ pub fn page_of_hub(
             }
         }
         (form(query, &shift, Some(&facts)))
-        @if let Some(found) = &found { (search(query, found, "on all stations")) }
+        @if let Some(found) = found { (search(query, found, "on all stations")) }
         (contests(&facts.contests))
         (figures(&shift, true))
         (stations(&facts, query))

@@ -152,7 +152,9 @@ impl OfLedger {
     fn read_some(&mut self) -> Result<bool, Unread> {
         let links = Source::follow(&mut self.ledger, self.book.head)?;
         let is_all = links.len() < GO as usize;
-        links.into_iter().for_each(|link| self.book.take(link));
+        for link in links {
+            self.book.take(link);
+        }
         trim(&mut [&mut self.book], RUNS);
         Ok(is_all)
     }

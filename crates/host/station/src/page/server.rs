@@ -321,7 +321,7 @@ async fn engineer(State(site): State<Arc<Site>>, Query(query): Query<engineer::Q
                     Some(found.unwrap_or_else(|| Err(busy())))
                 }
             };
-            blocking(move || engineer::page_of_hub(&hub, found, &query, &around)).await
+            blocking(move || engineer::page_of_hub(&hub, found.as_ref(), &query, &around)).await
         }
     };
     page.map_or_else(broken, |page| Html(page.into_string()).into_response())

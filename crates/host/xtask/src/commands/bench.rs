@@ -76,5 +76,11 @@ pub fn run(root: &Path, keep: &Keep) -> Result<ExitCode> {
         stack: measured.stack,
         stack_size: measured.stack_size,
     };
-    conclude(root, &environment, history, keep, vec![(String::from(BOARD), compilers, figures)])
+    conclude(
+        root,
+        Some(&environment),
+        history,
+        keep,
+        vec![(String::from(BOARD), compilers, figures)],
+    )
 }

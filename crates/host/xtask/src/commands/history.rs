@@ -21,22 +21,27 @@ pub struct Keep {
     date: Option<Date>,
 }
 
+/// The file that keeps the figures.
+pub const HISTORY: &str = "docs/measured.jsonl";
+
 /// The environment of a build, and the history: both are needed, and are looked for before anything is built.
 pub fn prepare(root: &Path) -> Result<(Environment, History)> {
     let environment = Environment::zephyr(root, &[build::TARGET])?;
-    Ok((environment, History::open(&root.join("docs/measured.jsonl"))?))
+    Ok((environment, History::open(&root.join(HISTORY))?))
 }
 
-/// Compares what was measured with the history, or appends it.
+/// Compares what was measured with the history, or appends it. The environment is that of images.
 pub fn conclude(
     root: &Path,
-    environment: &Environment,
+    environment: Option<&Environment>,
     mut history: History,
     keep: &Keep,
     measured: Vec<(String, Vec<String>, Figures)>,
 ) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    let sdk = environment.version()?.to_string();
+    let sdk =
+        environment.map(|environment| Ok::<_, anyhow::Error>(environment.version()?.to_string()));
+    let sdk = sdk.transpose()?;
     println!();
     for (board, compilers, figures) in &measured {
         let kind = figures.kind();
@@ -49,7 +54,9 @@ pub fn conclude(
             continue;
         };
         println!("{kind} of {board}, since {} ({}):", last.commit, last.date);
-        if let Some(before) = last.sdk.as_ref().filter(|before| **before != sdk) {
+        if let (Some(before), Some(sdk)) = (&last.sdk, &sdk)
+            && before != sdk
+        {
             println!("  with {sdk} instead of {before}");
         }
         if last.compilers != *compilers {
@@ -90,13 +97,13 @@ pub fn conclude(
                 date,
                 commit: commit.clone(),
                 board,
-                sdk: Some(sdk.clone()),
+                sdk: sdk.clone(),
                 compilers,
                 figures,
             })
             .collect();
         history.append(&entries)?;
-        println!("recorded in docs/measured.jsonl");
+        println!("recorded in {HISTORY}");
     }
     Ok(code)
 }
@@ -104,7 +111,7 @@ pub fn conclude(
 /// The last commit, with a `+` if anything but the history was changed since.
 fn commit(root: &Path) -> Result<String> {
     let mut commit = git(root, &["rev-parse", "--short=12", "HEAD"])?;
-    if !git(root, &["status", "--porcelain", "--", ".", ":!docs/measured.jsonl"])?.is_empty() {
+    if !git(root, &["status", "--porcelain", "--", ".", &format!(":!{HISTORY}")])?.is_empty() {
         commit.push('+');
     }
     Ok(commit)

@@ -3,6 +3,7 @@
 //! A file for each subcommand.
 
 pub mod bench;
+pub mod bench_host;
 pub mod check;
 pub mod history;
 pub mod mutants;

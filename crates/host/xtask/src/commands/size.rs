@@ -103,7 +103,7 @@ pub fn run(root: &Path, Size { board: boards, keep }: Size) -> Result<ExitCode> 
         let figures = Figures::Size { flash: size.flash, ram: size.ram, crates };
         measured.push((board, elf.compilers(), figures));
     }
-    let conclusion = conclude(root, &environment, history, &keep, measured)?;
+    let conclusion = conclude(root, Some(&environment), history, &keep, measured)?;
     Ok(if code == ExitCode::SUCCESS { conclusion } else { code })
 }
 
