@@ -216,10 +216,7 @@ impl Teeth {
 
     /// The point of a column. It reads the whole table, whatever the digits are.
     fn point(&self, column: usize) -> Zeroizing<Affine> {
-        let tooth = |number: usize| {
-            let bit = column + SPACING * number;
-            self.0[31 - bit / 8] >> (bit % 8) & 1
-        };
+        let tooth = |number: usize| bit(&*self.0, column + SPACING * number);
         // All digits have the other sign where the highest is -1/2.
         let is_negative = tooth(3) ^ 1;
         let index = (tooth(0) ^ is_negative)

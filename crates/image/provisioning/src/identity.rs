@@ -100,10 +100,7 @@ impl IdentityKey {
             let inverse = Zeroizing::new(scalar::invert(&(*k * *sum)));
             let s = *inverse * *sum * *sum;
             if r != Scalar::ZERO && s != Scalar::ZERO {
-                let mut signature = [0; 64];
-                signature[..32].copy_from_slice(&scalar::to_bytes(&r));
-                signature[32..].copy_from_slice(&scalar::to_bytes(&s));
-                return Some((signature, *inverse * *k * *k));
+                return Some((whole(&r, &s), *inverse * *k * *k));
             }
         }
         None
@@ -187,6 +184,18 @@ impl PublicPoint {
         s * inverse == Scalar::ONE
             && curve::sum_has_x(&(scalar::reduce(digest) * inverse), &self.0, &(r * inverse), &r)
     }
+}
+
+/// `r || s`.
+#[cfg(stored_keys)]
+fn whole(r: &Scalar, s: &Scalar) -> [u8; 64] {
+    let mut signature = [0; 64];
+    // Not by ranges, whose lengths are compared where the part runs.
+    let (halves, _) = signature.as_chunks_mut();
+    for (half, scalar) in halves.iter_mut().zip([r, s]) {
+        *half = scalar::to_bytes(scalar);
+    }
+    signature
 }
 
 /// r and s, each `None` where it is not in `1..n`.
