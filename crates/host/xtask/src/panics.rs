@@ -14,8 +14,9 @@ use crate::elf::{Elf, Symbol, symbols};
 const FIRMWARE: &str = "firmware.rs";
 
 /// Source files whose panics may be in an image for a part: their crate, and what would have to happen.
-pub const EXPECTED: [(&str, &str); 9] = [
+pub const EXPECTED: [(&str, &str); 10] = [
     ("aes", "a word of the cipher beyond its eight, checked in each round"),
+    ("block-buffer", "a cut behind the end of the data, checked where a block is filled"),
     ("crypto-bigint", "a shift or a limb beyond its number, checked in the course of an inversion"),
     ("elliptic-curve", "a field element that is not as long as the curve says"),
     ("primefield", "a field element that is not as long as the curve says"),

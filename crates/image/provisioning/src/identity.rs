@@ -138,11 +138,9 @@ impl PublicKey {
     }
 
     fn point(&self) -> Option<PublicPoint> {
-        let (x, y) = self.0[1..].split_at(32);
-        if self.0[0] != 0x04 {
-            return None;
-        }
-        Affine::from_coordinates(x.try_into().ok()?, y.try_into().ok()?).map(PublicPoint)
+        let [0x04, coordinates @ ..] = &self.0 else { return None };
+        let ([x, y], _) = coordinates.as_chunks() else { return None };
+        Affine::from_coordinates(*x, *y).map(PublicPoint)
     }
 
     /// The 65 bytes of the point.
