@@ -18,7 +18,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use parts::{Maker, Part, Result};
 use provisioning::{Config, IdentityKeySource};
 use silicon::{Silicon, Soc};
-use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
+use station::export::export;
 use station::ledger::{Ledger, Link};
 use station::log::{Accepted, Runs};
 use station::record::{self, Wanted};
@@ -129,15 +129,7 @@ fn export_all(ledger: &Ledger, count: u64) -> Result<()> {
         identities.extend(found.link.and_then(Link::entry).map(|entry| entry.identity));
         Ok(())
     })?;
-    let options = Options {
-        profile: Profile::Psa2025,
-        instance_ids: InstanceIds::Both,
-        head: audit.head.hash,
-        vendor: None,
-        model: None,
-        max_bytes: DEFAULT_MAX_BYTES,
-    };
-    let files = export(&options, identities)?;
+    let files = export(&parts::options(audit.head.hash), identities)?;
     let parts: usize = files.iter().map(|file| file.parts).sum();
     same(audit.is_clean(), parts as u64 == count)
 }

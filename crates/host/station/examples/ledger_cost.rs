@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use parts::{Maker, Part, Result};
 use station::DeviceId;
-use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
+use station::export::export;
 use station::ledger::{Entry, Ledger, Link, PartName};
 
 /// Outcomes in a commit, as many as the station puts in one at most.
@@ -199,15 +199,7 @@ fn export_range(ledger: &Ledger, count: u64) -> Result<()> {
     if !audit.is_clean() {
         return Err(format!("{audit:?}").into());
     }
-    let options = Options {
-        profile: Profile::Psa2025,
-        instance_ids: InstanceIds::Both,
-        head: audit.head.hash,
-        vendor: None,
-        model: None,
-        max_bytes: DEFAULT_MAX_BYTES,
-    };
-    let files = export(&options, identities)?;
+    let files = export(&parts::options(audit.head.hash), identities)?;
     let (parts, bytes) =
         files.iter().fold((0, 0), |(n, b), file| (n + file.parts, b + file.endorsements.len()));
     println!("{} files of endorsements, {parts} parts, {} MiB", files.len(), bytes >> 20);

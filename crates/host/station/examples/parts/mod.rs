@@ -20,6 +20,7 @@ use provisioning::console::RECORD_PREFIX;
 use provisioning::{Event, ImplementationId, Measurement, PublicKey, Ueid};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile};
 use station::ledger::{Attempt, Begun, Ledger, New, NewEnd, NewEntry, NewOutcome, Step};
 use station::port::{Arrival, Source};
 use station::record::{self, Wanted};
@@ -186,6 +187,18 @@ fn record(identity: &Identity, key: &EcdsaKeyPair, random: &SystemRandom) -> Res
     record.extend(token.to_tagged_vec().map_err(|error| error.to_string())?);
     record.extend(public.to_vec().map_err(|error| error.to_string())?);
     Ok(record)
+}
+
+/// How parts are exported from a ledger with this head.
+pub fn options(head: [u8; 32]) -> Options {
+    Options {
+        profile: Profile::Psa2025,
+        instance_ids: InstanceIds::Both,
+        head,
+        vendor: None,
+        model: None,
+        max_bytes: DEFAULT_MAX_BYTES,
+    }
 }
 
 /// What the ledger keeps must be what its record says.
