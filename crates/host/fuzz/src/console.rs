@@ -49,8 +49,10 @@ pub fn check(data: &[u8]) {
     }
     let runs: Vec<_> = Runs::new(data).expect("bytes can be read").collect();
     assert!(!runs.is_empty(), "a log without a run says so");
-    // With these, a log may be in UTF-16, or coloured: then it is another text.
-    let is_plain = !data.iter().any(|byte| matches!(byte, 0 | 0x1B));
+    // With these, a log may be in UTF-16, or coloured, and a carriage return alone ends a line of it: then it is
+    // another text.
+    let is_plain = !data.iter().any(|byte| matches!(byte, 0 | 0x1B))
+        && !data.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n');
     if whole.1.is_ok() && is_plain {
         let ends = runs.into_iter().filter_map(|run| run.ok().map(|run| run.end));
         assert!(ends.into_iter().any(|end| end == whole.1), "the run is not found");
