@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use provisioning::Event;
+use xtask::build::BuildError;
 use xtask::elf::Elf;
 use xtask::workspace::Workspace;
 
@@ -168,7 +169,7 @@ pub fn why_not_built(workspace: &Workspace, scenario: &str) -> Option<&'static s
 
 fn on_device_file(project: &Project, part: &Part) -> Result<()> {
     let python = project.python("verifier-venv", "cbor2, cryptography, ecdsa, intelhex, pycose")?;
-    let workspace = project.workspaces.first().context("a workspace")?;
+    let workspace = project.workspaces.first().ok_or(BuildError::NoWorkspace)?;
     if let Some(why) = why_not_built(workspace, part.tfm) {
         return Err(NotHere(format!("{} is not built, since {why}", part.tfm)).into());
     }
