@@ -89,6 +89,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension};
 use tempfile::TempDir;
 
@@ -510,7 +511,11 @@ fn write_ahead(path: &Path, connection: &Connection) -> Result<(), LedgerError> 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| LedgerError::of(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| LedgerError::of(path, error))?;
+    let error = |error| LedgerError::of(path, error);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+    // Without it SQLite plans a statement anew for each new value that a partial index might depend on
+    // (sqlite.org/queryplanner-ng.html#qpstab).
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
     Ok(connection)
 }
 

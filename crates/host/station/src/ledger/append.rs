@@ -359,6 +359,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use provisioning::{ImplementationId, PublicKey};
+    use rusqlite::StatementStatus;
     use rusqlite::config::DbConfig;
 
     use super::super::link::{
@@ -366,6 +368,7 @@ mod tests {
         INSERT_WITHDRAWAL,
     };
     use super::*;
+    use crate::DeviceId;
 
     fn ledger() -> (tempfile::TempDir, Ledger) {
         let folder = tempfile::tempdir().unwrap();
@@ -431,6 +434,36 @@ mod tests {
         let insert = plan(connection, INSERT_ENTRY);
         let searches = insert.iter().filter(|step| step.starts_with("SEARCH entries")).count();
         assert_eq!(searches, 6, "{insert:?}");
+    }
+
+    #[test]
+    fn no_statement_is_planned_anew_for_each_part() {
+        let (_folder, mut ledger) = ledger();
+        for number in 0..3 {
+            let serial_number = Some(format!("SN-{number}"));
+            let attempt = Attempt { serial_number: serial_number.clone(), ..Attempt::default() };
+            let key = p256::SecretKey::from_slice(&[number + 1; 32]).unwrap().public_key();
+            let identity = Identity {
+                device_id: DeviceId([number; 8]),
+                implementation_id: ImplementationId::from_bytes([0xAA; 32]).unwrap(),
+                public_key: PublicKey::from_sec1_bytes(&key.to_sec1_bytes()).unwrap(),
+            };
+            let outcome = NewOutcome {
+                attempt: Begun::Now(attempt),
+                end: NewEnd::Good(NewEntry { identity, record: vec![number] }),
+                serial_number,
+                image: None,
+                steps: Vec::new(),
+                console: Transcript::default(),
+            };
+            let kept = ledger.append(&[New::Outcome(Box::new(outcome))]).unwrap();
+            assert!(matches!(kept[0].entry, Some(Ok(_))));
+        }
+        for statement in [SEEN_DEVICE_ID, SEEN_SERIAL_NUMBER, FAILED_BEFORE, INSERT_OUTCOME] {
+            let statement = ledger.connection.prepare_cached(statement).unwrap();
+            assert!(statement.get_status(StatementStatus::Run) >= 3);
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
     }
 
     #[test]
