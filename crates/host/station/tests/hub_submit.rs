@@ -194,6 +194,19 @@ fn what_may_have_been_taken_is_sent_again_as_it_was_before_anything_else_leaves(
             assert!(said.contains("--settle"), "{said}");
         }
         assert!(!elsewhere.path().join("endorsements").exists());
+        let status = |more: &[&str]| {
+            let output =
+                run_in(elsewhere.path(), &[&["hub", "status", "--hub", &line.url], more].concat());
+            // For the conflict, as ever.
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let said = status(&[]);
+        assert!(said.lines().last().unwrap().starts_with("NOT SETTLED: on "), "{said}");
+        assert!(said.contains("has begun to submit 2 parts to acme"), "{said}");
+        let said = status(&["--json"]);
+        let begun: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        assert_eq!((&begun["verifier"], &begun["parts"]), (&"acme".into(), &2.into()), "{begun}");
         // Meanwhile a part comes, and another line claims one that was sent.
         line.enter(true, &[4]);
         line.enter(false, &[1]);
@@ -244,6 +257,30 @@ fn the_keeper_of_the_verifier_settles_what_is_not_known_from_wherever() {
         assert!(!line.is_kept());
         assert_eq!(audit(&line.hub).problems, []);
     }
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL server: cargo xtask check --only hub"]
+fn a_hub_that_is_older_than_a_submission_gets_no_other_one() {
+    let line = Line::new();
+    let verifier = Verifier::new();
+    verifier.has(lost(true));
+    line.refused(&verifier, &[]);
+    // As a backup from before has it.
+    line.hub.tamper("submissions", "DELETE FROM hub.submissions");
+    for _ in 0..2 {
+        let sent = verifier.requests().len();
+        let said = line.refused(&verifier, &[]);
+        assert!(said.contains("here 2 parts were begun to be submitted to acme"), "{said}");
+        assert!(said.contains("was restored from a backup"), "{said}");
+        assert_eq!(verifier.requests().len(), sent);
+        assert!(line.is_kept());
+    }
+    let settle = |how| line.run(&["submit", "--for", "acme", "--settle", how]);
+    assert!(refusal(settle("taken")).contains("no submission to this verifier is unfinished"));
+    assert!(line.is_kept());
+    assert_eq!(settle("not-taken").status.code(), Some(0));
+    assert!(!line.is_kept());
 }
 
 #[test]

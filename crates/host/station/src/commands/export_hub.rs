@@ -24,7 +24,7 @@ pub fn select(
     json: bool,
 ) -> Result<Option<HubExport>, Error> {
     if let Some(begun) = Hub::connect(config)?.unsettled(verifier)? {
-        return Err(unsettled(&begun, verifier).into());
+        return Err(unsettled(&begun).into());
     }
     // Drawn on standard error, and only on a terminal.
     let bar =
@@ -89,8 +89,8 @@ fn report(export: &HubExport, verifier: &str) {
 }
 
 /// Why nothing leaves for a verifier while a submission is not settled, and what to do.
-pub fn unsettled(begun: &Submission, verifier: &str) -> String {
-    let Submission { role, parts, time, .. } = begun;
+pub fn unsettled(begun: &Submission) -> String {
+    let Submission { verifier, role, parts, time, .. } = begun;
     let verifier = printable(verifier);
     format!(
         "on {time:.0} the role {role} has begun to submit {parts} parts to {verifier}, and it is not known whether \

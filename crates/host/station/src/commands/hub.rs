@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use base16ct::lower::encode_string as hex;
 use serde_json::json;
-use station::hub::{Conflict, Hub, Kind, OwnConflict, Status};
+use station::hub::{Conflict, Hub, Kind, OwnConflict, Status, Submission};
 use station::note::Verifier;
 
+use super::export_hub::unsettled;
 use super::hub_options::HubOptions;
 use super::{Error, Place, printable, say};
 
@@ -56,7 +57,8 @@ struct Enroll {
     hub: HubOptions,
 }
 
-/// Show the ledgers that the hub has, and the parts that two stations claim. The exit code is 1 if there is such a part
+/// Show the ledgers that the hub has, the parts that two stations claim, and what was begun to be submitted and is not
+/// settled. The exit code is 1 if there is such a part
 #[derive(clap::Args)]
 struct StatusOptions {
     #[command(flatten)]
@@ -162,6 +164,21 @@ fn print(status: &Status, json: bool, out: &mut impl Write) -> Result<(), Error>
             writeln!(out, "{line}")?;
         } else {
             writeln!(out, "CONFLICT: {}", words(conflict))?;
+        }
+    }
+    for begun in &status.unsettled {
+        if json {
+            let Submission { number, verifier, role, parts, time, .. } = begun;
+            let line = json!({
+                "submission": number,
+                "verifier": verifier,
+                "role": role,
+                "parts": parts,
+                "time": format!("{time:.3}"),
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(out, "NOT SETTLED: {}", unsettled(begun))?;
         }
     }
     Ok(())

@@ -29,6 +29,13 @@ pub fn run(
     let begun = hub.unsettled(name)?;
     if let Some(settle) = arguments.settle {
         let Some(begun) = begun else {
+            if settle == Settle::NotTaken && outbox.is_told()? {
+                outbox.end()?;
+                say(
+                    "what was kept here of it is removed: these parts are sent anew by the next submit",
+                );
+                return Ok(true);
+            }
             return Err("no submission to this verifier is unfinished".into());
         };
         hub.settle(begun.number, settle == Settle::Taken)?;
@@ -56,13 +63,18 @@ pub fn run(
                      they were",
                     printable(name)
                 ));
+                outbox.told()?;
                 // Without a refusal that is certain, since it is sent again.
                 send_pending(&verifier, &outbox, &pending, &what, true, json)?;
                 taken(config, begun.number, &what)?;
                 outbox.end()?;
             }
         }
-        (Some(begun), _) => return Err(export_hub::unsettled(&begun, name).into()),
+        (Some(begun), _) => return Err(export_hub::unsettled(&begun).into()),
+        // The verifier may have it, and no hub says so: in other files it would refuse these parts for good.
+        (None, Some(kept)) if outbox.is_told()? && !hub.has_settled(name, kept.sha256)? => {
+            return Err(unknown_to_the_hub(kept.parts, name, &outbox).into());
+        }
         // The hub was never told, and so neither was the verifier; or somebody has settled it.
         (None, Some(_)) => outbox.end()?,
         (None, None) => {}
@@ -86,6 +98,7 @@ pub fn run(
     // A new connection: the audit before has taken its time.
     let mut hub = Hub::connect(config)?;
     let number = hub.begin_submission(name, profile.name(), sha256, &selected.parts)?;
+    outbox.told()?;
     let what = format!("{parts} parts");
     if let Some(refusal) = send_pending(&verifier, &outbox, &pending, &what, false, json)? {
         Hub::connect(config)?.settle(number, false)?;
@@ -109,4 +122,16 @@ fn taken(config: &Config, submission: i32, what: &str) -> Result<(), Error> {
         )
         .into()
     })
+}
+
+/// What was sent, or was about to be, and the hub does not know; and what to do.
+fn unknown_to_the_hub(parts: u64, verifier: &str, outbox: &Outbox) -> String {
+    let verifier = printable(verifier);
+    format!(
+        "here {parts} parts were begun to be submitted to {verifier}, and the hub knows nothing of it: it was restored from a \
+         backup that is older. Have every station push, and ask the keeper of the verifier whether it has these parts. If it \
+         has not: station submit --hub --for NAME --settle not-taken. If it has: before other parts come, have the hub keep \
+         it by station export --hub --for NAME, throw the files of that away, and remove {}",
+        outbox.folder().display()
+    )
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::look_up::Same;
+use super::submission::{Submission, UNSETTLED, submission};
 use super::{Hub, HubError};
 
 const STATIONS: &str = "SELECT s.station, s.role, s.key, s.batch, s.origin, coalesce(last.number, 0), last.time, \
@@ -30,6 +31,8 @@ pub struct Status {
     pub stations: Vec<StationStatus>,
     /// The conflicts that are open.
     pub conflicts: Vec<Conflict>,
+    /// The submissions of which it is not known whether the verifier has them, at most one for each verifier.
+    pub unsettled: Vec<Submission>,
 }
 
 /// A ledger at the hub.
@@ -77,9 +80,11 @@ impl Hub {
             let error = |error| HubError::of(&config, error);
             let stations = client.query(STATIONS, &[]).await.map_err(error)?;
             let conflicts = client.query(CONFLICTS, &[]).await.map_err(error)?;
+            let unsettled = client.query(UNSETTLED, &[&None::<&str>]).await.map_err(error)?;
             Ok(Status {
                 stations: stations.iter().map(station).collect(),
                 conflicts: conflicts.iter().map(conflict).collect(),
+                unsettled: unsettled.iter().map(submission).collect(),
             })
         })
     }

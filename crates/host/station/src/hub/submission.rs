@@ -3,14 +3,18 @@
 //! What is sent to a verifier rather than written into files: the hub knows of it before the verifier does, so that nobody
 //! sends a part a second time while it is not known whether the verifier has it.
 
-use std::time::SystemTime;
-
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
+use super::status::time;
 use super::{ExportPart, Hub, HubError};
 
-const UNSETTLED: &str = "SELECT submission, role, cardinality(links), sha256, time FROM hub.unsettled WHERE verifier = $1";
+/// For [`submission`], all of them.
+pub(super) const UNSETTLED: &str = "SELECT submission, verifier, role, cardinality(links), sha256, time \
+    FROM hub.unsettled WHERE $1::text IS NULL OR verifier = $1 ORDER BY submission";
+const SETTLED: &str = "SELECT EXISTS (SELECT FROM hub.submissions s JOIN hub.settled d USING (submission) \
+    WHERE s.verifier = $1 AND s.sha256 = $2)";
 const BEGIN: &str = "INSERT INTO hub.submissions (verifier, profile, sha256, stations, links) \
     VALUES ($1, $2, $3, $4, $5) RETURNING submission";
 const EXPORT: &str = "INSERT INTO hub.exports (verifier, profile, parts, sha256) \
@@ -25,6 +29,8 @@ const SETTLE: &str = "INSERT INTO hub.settled (submission, export) VALUES ($1, $
 pub struct Submission {
     /// Its number at the hub.
     pub number: i32,
+    /// Whom it is for, as it is called at the hub.
+    pub verifier: String,
     /// The role that has begun it.
     pub role: String,
     /// How many parts it is.
@@ -45,13 +51,19 @@ impl Hub {
         self.call(async |client| {
             let row = client.query_opt(UNSETTLED, &[&verifier]).await;
             let row = row.map_err(|error| HubError::of(&config, error))?;
-            Ok(row.map(|row| Submission {
-                number: row.get(0),
-                role: row.get(1),
-                parts: u64::from(row.get::<_, i32>(2).cast_unsigned()),
-                sha256: row.get::<_, &[u8]>(3).try_into().unwrap_or_default(),
-                time: Timestamp::try_from(row.get::<_, SystemTime>(4)).unwrap_or(Timestamp::MAX),
-            }))
+            Ok(row.as_ref().map(submission))
+        })
+    }
+
+    /// Whether a submission of these files to this verifier is settled.
+    ///
+    /// # Errors
+    /// The hub cannot be asked.
+    pub fn has_settled(&mut self, verifier: &str, sha256: [u8; 32]) -> Result<bool, HubError> {
+        let config = self.config.clone();
+        self.call(async |client| {
+            let row = client.query_one(SETTLED, &[&verifier, &sha256.as_slice()]).await;
+            Ok(row.map_err(|error| HubError::of(&config, error))?.get(0))
         })
     }
 
@@ -105,5 +117,16 @@ impl Hub {
             transaction.execute(SETTLE, &[&submission, &export]).await.map_err(error)?;
             transaction.commit().await.map_err(error)
         })
+    }
+}
+
+pub(super) fn submission(row: &Row) -> Submission {
+    Submission {
+        number: row.get(0),
+        verifier: row.get(1),
+        role: row.get(2),
+        parts: u64::from(row.get::<_, i32>(3).cast_unsigned()),
+        sha256: row.get::<_, &[u8]>(4).try_into().unwrap_or_default(),
+        time: time(row.get(5)),
     }
 }

@@ -90,6 +90,9 @@ struct State {
     /// Of the files behind each other.
     sha256: String,
     files: Vec<String>,
+    /// The hub was told, so they may have been sent. Of a submission from a hub.
+    #[serde(default)]
+    told: bool,
 }
 
 impl Outbox {
@@ -136,7 +139,26 @@ impl Outbox {
         Ok(self.state()?.map(|(export, _)| export))
     }
 
-    fn state(&self) -> Result<Option<(ledger::Export, Vec<String>)>, OutboxError> {
+    /// Whether the hub was told of it: if not, nothing of it was sent.
+    ///
+    /// # Errors
+    /// As [`Self::begun`].
+    pub fn is_told(&self) -> Result<bool, OutboxError> {
+        Ok(self.state()?.is_some_and(|(_, state)| state.told))
+    }
+
+    /// Keeps that the hub was told, before anything is sent.
+    ///
+    /// # Errors
+    /// As [`Self::begun`], or the folder cannot be written.
+    pub fn told(&self) -> Result<(), OutboxError> {
+        match self.state()? {
+            Some((_, state)) if !state.told => self.keep(&State { told: true, ..state }),
+            _ => Ok(()),
+        }
+    }
+
+    fn state(&self) -> Result<Option<(ledger::Export, State)>, OutboxError> {
         let text = match fs::read(self.folder.join(STATE_FILE)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -150,8 +172,9 @@ impl Outbox {
         if !is_hash || state.verifier != self.verifier || state.first > state.last {
             return Err(self.damaged(format!("{STATE_FILE} is of something else")));
         }
-        let State { verifier, profile, first, last, parts, files, .. } = state;
-        Ok(Some((ledger::Export { verifier, profile, first, last, parts, sha256 }, files)))
+        let State { first, last, parts, .. } = state;
+        let (verifier, profile) = (state.verifier.clone(), state.profile.clone());
+        Ok(Some((ledger::Export { verifier, profile, first, last, parts, sha256 }, state)))
     }
 
     /// What was begun, with its files as they were made. `None` if nothing was.
@@ -159,7 +182,7 @@ impl Outbox {
     /// # Errors
     /// The folder cannot be read, or a file of it is another one.
     pub fn pending(&self) -> Result<Option<Pending>, OutboxError> {
-        let Some((export, names)) = self.state()? else { return Ok(None) };
+        let Some((export, State { files: names, .. })) = self.state()? else { return Ok(None) };
         let mut files = Vec::new();
         let mut sha256 = Sha256::new();
         for name in names {
@@ -200,15 +223,20 @@ impl Outbox {
             parts: export.parts,
             sha256: encode_string(&export.sha256),
             files: pending.iter().map(|file| file.name.clone()).collect(),
+            told: false,
         };
+        sync_folder(&self.folder).map_err(|error| self.io(STATE_FILE, error))?;
+        self.keep(&state)?;
+        Ok(Pending { export, files: pending })
+    }
+
+    fn keep(&self, state: &State) -> Result<(), OutboxError> {
         let io = |error| self.io(STATE_FILE, error);
-        sync_folder(&self.folder).map_err(io)?;
         let mut file = NamedTempFile::new_in(&self.folder).map_err(io)?;
-        serde_json::to_writer_pretty(&mut file, &state).map_err(|error| io(error.into()))?;
+        serde_json::to_writer_pretty(&mut file, state).map_err(|error| io(error.into()))?;
         file.flush().and_then(|()| file.as_file().sync_all()).map_err(io)?;
         file.persist(self.folder.join(STATE_FILE)).map_err(|error| io(error.error))?;
-        sync_folder(&self.folder).map_err(io)?;
-        Ok(Pending { export, files: pending })
+        sync_folder(&self.folder).map_err(io)
     }
 
     /// Forgets it: the ledger says that the verifier has it, or it is certain that it does not.
