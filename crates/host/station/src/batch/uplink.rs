@@ -358,3 +358,50 @@ impl Mail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Alarm;
+
+    /// A hub that has no other station's part, and another link than the ledger.
+    struct Contradicts;
+
+    impl LookUp for Contradicts {
+        fn look_up(&mut self, sought: &[Sought]) -> Result<Vec<Option<Elsewhere>>, HubError> {
+            Ok(vec![None; sought.len()])
+        }
+    }
+
+    impl Push for Contradicts {
+        fn push(&mut self) -> Result<(), HubError> {
+            Err(Alarm::Fork { number: 1, here: [1; 32], there: [2; 32] }.into())
+        }
+
+        fn at_hub(&mut self) -> Result<Amount, HubError> {
+            Ok(Amount::default())
+        }
+
+        fn conflicts(&mut self) -> Result<Vec<OwnConflict>, HubError> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Also while the batch has not stopped yet.
+    #[test]
+    fn nothing_may_be_entered_after_an_alarm_though_the_hub_answers() {
+        let uplink = Uplink {
+            look_ups: Box::new(Contradicts),
+            pushes: Box::new(Contradicts),
+            is_required: false,
+            away: None,
+            times: Times::default(),
+        };
+        let (desk, mail) = Desk::open(uplink, Amount { parts: 1, links: 2 });
+        assert!(mail.0.iter().any(|said| matches!(said, Said::Notice(HubNotice::Alarm(_)))));
+        let sought = Sought { identity: None, serial_number: Some(String::from("SN-1")) };
+        assert_eq!(desk.look_up(sought.clone()), Ok(None));
+        let found = desk.may_enter(sought);
+        assert!(matches!(found, Err(PartError::NoHub(_))), "{found:?}");
+    }
+}
