@@ -13,7 +13,6 @@ use std::hint::black_box;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,12 +21,11 @@ use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use parts::{Maker, Part, Replay};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use station::batch::{self, Batch, Connect, Control, Parts, Port, Scan, Steps};
-use station::clock::SystemClock;
+use station::batch::{self, Batch, Connect, Control, Parts, Port};
 use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
 use station::ledger::{Ledger, LedgerError, Link, New};
 use station::log::{Accepted, Runs, check_runs};
-use station::port::{Source, Timeouts};
+use station::port::Source;
 use station::record::{self, Wanted};
 use station::steps;
 
@@ -224,19 +222,7 @@ fn port(number: u64, parts: &[Part]) -> Port {
 fn provision(ports: Vec<Port>, count: u64) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::open_or_create(&folder.path().join("ledger")).unwrap();
-    let batch = Batch {
-        parts: usize::try_from(count).ok(),
-        wanted: Wanted::default(),
-        image: None,
-        require_nonce: false,
-        allow_modelled: false,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
-    };
+    let batch = Batch::new(usize::try_from(count).ok(), Wanted::default());
     let begun = Instant::now();
     batch::run(&batch, ports, &mut ledger, &Control::default(), None, |_| ()).unwrap();
     let taken = begun.elapsed();

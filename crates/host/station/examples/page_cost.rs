@@ -10,18 +10,15 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use silicon::Soc;
-use station::batch::{self, Batch, Control, Parts, Port, Scan, Steps};
-use station::clock::SystemClock;
+use station::batch::{self, Batch, Control, Parts, Port};
 use station::ledger::Ledger;
 use station::page::line::About;
 use station::page::{Options, Page};
-use station::port::Timeouts;
 use station::record::Wanted;
 use station::simulated::Seed;
 use station::steps;
@@ -99,17 +96,11 @@ fn run(parts: usize, with_page: bool) -> Result<(f64, f64), Box<dyn Error>> {
         told: steps::Part::default(),
     });
     let batch = Batch {
-        parts: Some(parts),
-        wanted: Wanted { implementation_id: Some(id), nonce: None, allow_dummy: false },
-        image: None,
-        require_nonce: false,
         allow_modelled: true,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
+        ..Batch::new(
+            Some(parts),
+            Wanted { implementation_id: Some(id), nonce: None, allow_dummy: false },
+        )
     };
     let page = if with_page {
         let options = Options::new("127.0.0.1:0".parse()?, None, Vec::new())?;

@@ -32,7 +32,7 @@ use thiserror::Error;
 pub use operator::{Answers, Question, Scan};
 
 use crate::Identity;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::console::{ConsoleError, Observed};
 use crate::hub::HubError;
 use crate::ledger::{Ledger, LedgerError, Receipt};
@@ -123,6 +123,27 @@ pub struct Batch {
     pub steps: Steps,
     /// The time.
     pub clock: Arc<dyn Clock>,
+}
+
+impl Batch {
+    /// A batch of so many parts, whose records have to be like this, and nothing else: no image, no operator and no
+    /// commands, with the system's clock and the usual time-outs.
+    #[must_use]
+    pub fn new(parts: Option<usize>, wanted: Wanted) -> Self {
+        Self {
+            parts,
+            wanted,
+            image: None,
+            require_nonce: false,
+            allow_modelled: false,
+            give_up_after: None,
+            timeouts: Timeouts::default(),
+            name: None,
+            scan: Scan::No,
+            steps: Steps::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
 }
 
 /// What [`run`] reports, with the index of the port.

@@ -9,7 +9,6 @@ mod common;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -21,9 +20,8 @@ use provisioning::{Config, IdentityKeySource, ImplementationId, Nonce};
 use serde_json::Value;
 use silicon::{Silicon, Soc};
 use station::batch::{
-    self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Scan, Steps, Verdict,
+    self, Batch, Connect, Control, NOTICES_WAITING, Notice, Parts, Port, Verdict,
 };
-use station::clock::SystemClock;
 use station::console::Observed;
 use station::ledger::Ledger;
 use station::port::{self, Source, Timeouts};
@@ -467,17 +465,9 @@ fn a_chatty_console_waits_until_it_is_shown() {
     let port = port::SerialPort::open(&name, port::DEFAULT_BAUD).unwrap();
     let port = Once(Some(port));
     let batch = Batch {
-        parts: Some(1),
-        wanted: Wanted::default(),
-        image: None,
-        require_nonce: false,
-        allow_modelled: false,
         give_up_after: Some(1),
         timeouts: Timeouts { run: Duration::from_secs(3600), ..Timeouts::default() },
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
+        ..Batch::new(Some(1), Wanted::default())
     };
     let parts = Parts::Connected(Box::new(port));
     let port = Port { name: String::from("port"), parts, told: steps::Part::default() };

@@ -20,14 +20,10 @@ use common::{id, links};
 use rustix::process::{Pid, Signal, kill_process};
 use silicon::Soc;
 use station::batch::uplink::{Amount, HubNotice, Uplink};
-use station::batch::{
-    self, Batch, BatchError, Control, Done, Notice, Parts, Port, Scan, Steps, Verdict,
-};
-use station::clock::SystemClock;
+use station::batch::{self, Batch, BatchError, Control, Done, Notice, Parts, Port, Verdict};
 use station::hub::{Config, HubError};
 use station::ledger::{Fact, Ledger};
 use station::part::PartError;
-use station::port::Timeouts;
 use station::record::Wanted;
 use station::simulated::Seed;
 use station::steps;
@@ -78,17 +74,9 @@ fn provision(
         told: steps::Part::default(),
     };
     let batch = Batch {
-        parts: Some(count),
-        wanted: Wanted { implementation_id: Some(id()), ..Wanted::default() },
-        image: None,
         require_nonce: true,
         allow_modelled: true,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
+        ..Batch::new(Some(count), Wanted { implementation_id: Some(id()), ..Wanted::default() })
     };
     let uplink = uplink(config, station, false).unwrap();
     let mut ran = Ran::default();

@@ -12,7 +12,6 @@ mod notices;
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,12 +19,10 @@ use browser::Browser;
 use common::id;
 use notices::{HOSTILE, about, fail, failed, known, options, page, pass, running, shift};
 use silicon::Soc;
-use station::batch::{self, Batch, Control, Notice, Parts, Port, Question, Scan, Steps};
-use station::clock::SystemClock;
+use station::batch::{self, Batch, Control, Notice, Parts, Port, Question};
 use station::escaped;
 use station::ledger::Ledger;
 use station::page::{Options, Page};
-use station::port::Timeouts;
 use station::record::Wanted;
 use station::simulated::Seed;
 use tempfile::TempDir;
@@ -328,17 +325,11 @@ fn a_thousand_parts_are_seen_by_both() {
         told: station::steps::Part::default(),
     });
     let batch = Batch {
-        parts: Some(1000),
-        wanted: Wanted { implementation_id: Some(id()), nonce: None, allow_dummy: false },
-        image: None,
-        require_nonce: false,
         allow_modelled: true,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
+        ..Batch::new(
+            Some(1000),
+            Wanted { implementation_id: Some(id()), nonce: None, allow_dummy: false },
+        )
     };
     batch::run(&batch, ports.collect(), &mut ledger, &Control::default(), None, |notice| {
         page.notice(&notice);

@@ -21,10 +21,10 @@ use common::{ID, Random, kit_line};
 use jiff::Timestamp;
 use provisioning::Nonce;
 use provisioning::console::NONCE_PROMPT;
-use station::batch::{self, Batch, Connect, Control, Notice, Parts, Port, Scan, Steps, Verdict};
+use station::batch::{self, Batch, Connect, Control, Notice, Parts, Port, Verdict};
 use station::clock::Clock;
 use station::ledger::{Fact, Ledger, LedgerError, Link, Runs};
-use station::port::{Arrival, Source, Timeouts};
+use station::port::{Arrival, Source};
 use station::record::Wanted;
 use station::steps;
 
@@ -363,17 +363,8 @@ fn idle_hours_cost_nothing() {
         told: steps::Part::default(),
     };
     let batch = Batch {
-        parts: Some(2),
-        wanted: Wanted::default(),
-        image: None,
-        require_nonce: false,
-        allow_modelled: false,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        ..Batch::new(Some(2), Wanted::default())
     };
     let (mut idle, mut good) = (0, 0);
     batch::run(&batch, vec![port], &mut ledger, &Control::default(), None, |notice| match notice {

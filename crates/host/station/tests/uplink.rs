@@ -17,14 +17,12 @@ use provisioning::{DeviceId, Ueid};
 use silicon::Soc;
 use station::batch::uplink::{Amount, HubNotice, LookUp, Push, Times, Uplink};
 use station::batch::{
-    self, Answers, Batch, BatchError, Connect, Control, Done, Notice, Parts, Port, Scan, Steps,
-    Verdict,
+    self, Answers, Batch, BatchError, Connect, Control, Done, Notice, Parts, Port, Scan, Verdict,
 };
-use station::clock::SystemClock;
 use station::hub::{Alarm, Elsewhere, HubError, OwnConflict, Same, Sought};
 use station::ledger::{End, Fact, Ledger};
 use station::part::PartError;
-use station::port::{Arrival, Source, Timeouts};
+use station::port::{Arrival, Source};
 use station::record::Wanted;
 use station::simulated::Seed;
 use station::steps;
@@ -149,19 +147,8 @@ const TIMES: Times = Times {
 const SILENT: Duration = Duration::from_secs(2);
 
 fn batch_of(count: usize) -> Batch {
-    Batch {
-        parts: Some(count),
-        wanted: Wanted { implementation_id: Some(id()), ..Wanted::default() },
-        image: None,
-        require_nonce: false,
-        allow_modelled: true,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
-    }
+    let wanted = Wanted { implementation_id: Some(id()), ..Wanted::default() };
+    Batch { allow_modelled: true, ..Batch::new(Some(count), wanted) }
 }
 
 impl Line {

@@ -18,11 +18,9 @@ use std::time::{Duration, Instant};
 use postgres::{TestHub, TestStation, shared};
 use silicon::Soc;
 use station::batch::uplink::Uplink;
-use station::batch::{self, Batch, Control, Notice, Parts, Port, Scan, Steps, Verdict};
-use station::clock::SystemClock;
+use station::batch::{self, Batch, Control, Notice, Parts, Port, Verdict};
 use station::hub::{AuditOptions, Hub, HubAudit};
 use station::ledger::Ledger;
-use station::port::Timeouts;
 use station::record::Wanted;
 use station::simulated::Seed;
 use station::steps;
@@ -207,17 +205,9 @@ fn provision(mut station: TestStation, count: usize, with_hub: bool) -> Result<(
         told: steps::Part::default(),
     };
     let batch = Batch {
-        parts: Some(count),
-        wanted: Wanted { implementation_id: Some(id), ..Wanted::default() },
-        image: None,
         require_nonce: true,
         allow_modelled: true,
-        give_up_after: None,
-        timeouts: Timeouts::default(),
-        name: None,
-        scan: Scan::No,
-        steps: Steps::default(),
-        clock: Arc::new(SystemClock),
+        ..Batch::new(Some(count), Wanted { implementation_id: Some(id), ..Wanted::default() })
     };
     let uplink = || -> Result<Uplink> {
         let read: Ledger = station.open(station.ledger.path());
