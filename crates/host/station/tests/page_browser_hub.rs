@@ -37,6 +37,18 @@ fn is_good_at_each_width(browser: &Browser, what: &str) {
     }
 }
 
+/// Puts the manual's names in the place of this test's own, which are others in each run, for the picture.
+fn names_of_the_manual(hub: &TestHub) -> String {
+    let named = reader(hub).to_string();
+    let database = named.rsplit('/').next().unwrap();
+    let [named, role] = [named.clone(), format!(".{database}")].map(|text| serde_json::json!(text));
+    format!(
+        "(() => {{ const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); \
+         while (texts.nextNode()) {{ const text = texts.currentNode; \
+         text.data = text.data.replaceAll({named}, 'hub.example/hub').replaceAll({role}, ''); }} }})()"
+    )
+}
+
 #[test]
 #[ignore = "needs Chromium and a PostgreSQL server: cargo xtask check --only page"]
 fn the_engineer_sees_all_stations() {
@@ -52,6 +64,11 @@ fn the_engineer_sees_all_stations() {
     browser.is_accessible("all stations, light");
     browser.prefer(&[("prefers-color-scheme", "dark")]);
     is_good_at_each_width(&browser, "all stations, dark");
+    browser.value(&names_of_the_manual(&hub));
+    browser.picture("hub", 1080);
+    browser.go(&at("/engineer"));
+    browser.wait("document.body.dataset.link === 'live'");
+    browser.wait(GOOD);
     // What a station pushes is seen without loading the page anew.
     browser.value("window.sameDocument = true");
     one.ledger.append(&[common::run(NewEnd::Good(entry(191)), None)]).unwrap();
