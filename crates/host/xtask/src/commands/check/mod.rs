@@ -259,12 +259,18 @@ impl Project {
 
     /// A file that Twister leaves, by its path in `twister-out`.
     fn twister(&self, path: &str) -> Result<PathBuf> {
-        let file = self.root.join("twister-out").join(path);
-        if file.is_file() {
-            Ok(file)
-        } else {
-            Err(NotHere(format!("Twister has not left {path}")).into())
+        let found = self.twister_files(path)?.into_iter().find(|file| file.is_file());
+        found.ok_or_else(|| NotHere(format!("Twister has not left {path}")).into())
+    }
+
+    /// What Twister leaves, by a pattern for its path in `twister-out`. That of Zephyr 4.1.99 has a folder for the toolchain
+    /// in the board's.
+    fn twister_files(&self, pattern: &str) -> Result<Vec<PathBuf>> {
+        let mut files = self.files(&format!("twister-out/{pattern}"))?;
+        if let Some((board, rest)) = pattern.split_once('/') {
+            files.extend(self.files(&format!("twister-out/{board}/*/{rest}"))?);
         }
+        Ok(files)
     }
 
     /// A Python that has these packages: of an environment in `target`, or that of the machine.

@@ -171,15 +171,15 @@ pub fn no_record(project: &Project) -> Result<()> {
 /// The image that locks the network core's debug port: where it is asked for, with a warning, and nowhere else.
 pub fn network_core(project: &Project) -> Result<()> {
     let kit = "nrf5340dk_nrf5340_cpuapp/sample.tfm.provisioning_image.kit.net_core";
-    project.twister(&format!("{kit}/build.log"))?;
-    let asked = project.root.join("twister-out").join(kit);
-    let built = project.files("twister-out/nrf5340*/*/provisioning_image_net_core")?;
+    let log = project.twister(&format!("{kit}/build.log"))?;
+    let asked = log.parent().context("the folder of the kit")?;
+    let built = project.twister_files("nrf5340*/*/provisioning_image_net_core")?;
     ensure!(
         built == [asked.join("provisioning_image_net_core")],
         "the network core's image is built unasked, or not where it is asked for: {built:?}"
     );
     let warning = "SB_CONFIG_PROVISIONING_NET_CORE locks the debug port";
-    for log in project.files(&format!("twister-out/{kit}/*.log"))? {
+    for log in project.twister_files(&format!("{kit}/*.log"))? {
         if String::from_utf8_lossy(&read(&log)?).contains(warning) {
             return Ok(());
         }
@@ -244,9 +244,11 @@ pub fn no_model(project: &Project) -> Result<()> {
     };
     let mps2 = project.twister(&format!("{MPS2}/zephyr/zephyr.elf"))?;
     ensure!(has_model(&mps2)?, "the model's line is not in an image that has it");
-    let mut images = project.files("twister-out/nrf*/*/zephyr/zephyr.elf")?;
+    let mut images = project.twister_files("nrf*/*/zephyr/zephyr.elf")?;
     // By sysbuild.
-    images.extend(project.files("twister-out/nrf*/*/*/zephyr/zephyr.elf")?);
+    images.extend(project.twister_files("nrf*/*/*/zephyr/zephyr.elf")?);
+    images.sort();
+    images.dedup();
     for elf in &images {
         ensure!(
             !has_model(elf)?,
