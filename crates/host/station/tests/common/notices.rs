@@ -104,7 +104,8 @@ pub const HOSTILE: &str = "\u{1b}[31mred\u{1b}[0m <script>document.title='taken'
 pub fn shift(ledger: &mut Ledger, hours: i64) {
     let begin = Timestamp::now() - SignedDuration::from_hours(hours);
     let clock = Turned::at(begin);
-    ledger.set_clock(std::sync::Arc::new(clock.clone()), false);
+    // Soon after midnight, UTC, the hours before are before the day on which the program was built.
+    ledger.set_clock(std::sync::Arc::new(clock.clone()), true);
     let mut random = Random(19);
     let (words, code) = words();
     let mut good = 0;
