@@ -22,7 +22,7 @@ use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use parts::{Maker, Part, Replay};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use station::batch::{self, Batch, Connect, Control, Parts, Port};
-use station::export::{DEFAULT_MAX_BYTES, InstanceIds, Options, Profile, export};
+use station::export::export;
 use station::ledger::{Ledger, LedgerError, Link, New};
 use station::log::{Accepted, Runs, check_runs};
 use station::port::Source;
@@ -145,15 +145,7 @@ fn export_all(ledger: &Ledger) {
         identities.extend(found.link.and_then(Link::entry).map(|entry| entry.identity));
         Ok(())
     });
-    let options = Options {
-        profile: Profile::Psa2025,
-        instance_ids: InstanceIds::Both,
-        head: audit.unwrap().head.hash,
-        vendor: None,
-        model: None,
-        max_bytes: DEFAULT_MAX_BYTES,
-    };
-    let files = export(&options, identities).unwrap();
+    let files = export(&parts::options(audit.unwrap().head.hash), identities).unwrap();
     assert_eq!(files.iter().map(|file| file.parts as u64).sum::<u64>(), ENTRIES);
 }
 

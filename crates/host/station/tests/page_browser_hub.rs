@@ -18,6 +18,7 @@ use common::entry;
 use common::postgres::{Server, TestHub};
 use notices::options;
 use station::escaped;
+use station::hub::Config;
 use station::ledger::NewEnd;
 use station::page::Page;
 use two_stations::{reader, two_stations};
@@ -38,10 +39,10 @@ fn is_good_at_each_width(browser: &Browser, what: &str) {
 }
 
 /// Puts the manual's names in the place of this test's own, which are others in each run, for the picture.
-fn names_of_the_manual(hub: &TestHub) -> String {
-    let named = reader(hub).to_string();
+fn names_of_the_manual(hub: &Config) -> String {
+    let named = hub.to_string();
     let database = named.rsplit('/').next().unwrap();
-    let [named, role] = [named.clone(), format!(".{database}")].map(|text| serde_json::json!(text));
+    let [named, role] = [&named, &format!(".{database}")].map(|text| serde_json::json!(text));
     format!(
         "(() => {{ const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); \
          while (texts.nextNode()) {{ const text = texts.currentNode; \
@@ -54,7 +55,8 @@ fn names_of_the_manual(hub: &TestHub) -> String {
 fn the_engineer_sees_all_stations() {
     let hub = TestHub::on(Arc::new(Server::start()));
     let [mut one, two] = two_stations(&hub);
-    let page = Page::of_hub(options(), &reader(&hub)).unwrap();
+    let reader = reader(&hub);
+    let page = Page::of_hub(options(), &reader).unwrap();
     let at = |path: &str| format!("http://{}{path}", page.address());
     let browser = Browser::open();
     browser.go(&at("/engineer"));
@@ -64,7 +66,7 @@ fn the_engineer_sees_all_stations() {
     browser.is_accessible("all stations, light");
     browser.prefer(&[("prefers-color-scheme", "dark")]);
     is_good_at_each_width(&browser, "all stations, dark");
-    browser.value(&names_of_the_manual(&hub));
+    browser.value(&names_of_the_manual(&reader));
     browser.picture("hub", 1080);
     browser.go(&at("/engineer"));
     browser.wait("document.body.dataset.link === 'live'");
